@@ -1,0 +1,108 @@
+"""Flow collections, and the collections of Sources that follow from them.
+
+A Flow lists its members in `flow_collection`. A Source collects the Sources of its Flows' members: the union over all
+its Flows, in an order and with roles that none of them contradicts (specification, `source.json` and `PUT
+/flows/{flowId}`: "role or ordering in source_collection and flow_collection not matching").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from typing import NamedTuple
+
+from tams.domain.flows import Document
+
+
+class Member(NamedTuple):
+    """A collected Source and the role that one Flow gives to it."""
+
+    source_id: str
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCollection:
+    """A Source's collection, as items of `collection-item.json`, and what its Flows disagree about in it."""
+
+    items: tuple[Document, ...]
+    disagreements: tuple[str, ...]
+
+
+def member_ids(document: Document) -> tuple[str, ...]:
+    """The Flows that a Flow collects, each once, in its order."""
+    return tuple(dict.fromkeys(item["id"] for item in document.get("flow_collection", ())))
+
+
+def without(document: Document, flow_id: str) -> Document:
+    """The Flow's document with one member taken out of its collection."""
+    return {**document, "flow_collection": [item for item in document["flow_collection"] if item["id"] != flow_id]}
+
+
+def derive(collections: Sequence[Sequence[Member]]) -> SourceCollection:
+    """The union of the collections of a Source's Flows, the oldest Flow's first.
+
+    A Source keeps its place before or after another one wherever a Flow orders the two. Where the Flows leave it open,
+    the older Flow's members come first. A Source collected twice by one Flow (two qualities of it, say) stands where
+    it comes first. A role counts where it is given: a Flow that gives none does not disagree.
+    """
+    orders = [list(dict.fromkeys(member.source_id for member in members)) for members in collections]
+    roles, disagreements = _roles(member for members in collections for member in members)
+    merged, contradictory = _merge(orders)
+    if contradictory:
+        disagreements.append(f"the order of {' and '.join(contradictory)} differs between Flows of the Source")
+    items = tuple(
+        {"id": source_id, "role": roles[source_id]} if source_id in roles else {"id": source_id} for source_id in merged
+    )
+    return SourceCollection(items, tuple(disagreements))
+
+
+def _roles(members: Iterable[Member]) -> tuple[dict[str, str], list[str]]:
+    roles: dict[str, str] = {}
+    disagreements: list[str] = []
+    for source_id, role in members:
+        if role is not None and roles.setdefault(source_id, role) != role:
+            disagreements.append(f'the role of Source {source_id} is "{roles[source_id]}" and cannot be "{role}" too')
+    return roles, disagreements
+
+
+def _merge(orders: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
+    """One order that keeps each of `orders`, first come first where they leave it open.
+
+    Where no such order exists the earlier ones win; the second list names the two that stand the other way round.
+    """
+    rank: dict[str, int] = {}
+    successors: dict[str, set[str]] = {}
+    for order in orders:
+        for item in order:
+            rank.setdefault(item, len(rank))
+            successors.setdefault(item, set())
+        for first, second in pairwise(order):
+            successors[first].add(second)
+    waiting_for = dict.fromkeys(rank, 0)
+    for followers in successors.values():
+        for item in followers:
+            waiting_for[item] += 1
+    names = list(rank)
+    ready = [rank[item] for item in names if waiting_for[item] == 0]
+    heapify(ready)
+    merged: dict[str, None] = {}
+    contradictory: list[str] = []
+    while len(merged) < len(names):
+        if ready:
+            item = names[heappop(ready)]
+        else:
+            item = next(name for name in names if name not in merged)
+            if not contradictory:
+                earlier = next(name for name in names if name not in merged and item in successors[name])
+                contradictory = [item, earlier]
+        if item in merged:
+            continue
+        merged[item] = None
+        for follower in successors[item]:
+            waiting_for[follower] -= 1
+            if waiting_for[follower] == 0 and follower not in merged:
+                heappush(ready, rank[follower])
+    return list(merged), contradictory

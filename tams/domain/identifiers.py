@@ -1,0 +1,25 @@
+"""Ids: the UUIDs of `uuid.json`, and the keys that the store makes for itself."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+
+UUID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_UUID = re.compile(UUID_PATTERN, re.ASCII)
+
+
+def is_uuid(text: str) -> bool:
+    """True where `text` matches `uuid.json` exactly: lower case, versions 1 to 5."""
+    return _UUID.fullmatch(text) is not None
+
+
+def new_id() -> str:
+    """A version 4 UUID."""
+    return str(uuid.uuid4())
+
+
+def new_key() -> int:
+    """A random internal key of 63 bits: unique without a sequence, so that any repository can keep it."""
+    return secrets.randbits(63)

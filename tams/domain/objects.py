@@ -1,0 +1,53 @@
+"""Objects: the immutable pieces of media (or initialisation data) that Segments refer to, and where their bytes lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tams.domain.timerange import TimeRange
+
+Kind = Literal["media", "init"]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One copy of an Object's bytes.
+
+    Controlled: in the Storage Backend `storage_id` under `key`, a name that is never used twice. Uncontrolled: at `url`,
+    under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `key` ends. An instance that
+    is not `ready` (a copy under way) is never shown.
+    """
+
+    storage_id: str | None = None
+    key: str | None = None
+    put_until: int = 0
+    url: str | None = None
+    label: str | None = None
+    ready: bool = True
+
+    @property
+    def controlled(self) -> bool:
+        """True where the store looks after the bytes."""
+        return self.storage_id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An Object. Until its first registration `kind` is None and it belongs to the Flow `allocated_to` (a Flow key).
+
+    `created` and `registered` are in microseconds. `timerange` (media only) lies on the Object's own timeline. An
+    external Object was never allocated here and has uncontrolled instances only.
+    """
+
+    id: str
+    created: int
+    instances: tuple[Instance, ...]
+    allocated_to: int | None = None
+    content_type: str | None = None
+    kind: Kind | None = None
+    registered: int | None = None
+    timerange: TimeRange | None = None
+    key_frame_count: int | None = None
+    init_object_id: str | None = None
+    first_flow_id: str | None = None
