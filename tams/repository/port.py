@@ -1,0 +1,248 @@
+"""What a repository promises. An adapter is right when it passes `tests/repository`, whatever engine is beneath it.
+
+The port is shaped by the poorest engine that has to keep it: one without joins, order, constraints or a promise that a
+transaction runs only once. Adapters return domain values and raise domain errors; an engine that does not answer is
+`Unavailable`, never an empty result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from tams.domain.filters import NO_TAGS, FlowFilter, FlowOrder, SourceFilter, SourceOrder, TagFilter
+from tams.domain.flows import Flow, Source
+from tams.domain.objects import Object
+from tams.domain.segments import Segment
+from tams.domain.timerange import ETERNITY, TimeRange
+
+T = TypeVar("T")
+
+Cursor: TypeAlias = str
+"""Made and understood by one adapter only: where a page ended, in the order of its listing."""
+
+Key: TypeAlias = tuple[Literal["flow", "source", "object", "profile", "document", "collections"], str]
+"""What a write claims: the kind and id of a thing whose existence or state its decision rests on; it may be absent."""
+
+Counted = Literal["flows of source", "segments of object", "objects of init"]
+
+
+class Page(NamedTuple, Generic[T]):
+    """Up to `limit` items in the order of the listing; `next` is None on the last page. Never short in the middle."""
+
+    items: list[T]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small JSON document of a kind (`profile`, `delete-request`, `service`, …).
+
+    `keys` are the texts by which documents of the kind are ordered (one unique text per order) and filtered (equality).
+    """
+
+    kind: str
+    id: str
+    body: dict[str, Any]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work for the background worker. `(kind, key)` is unique: enqueuing it again replaces payload and due time.
+
+    `due` is in microseconds; `attempts` counts the leases so far.
+    """
+
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    due: int
+    attempts: int = 0
+
+
+class Read(Protocol):
+    """One snapshot: everything read through it is of one moment."""
+
+    # Flows. A Flow that was detached (see `Write.detach_flow`) is in none of the answers.
+    def flow(self, flow_id: str) -> Flow | None:
+        """The Flow, with extent and count."""
+
+    def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
+        """Those of the Flows that exist."""
+
+    def list_flows(
+        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+    ) -> Page[Flow]:
+        """A page of Flows. Orders are those of `tams.domain.ordering`; `reverse` turns the whole order round."""
+
+    # Sources
+    def source(self, source_id: str) -> Source | None:
+        """The Source."""
+
+    def sources_by_id(self, source_ids: Collection[str]) -> dict[str, Source]:
+        """Those of the Sources that exist."""
+
+    def list_sources(
+        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+    ) -> Page[Source]:
+        """A page of Sources."""
+
+    # Segments, by the Flow's internal key
+    def segments(
+        self,
+        flow_key: int,
+        overlapping: TimeRange,
+        object_id: str | None,
+        reverse: bool,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[Segment]:
+        """A page in time order of the Segments that overlap the range, wholly or partly (of one Object if given)."""
+
+    def segments_within(
+        self,
+        flow_key: int,
+        within: TimeRange,
+        limit: int,
+        *,
+        object_id: str | None = None,
+        init_object_id: str | None = None,
+        registered_before: int | None = None,
+    ) -> list[Segment]:
+        """The first `limit` Segments in time order that lie wholly inside, for deletion.
+
+        `registered_before` (microseconds, exclusive) and the Object filters narrow it.
+        """
+
+    def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
+        """For each bounded range whether a stored Segment overlaps it. A constant number of statements."""
+
+    def extent(self, flow_key: int, overlapping: TimeRange) -> TimeRange | None:
+        """From the start of the first to the end of the last Segment that overlaps the range, or None."""
+
+    def init_use(self, flow_key: int) -> tuple[bool, bool]:
+        """Whether the Flow has a Segment (with, without) an initialisation Object."""
+
+    # Objects
+    def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
+        """Those of the Objects that exist (unregistered ones too), each with all its instances."""
+
+    def still_referenced(self, object_ids: Collection[str]) -> set[str]:
+        """Those that a Segment of any Flow (detached ones too) or, as init Object, another Object refers to."""
+
+    def references(
+        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+    ) -> Page[str]:
+        """Ids of the Flows that refer to the Object (for an init Object: through other Objects), each once, by id."""
+
+    def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
+        """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
+
+    def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
+        """min(count, cap), at a cost bounded by `cap`."""
+
+    # Documents and jobs
+    def document(self, kind: str, document_id: str) -> Document | None:
+        """The document."""
+
+    def list_documents(
+        self,
+        kind: str,
+        order: str,
+        where: Mapping[str, str],
+        reverse: bool,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[Document]:
+        """Documents of the kind whose keys equal all of `where`, by their key `order` (those without it are left out)."""
+
+
+class Write(Read, Protocol):
+    """A transaction. Its own writes are seen by its reads; all of it is stored, or nothing."""
+
+    def claim(self, *keys: Key) -> None:
+        """Call once, before the first write: what is read of these things from here on is current at commit.
+
+        Reads before it only find out what to claim.
+        """
+
+    def put_source(self, source: Source) -> None:
+        """Store the Source, new or changed."""
+
+    def delete_source(self, source_id: str) -> None:
+        """Remove it. `IntegrityBroken` while it has Flows."""
+
+    def put_flow(self, flow: Flow) -> None:
+        """Store the Flow, new or changed; its Source exists. `extent` and `count` are kept by the repository, and
+        `segments_updated` too once there are Segments: what `flow` says of them is ignored."""
+
+    def delete_flow(self, flow_id: str) -> None:
+        """Remove a Flow that has no Segments. `IntegrityBroken` with Segments left."""
+
+    def detach_flow(self, flow_id: str) -> None:
+        """Take a Flow out of every answer at once; its Segments stay under its key until a deletion has removed them."""
+
+    def end_flow_key(self, flow_key: int) -> None:
+        """Forget the key of a detached Flow. `IntegrityBroken` with Segments left. Harmless when already forgotten."""
+
+    def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
+        """Store Segments that overlap neither each other nor stored ones, of registered Objects; count, extent and
+        `segments_updated` (the largest `registered`) follow. `IntegrityBroken` otherwise."""
+
+    def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
+        """Remove those of the Segments that are still there unchanged; returns them. `at` becomes `segments_updated`."""
+
+    def put_objects(self, objects: Iterable[Object]) -> None:
+        """Store Objects, new or changed, instances included (the given ones replace those stored)."""
+
+    def delete_objects(self, object_ids: Collection[str]) -> None:
+        """Remove Objects and their instances. `IntegrityBroken` while anything refers to one."""
+
+    def put_document(self, document: Document) -> None:
+        """Store the document, new or changed."""
+
+    def delete_document(self, kind: str, document_id: str) -> bool:
+        """Remove it; whether it was there."""
+
+    def enqueue(self, jobs: Iterable[Job]) -> None:
+        """Queue work, done once this transaction is committed."""
+
+    def finish(self, kind: str, key: str) -> None:
+        """The job is done."""
+
+
+class Repository(Protocol):
+    """The door of an adapter. One per process, made after a fork; safe to use from many threads."""
+
+    def read(self) -> AbstractContextManager[Read]:
+        """A snapshot for one request."""
+
+    def write(self, op: str, body: Callable[[Write], T]) -> T:
+        """Run `body` in a transaction and commit it. `op` is an id of the operation, new for each.
+
+        `body` may run more than once and must do nothing but use its argument. A doubtful commit is settled inside:
+        when this returns, it is stored; when it raises, nothing is. `Contended` after too many lost races,
+        `Unavailable` when the engine does not answer; what `body` raises comes through, with nothing stored.
+        """
+
+    def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
+        """Jobs of the kind that are due, each lent to one worker for a while.
+
+        Advisory: a paused worker may go on after its lease, so handlers are idempotent.
+        """
+
+    def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
+        """Give a leased job back, to be done later (microseconds)."""
+
+    def check(self) -> None:
+        """Raise `Unavailable` unless the database answers and its schema is the one this code needs."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+EVERYTHING = ETERNITY
+"""The range of all Segments of a Flow, for reading calls in full sentences: `segments_within(key, EVERYTHING, …)`."""

@@ -1,0 +1,136 @@
+"""Small JSON documents, listed by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Executable, bindparam, delete, exists, insert, literal_column, select
+
+from tams.repository.port import Cursor, Document, Page
+from tams.repository.sql.dialects import upsert
+from tams.repository.sql.engine import Session
+from tams.repository.sql.facets import facet
+from tams.repository.sql.models import document_keys, documents
+from tams.repository.sql.rows import encoded
+
+_COLUMNS = (documents.c.id, documents.c.body, documents.c.listed_by)
+_ONE = (documents.c.kind == bindparam("of_kind"), documents.c.id == bindparam("document_id"))
+_KEYS_OF_ONE = (document_keys.c.kind == bindparam("of_kind"), document_keys.c.id == bindparam("document_id"))
+
+_GET = select(*_COLUMNS).where(*_ONE)
+_PUT = upsert(documents)
+_DELETE = delete(documents).where(*_ONE)
+_DELETE_KEYS = delete(document_keys).where(*_KEYS_OF_ONE)
+_ADD_KEYS = insert(document_keys)
+
+_UNFILTERED = facet("")
+
+
+@lru_cache(maxsize=64)
+def _page(reverse: bool, continued: bool, others: int) -> Executable:
+    value = document_keys.c.value
+    statement = (
+        select(value, *_COLUMNS)
+        .select_from(
+            document_keys.join(
+                documents, (documents.c.kind == document_keys.c.kind) & (documents.c.id == document_keys.c.id)
+            )
+        )
+        .where(
+            document_keys.c.kind == bindparam("of_kind"),
+            document_keys.c.facet == bindparam("facet"),
+            document_keys.c.name == bindparam("order"),
+        )
+    )
+    if continued:
+        after: ColumnElement[Any] = bindparam("after")
+        statement = statement.where(value < after if reverse else value > after)
+    for number in range(others):
+        other = document_keys.alias(f"other_{number}")
+        statement = statement.where(
+            exists(
+                select(literal_column("1"))
+                .select_from(other)
+                .where(
+                    other.c.kind == document_keys.c.kind,
+                    other.c.id == document_keys.c.id,
+                    other.c.facet == bindparam(f"facet_{number}"),
+                    other.c.name == document_keys.c.name,
+                )
+                .correlate(document_keys)
+            )
+        )
+    return statement.order_by(value.desc() if reverse else value).limit(bindparam("limit"))
+
+
+class DocumentReads:
+    """What can be asked about documents."""
+
+    _session: Session
+
+    def document(self, kind: str, document_id: str) -> Document | None:
+        """The document."""
+        row = self._session.row(_GET, {"of_kind": kind, "document_id": document_id})
+        return None if row is None else _document(kind, row)
+
+    def list_documents(
+        self,
+        kind: str,
+        order: str,
+        where: Mapping[str, str],
+        reverse: bool,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[Document]:
+        """Documents of the kind whose keys equal all of `where`, by their key `order`. The cursor is its last value."""
+        facets = [facet(name, value) for name, value in where.items()] or [_UNFILTERED]
+        values: dict[str, Any] = {
+            "of_kind": kind,
+            "facet": facets[0],
+            "order": order,
+            "after": after,
+            "limit": limit + 1,
+        }
+        values.update((f"facet_{number}", each) for number, each in enumerate(facets[1:]))
+        rows = self._session.rows(_page(reverse, after is not None, len(facets) - 1), values)
+        return Page(
+            [_document(kind, row[1:]) for row in rows[:limit]],
+            rows[limit - 1][0] if len(rows) > limit else None,
+        )
+
+
+class DocumentWrites(DocumentReads):
+    """What can be done to documents."""
+
+    def put_document(self, document: Document) -> None:
+        """Store the document, new or changed."""
+        session = self._session
+        this = {"of_kind": document.kind, "document_id": document.id}
+        keys = dict(document.keys)
+        session.run(
+            _PUT,
+            {
+                "kind": document.kind,
+                "id": document.id,
+                "body": encoded(document.body),
+                "listed_by": encoded(keys),
+            },
+        )
+        session.run(_DELETE_KEYS, this)
+        facets = [_UNFILTERED, *(facet(name, value) for name, value in keys.items())]
+        session.run_many(
+            _ADD_KEYS,
+            ("kind", "id", "facet", "name", "value"),
+            [(document.kind, document.id, each, name, value) for each in facets for name, value in keys.items()],
+        )
+
+    def delete_document(self, kind: str, document_id: str) -> bool:
+        """Remove it; whether it was there."""
+        return self._session.run(_DELETE, {"of_kind": kind, "document_id": document_id}) > 0
+
+
+def _document(kind: str, row: tuple[Any, ...]) -> Document:
+    return Document(kind, row[0], orjson.loads(row[1]), orjson.loads(row[2]))

@@ -1,0 +1,209 @@
+"""Connections, and statements that are compiled once.
+
+Statements are SQLAlchemy Core. They run on the driver's own cursor, because a connection of SQLAlchemy costs six times
+as much as the reading of one Flow; the pool, the dialects and the schema are SQLAlchemy's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import ClauseElement, Engine, create_engine, event, make_url
+from sqlalchemy.engine import Dialect as SqlDialect
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tams.domain.errors import Unavailable
+from tams.repository.sql.dialects import Dialect, LostConnection, PerDialect, Statement, dialect_of
+
+logger = logging.getLogger(__name__)
+
+Row: TypeAlias = tuple[Any, ...]
+Parameters: TypeAlias = Mapping[str, Any]
+
+_POOL_SIZE = 8
+_POOL_OVERFLOW = 56
+_MOST_STATEMENTS = 2000
+
+NO_ANSWER = "The database does not answer."
+
+
+class Session:
+    """An open transaction on one connection of the driver."""
+
+    __slots__ = ("_connection", "_database", "_failure", "array", "changed")
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+        self._failure: Exception | None = None
+        self.array = database.dialect.array
+        self.changed = False
+        """Whether anything was written."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine's peculiarities."""
+        return self._database.dialect
+
+    def rows(self, statement: Statement, parameters: Parameters) -> list[Row]:
+        """All rows of the answer."""
+        cursor = self._execute(statement, parameters)
+        try:
+            return cast("list[Row]", cursor.fetchall())
+        except self._database.errors as error:
+            raise self._failed(error) from error
+
+    def row(self, statement: Statement, parameters: Parameters) -> Row | None:
+        """The first row of the answer."""
+        cursor = self._execute(statement, parameters)
+        try:
+            return cast("Row | None", cursor.fetchone())
+        except self._database.errors as error:
+            raise self._failed(error) from error
+
+    def run(self, statement: Statement, parameters: Parameters) -> int:
+        """Change something; how many rows it was."""
+        self.changed = True
+        return cast("int", self._execute(statement, parameters).rowcount)
+
+    def run_many(self, statement: Statement, names: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Run one statement for each row of parameters, whose names are `names`.
+
+        Rows rather than mappings: binding a thousand of them takes half the time.
+        """
+        self.changed = True
+        if not rows:
+            return
+        text, arranged = self._database.compiled_for_rows(statement, names)
+        try:
+            self._connection.cursor().executemany(text, rows if arranged is None else list(map(arranged, rows)))
+        except self._database.errors as error:
+            raise self._failed(error) from error
+
+    def commit(self) -> None:
+        """Store everything. After a refused statement nothing is, even where the caller went on."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._connection.commit()
+        except self._database.errors as error:
+            raise self._failed(error) from error
+
+    def _execute(self, statement: Statement, parameters: Parameters) -> Any:
+        text, constants = self._database.compiled(statement)
+        try:
+            return self._connection.execute(text, {**constants, **parameters} if constants else parameters)
+        except self._database.errors as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        self._failure = self._database.dialect.error(error)
+        return self._failure
+
+
+class Database:
+    """The pool of one process, and the texts of its statements."""
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        self.dialect = dialect_of(parsed)
+        self.engine: Engine = create_engine(
+            parsed,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_timeout=10,
+            pool_use_lifo=True,
+            **self.dialect.arguments(parsed),
+        )
+        self.errors: tuple[type[Exception], ...] = (self.engine.dialect.loaded_dbapi.Error,)
+        self._connection_errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self.errors)
+        event.listen(self.engine, "connect", lambda connection, _record: self.dialect.prepare(connection))
+        self._texts: dict[Statement, tuple[str, Parameters]] = {}
+        # Only statements that stand in modules are run for rows, so that this does not grow.
+        self._row_texts: dict[tuple[Statement, tuple[str, ...]], tuple[str, Callable[[Row], Row] | None]] = {}
+        self._positional = cast("type[DefaultDialect]", type(self.engine.dialect))(paramstyle=self.dialect.positional)
+
+    @contextmanager
+    def session(self, begin: str) -> Iterator[Session]:
+        """A transaction that is rolled back at the end unless it was committed. `LostConnection`, `Unavailable`."""
+        connection = self._begun(begin)
+        try:
+            yield Session(connection.driver_connection, self)
+        except LostConnection:
+            self._abandon(connection)
+            raise
+        finally:
+            # Going back to the pool, a connection is rolled back.
+            connection.close()
+
+    def compiled(self, statement: Statement) -> tuple[str, Parameters]:
+        """The text of a statement, and the values of parameters that stand in the statement itself."""
+        found = self._texts.get(statement)
+        if found is None:
+            compiled = self._compile(statement, self.engine.dialect)
+            constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+            found = (str(compiled), constants)
+            if len(self._texts) >= _MOST_STATEMENTS:
+                self._texts.clear()
+            self._texts[statement] = found
+        return found
+
+    def compiled_for_rows(
+        self, statement: Statement, names: tuple[str, ...]
+    ) -> tuple[str, Callable[[Row], Row] | None]:
+        """The text of a statement with parameters by position, and how to arrange a row for it where it has to be."""
+        found = self._row_texts.get((statement, names))
+        if found is None:
+            compiled = self._compile(statement, self._positional)
+            order = [names.index(name) for name in compiled.positiontup or ()]
+            arranged = None if order == list(range(len(names))) else itemgetter(*order)
+            found = self._row_texts[statement, names] = (str(compiled), arranged)
+        return found
+
+    def _compile(self, statement: Statement, dialect: SqlDialect) -> SQLCompiler:
+        chosen = getattr(statement, self.dialect.name) if isinstance(statement, PerDialect) else statement
+        return cast("SQLCompiler", cast("ClauseElement", chosen).compile(dialect=dialect))
+
+    def _begun(self, begin: str) -> Any:
+        """A connection with a transaction begun. One that died in the pool is replaced."""
+        try:
+            return self._begin(begin)
+        except LostConnection:
+            return self._begin(begin)
+
+    def _begin(self, begin: str) -> Any:
+        connection = self._checkout()
+        try:
+            connection.driver_connection.execute(begin)
+        except self.errors as error:
+            failure = self.dialect.error(error)
+            if isinstance(failure, LostConnection):
+                self._abandon(connection)
+            connection.close()
+            raise failure from error
+        return connection
+
+    def _abandon(self, connection: Any) -> None:
+        # The others in the pool are most likely dead, too.
+        connection.invalidate()
+        self.engine.dispose()
+
+    def _checkout(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except PoolTimeout as error:
+            raise Unavailable("All connections to the database are in use.") from error
+        except self._connection_errors as error:
+            logger.warning("no connection to the database: %s", error)
+            raise Unavailable(NO_ANSWER) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()

@@ -1,0 +1,218 @@
+"""Flows: reading, listing, storing, and taking them out of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select
+
+from tams.domain.errors import IntegrityBroken
+from tams.domain.filters import FlowFilter, FlowOrder
+from tams.domain.flows import Flow
+from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
+from tams.repository.port import Cursor, Page
+from tams.repository.sql import listing
+from tams.repository.sql.dialects import upsert
+from tams.repository.sql.engine import Session
+from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
+from tams.repository.sql.models import flow_collectors, flow_facets, flow_keys, flows, segments
+from tams.repository.sql.rows import encoded, texts_of
+
+VIDEO = "urn:x-nmos:format:video"
+
+
+def _edge(column: ColumnElement[Any], last: bool) -> ColumnElement[Any]:
+    start = segments.c.start_ns
+    return (
+        select(column)
+        .where(segments.c.flow_key == flows.c.key)
+        .order_by(start.desc() if last else start)
+        .limit(1)
+        .correlate(flows)
+        .scalar_subquery()
+    )
+
+
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    flows.c.id,
+    flows.c.key,
+    flows.c.source_id,
+    flows.c.document,
+    flows.c.created,
+    flows.c.metadata_updated,
+    flows.c.collected_by,
+    flow_keys.c.segments_updated,
+    flow_keys.c.segment_count,
+    _edge(segments.c.start_ns, last=False),
+    _edge(segments.c.end_ns, last=True),
+    _edge(segments.c.closed, last=True),
+)
+
+_RESOURCE = listing.Resource(
+    flows, flow_facets, "flow_id", _COLUMNS, flows.join(flow_keys, flow_keys.c.key == flows.c.key)
+)
+
+_BY_ID = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.id == bindparam("flow_id"))
+
+# Of the Segments that begin before the range ends, the last one reaches furthest: it alone decides.
+_HAS_CONTENT = select(segments.c.end_ns).where(
+    segments.c.flow_key == flows.c.key, segments.c.start_ns < bindparam("before")
+).order_by(segments.c.start_ns.desc()).limit(1).correlate(flows).scalar_subquery() > bindparam("beyond")
+_HAS_NO_CONTENT = flow_keys.c.segment_count == 0
+
+_PUT_KEY = upsert(flow_keys, update=["segments_updated"], where=flow_keys.c.segment_count == 0)
+_PUT = upsert(flows, where=flows.c.key == bindparam("same_key"))
+_DELETE = delete(flows).where(flows.c.id == bindparam("flow_id"))
+_KEY = select(flows.c.key).where(flows.c.id == bindparam("flow_id"))
+_DELETE_KEY = delete(flow_keys).where(flow_keys.c.key == bindparam("flow_key"))
+_DELETE_FACETS = delete(flow_facets).where(flow_facets.c.flow_id == bindparam("owner"))
+_ADD_FACETS = insert(flow_facets)
+_FACET_ROW = ("flow_id", "facet", "by_created", "by_metadata_updated", "by_label")
+_DELETE_COLLECTORS = delete(flow_collectors).where(flow_collectors.c.flow_id == bindparam("owner"))
+_ADD_COLLECTORS = insert(flow_collectors)
+
+
+def _flow(row: listing.Row) -> Flow:
+    start, end = row[9], row[10]
+    return Flow(
+        row[0],
+        row[1],
+        row[2],
+        orjson.loads(row[3]),
+        row[4],
+        row[5],
+        texts_of(row[6]),
+        row[7],
+        None if start is None else TimeRange(start, end, bool(row[11])),
+        row[8],
+    )
+
+
+class FlowReads:
+    """What can be asked about Flows."""
+
+    _session: Session
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """The Flow, with extent and count."""
+        row = self._session.row(_BY_ID, {"flow_id": flow_id})
+        return None if row is None else _flow(row)
+
+    def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
+        """Those of the Flows that exist."""
+        return {row[0]: _flow(row) for row in listing.by_id(self._session, _RESOURCE, list(set(flow_ids)))}
+
+    def list_flows(
+        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+    ) -> Page[Flow]:
+        """A page of Flows."""
+        extra: ColumnElement[bool] | None = None
+        parameters: dict[str, int] = {}
+        if where.timerange is not None:
+            if where.timerange.is_empty:
+                extra = _HAS_NO_CONTENT
+            else:
+                start, end = where.timerange.start, where.timerange.end
+                extra = _HAS_CONTENT
+                parameters = {
+                    "before": MAX_NS if end is None else end,
+                    "beyond": MIN_NS if start is None else start,
+                }
+        filters = wanted(
+            {
+                "source": where.source_id,
+                "label": where.label,
+                "profile": where.profile_id,
+                "codec": where.codec,
+                "status": where.status,
+                "frame_width": where.frame_width,
+                "frame_height": where.frame_height,
+                "format": where.format,
+                "init_segments": where.init_segments,
+            },
+            where.tags,
+            where.collected_by,
+        )
+        rows, cursor = listing.page(self._session, _RESOURCE, filters, order, reverse, after, limit, extra, parameters)
+        return Page([_flow(row) for row in rows], cursor)
+
+
+class FlowWrites:
+    """What can be done to Flows."""
+
+    _session: Session
+
+    def put_flow(self, flow: Flow) -> None:
+        """Store the Flow, new or changed."""
+        session, document = self._session, flow.document
+        orders = {
+            "by_created": newest_first(flow.created, flow.id),
+            "by_metadata_updated": newest_first(flow.metadata_updated, flow.id),
+            "by_label": alphabetical(document.get("label"), flow.id),
+        }
+        session.run(
+            _PUT_KEY,
+            {"key": flow.key, "segment_count": 0, "init_count": 0, "segments_updated": flow.segments_updated},
+        )
+        stored = session.run(
+            _PUT,
+            {
+                "id": flow.id,
+                "key": flow.key,
+                "same_key": flow.key,
+                "source_id": flow.source_id,
+                "document": encoded(document),
+                "created": flow.created,
+                "metadata_updated": flow.metadata_updated,
+                "collected_by": encoded(flow.collected_by),
+                **orders,
+            },
+        )
+        if not stored:
+            raise IntegrityBroken(f"Flow {flow.id} is stored under another key")
+        session.run(_DELETE_FACETS, {"owner": flow.id})
+        session.run_many(_ADD_FACETS, _FACET_ROW, [(flow.id, each, *orders.values()) for each in set(_facets(flow))])
+        session.run(_DELETE_COLLECTORS, {"owner": flow.id})
+        session.run_many(
+            _ADD_COLLECTORS,
+            ("flow_id", "collector_id"),
+            [(flow.id, collector) for collector in set(flow.collected_by)],
+        )
+
+    def delete_flow(self, flow_id: str) -> None:
+        """Remove a Flow that has no Segments."""
+        row = self._session.row(_KEY, {"flow_id": flow_id})
+        if row is not None:
+            self.detach_flow(flow_id)
+            self.end_flow_key(row[0])
+
+    def detach_flow(self, flow_id: str) -> None:
+        """Take a Flow out of every answer at once."""
+        self._session.run(_DELETE, {"flow_id": flow_id})
+
+    def end_flow_key(self, flow_key: int) -> None:
+        """Forget the key of a detached Flow."""
+        self._session.run(_DELETE_KEY, {"flow_key": flow_key})
+
+
+def _facets(flow: Flow) -> Iterator[bytes]:
+    document = flow.document
+    essence = document.get("essence_parameters") or {}
+    equal: dict[str, object] = {
+        "source": flow.source_id,
+        "label": document.get("label"),
+        "profile": document.get("profile_id"),
+        "codec": document.get("codec"),
+        "status": document.get("status"),
+        "format": document.get("format"),
+        "init_segments": essence.get("init_segments") is True,
+    }
+    if document.get("format") == VIDEO:
+        equal["frame_width"] = essence.get("frame_width")
+        equal["frame_height"] = essence.get("frame_height")
+    yield from (facet(name, value) for name, value in equal.items() if value is not None)
+    yield from tag_facets(document.get("tags") or {})
+    yield from collected_by_facets(flow.collected_by)

@@ -1,0 +1,94 @@
+"""The queue of background work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, delete, literal_column, select, update
+
+from tams.domain.clock import MICROSECONDS, now
+from tams.repository.port import Job
+from tams.repository.sql.dialects import upsert
+from tams.repository.sql.engine import Session
+from tams.repository.sql.models import jobs
+from tams.repository.sql.rows import encoded
+
+_ENQUEUE = upsert(jobs, update=["payload", "due", "available", "worker"])
+_ROW = tuple(column.name for column in jobs.columns)
+_FINISH = delete(jobs).where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_key"))
+_DUE = (
+    select(jobs.c.key, jobs.c.payload, jobs.c.due, jobs.c.attempts)
+    .where(jobs.c.kind == bindparam("of_kind"), jobs.c.available <= bindparam("now"))
+    .order_by(jobs.c.available, jobs.c.key)
+    .limit(bindparam("limit"))
+)
+# Other workers pass over what one is taking.
+_TAKE = _DUE.with_for_update(skip_locked=True)
+_LEND = (
+    update(jobs)
+    .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_key"))
+    .values(available=bindparam("until"), attempts=jobs.c.attempts + literal_column("1"), worker=bindparam("by"))
+)
+# Only as long as it is the same lease: the job may have been enqueued anew, or lent to another, in the meantime.
+_POSTPONE = (
+    update(jobs)
+    .where(
+        jobs.c.kind == bindparam("of_kind"),
+        jobs.c.key == bindparam("of_key"),
+        jobs.c.attempts == bindparam("lease"),
+        jobs.c.worker.is_not(None),
+    )
+    .values(due=bindparam("later"), available=bindparam("later"), worker=None)
+)
+_POSTPONE_CHANGED = _POSTPONE.values(payload=bindparam("changed"))
+
+
+class JobWrites:
+    """What a transaction can do to the queue."""
+
+    _session: Session
+
+    def enqueue(self, jobs: Iterable[Job]) -> None:
+        """Queue work, done once this transaction is committed."""
+        rows = {
+            (job.kind, job.key): (
+                job.kind,
+                job.key,
+                encoded(job.payload),
+                job.due,
+                job.due,
+                job.attempts,
+                None,
+            )
+            for job in jobs
+        }
+        self._session.run_many(_ENQUEUE, _ROW, list(rows.values()))
+
+    def finish(self, kind: str, key: str) -> None:
+        """The job is done."""
+        self._session.run(_FINISH, {"of_kind": kind, "of_key": key})
+
+
+def any_due(session: Session, kind: str) -> bool:
+    """Whether a lease would lend anything: asked first, because an idle worker should not take the write lock."""
+    return session.row(_DUE, {"of_kind": kind, "now": now(), "limit": 1}) is not None
+
+
+def lend(session: Session, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
+    """Mark jobs that are due as lent for `seconds`."""
+    moment = now()
+    rows = session.rows(_TAKE, {"of_kind": kind, "now": moment, "limit": limit})
+    until = moment + seconds * MICROSECONDS
+    session.run_many(_LEND, ("of_kind", "of_key", "until", "by"), [(kind, row[0], until, worker) for row in rows])
+    return [Job(kind, row[0], orjson.loads(row[1]), row[2], row[3] + 1) for row in rows]
+
+
+def postpone(session: Session, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:
+    """Give a lent job back, with another payload if one is given."""
+    values: dict[str, Any] = {"of_kind": job.kind, "of_key": job.key, "lease": job.attempts, "later": due}
+    if payload is None:
+        session.run(_POSTPONE, values)
+    else:
+        session.run(_POSTPONE_CHANGED, {**values, "changed": encoded(dict(payload))})

@@ -1,0 +1,181 @@
+"""Pages of Flows and Sources in one of their orders, filtered by facets: index ranges, of a cost that is the page's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    FromClause,
+    Table,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+
+from tams.repository.port import Cursor, Page
+from tams.repository.sql.dialects import texts
+from tams.repository.sql.engine import Session
+from tams.repository.sql.facets import Wanted
+
+Row = tuple[Any, ...]
+
+_RARE = 1000
+"""Facets held by more than this are all taken for common."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """What is listed: its table, its facets (`owner` is their column that names the resource), and what a row holds."""
+
+    table: Table
+    facets: Table
+    owner: str
+    columns: tuple[ColumnElement[Any], ...]
+    source: FromClause
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What makes the text of a listing's statement; everything else is a parameter."""
+
+    order: str
+    reverse: bool
+    after: bool
+    driven: bool
+    present: tuple[int, ...]
+    absent: int
+    extra: ColumnElement[bool] | None
+    narrow: bool
+
+
+def page(
+    session: Session,
+    resource: Resource,
+    filters: Wanted,
+    order: str,
+    reverse: bool,
+    after: Cursor | None,
+    limit: int,
+    extra: ColumnElement[bool] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Page[Row]:
+    """Rows of `resource.columns` in the order. `extra` is one more condition, of which `parameters` are the values."""
+    if () in filters.present:
+        return Page([], None)
+    groups = _rarest_first(session, resource, filters.present)
+    driver = groups[0] if groups else None
+    values: dict[str, Any] = {"after": after, "limit": limit + 1, **(parameters or {})}
+    for number, group in enumerate(groups[1:]):
+        values.update((f"present_{number}_{position}", wanted) for position, wanted in enumerate(group))
+    values.update((f"absent_{position}", unwanted) for position, unwanted in enumerate(filters.absent))
+    several = driver is not None and len(driver) > 1
+    statement = _statement(
+        resource,
+        _Shape(
+            order,
+            reverse,
+            after is not None,
+            driver is not None,
+            tuple(len(group) for group in groups[1:]),
+            len(filters.absent),
+            extra,
+            several,
+        ),
+    )
+    if driver is None or not several:
+        if driver is not None:
+            values["driver"] = driver[0]
+        rows = session.rows(statement, values)
+    else:
+        narrow: set[Row] = set()
+        for wanted in driver:
+            narrow.update(session.rows(statement, {**values, "driver": wanted}))
+        chosen = sorted(narrow, reverse=reverse)[: limit + 1]
+        found = {row[0]: row for row in by_id(session, resource, [row[1] for row in chosen])}
+        rows = [(position, *found[owner]) for position, owner in chosen]
+    return Page([row[1:] for row in rows[:limit]], rows[limit - 1][0] if len(rows) > limit else None)
+
+
+def by_id(session: Session, resource: Resource, ids: list[str]) -> list[Row]:
+    """Rows of `resource.columns` for the ids that exist."""
+    return session.rows(_by_id(resource), {"ids": session.array(ids)}) if ids else []
+
+
+@lru_cache(maxsize=16)
+def _by_id(resource: Resource) -> Executable:
+    wanted = texts("ids")
+    return select(*resource.columns).select_from(
+        resource.source.join(wanted, wanted.c.value == resource.table.c.id),
+    )
+
+
+def _rarest_first(
+    session: Session, resource: Resource, groups: tuple[tuple[bytes, ...], ...]
+) -> list[tuple[bytes, ...]]:
+    """The group that fewest have leads: its range is walked, the others are looked up for each row of it."""
+    if len(groups) < 2:
+        return list(groups)
+    count = _bounded_count(resource)
+
+    def commonness(group: tuple[bytes, ...]) -> int:
+        rows = (session.row(count, {"facet": each, "cap": _RARE}) for each in group)
+        return sum(row[0] for row in rows if row)
+
+    return sorted(groups, key=commonness)
+
+
+@lru_cache(maxsize=16)
+def _bounded_count(resource: Resource) -> Executable:
+    held = (
+        select(literal_column("1").label("one"))
+        .select_from(resource.facets)
+        .where(resource.facets.c.facet == bindparam("facet"))
+        .limit(bindparam("cap"))
+        .subquery()
+    )
+    return select(func.count()).select_from(held)
+
+
+@lru_cache(maxsize=512)
+def _statement(resource: Resource, shape: _Shape) -> Executable:
+    table, column = resource.table, f"by_{shape.order}"
+    if shape.driven:
+        driver = resource.facets.alias("driver")
+        position: ColumnElement[Any] = driver.c[column]
+        statement = select(position).select_from(driver.join(resource.source, driver.c[resource.owner] == table.c.id))
+        statement = statement.where(driver.c.facet == bindparam("driver"))
+    else:
+        position = table.c[column]
+        statement = select(position).select_from(resource.source)
+    statement = statement.add_columns(*((table.c.id,) if shape.narrow else resource.columns))
+    if shape.after:
+        after: ColumnElement[Any] = bindparam("after")
+        statement = statement.where(position < after if shape.reverse else position > after)
+    for number, size in enumerate(shape.present):
+        names = [f"present_{number}_{index}" for index in range(size)]
+        statement = statement.where(_has(resource, f"held_{number}", names))
+    for index in range(shape.absent):
+        statement = statement.where(~_has(resource, f"unheld_{index}", [f"absent_{index}"]))
+    if shape.extra is not None:
+        statement = statement.where(shape.extra)
+    return statement.order_by(position.desc() if shape.reverse else position).limit(bindparam("limit"))
+
+
+def _has(resource: Resource, alias: str, names: list[str]) -> ColumnElement[bool]:
+    facets = resource.facets.alias(alias)
+    return exists(
+        select(literal_column("1"))
+        .select_from(facets)
+        .where(
+            facets.c[resource.owner] == resource.table.c.id,
+            facets.c.facet.in_([bindparam(name) for name in names]),
+        )
+        .correlate(resource.table)
+    )

@@ -1,0 +1,302 @@
+"""Objects, their instances, and what refers to them. References are the rows themselves: nothing is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+
+from tams.domain.filters import NO_TAGS, TagFilter
+from tams.domain.objects import Instance, Object
+from tams.domain.timerange import TimeRange
+from tams.repository.port import Counted, Cursor, Page
+from tams.repository.sql.dialects import texts, upsert
+from tams.repository.sql.engine import Row, Session
+from tams.repository.sql.facets import Wanted, wanted
+from tams.repository.sql.models import flow_facets, flows, object_instances, objects, segments
+
+_OBJECT = (
+    objects.c.id,
+    objects.c.created,
+    objects.c.allocated_to,
+    objects.c.content_type,
+    objects.c.kind,
+    objects.c.registered,
+    objects.c.start_ns,
+    objects.c.end_ns,
+    objects.c.closed,
+    objects.c.key_frame_count,
+    objects.c.init_object_id,
+    objects.c.first_flow_id,
+)
+_OBJECT_NAMES = tuple(column.name for column in _OBJECT)
+_INSTANCE = (
+    object_instances.c.position,
+    object_instances.c.storage_id,
+    object_instances.c.storage_key,
+    object_instances.c.put_until,
+    object_instances.c.url,
+    object_instances.c.label,
+    object_instances.c.ready,
+)
+_INSTANCE_ROW = ("object_id", *(column.name for column in _INSTANCE))
+_WIDTH = len(_OBJECT)
+
+_ids = texts("ids")
+_BY_ID = select(*_OBJECT, *_INSTANCE).select_from(
+    _ids.join(objects, objects.c.id == _ids.c.value).outerjoin(
+        object_instances, object_instances.c.object_id == objects.c.id
+    )
+)
+_INSTANCES = select(object_instances.c.object_id, *_INSTANCE).select_from(
+    _ids.join(object_instances, object_instances.c.object_id == _ids.c.value)
+)
+
+_dependents = objects.alias("dependents")
+_REFERENCED = select(_ids.c.value).where(
+    or_(
+        exists(select(literal_column("1")).select_from(segments).where(segments.c.object_id == _ids.c.value)),
+        exists(
+            select(literal_column("1")).select_from(_dependents).where(_dependents.c.init_object_id == _ids.c.value)
+        ),
+    )
+)
+
+_ALLOCATIONS = (
+    select(objects.c.id, objects.c.created)
+    .where(objects.c.registered.is_(None), objects.c.created < bindparam("before"))
+    .order_by(objects.c.created, objects.c.id)
+    .limit(bindparam("limit"))
+)
+_MORE_ALLOCATIONS = _ALLOCATIONS.where(
+    tuple_(objects.c.created, objects.c.id) > tuple_(bindparam("after_created"), bindparam("after_id"))
+)
+
+
+def _capped(column: ColumnElement[Any]) -> Executable:
+    found: Select[Any] = (
+        select(literal_column("1").label("one")).where(column == bindparam("owner")).limit(bindparam("cap"))
+    )
+    return select(func.count()).select_from(found.subquery())
+
+
+_COUNTS: dict[str, Executable] = {
+    "flows of source": _capped(flows.c.source_id),
+    "segments of object": _capped(segments.c.object_id),
+    "objects of init": _capped(objects.c.init_object_id),
+}
+
+_PUT = upsert(objects)
+_DELETE = delete(objects).where(objects.c.id.in_(select(_ids.c.value)))
+_DELETE_INSTANCES = delete(object_instances).where(object_instances.c.object_id == bindparam("owner"))
+_ADD_INSTANCES = insert(object_instances)
+
+
+@lru_cache(maxsize=64)
+def _references(continued: bool, present: tuple[int, ...], absent: int) -> Executable:
+    """Flows that use an Object, one look into the index for each, however many Segments they use it in."""
+    statement = select(flows.c.id)
+    used = _keys("used", segments.c.object_id).union(_keys("needed", segments.c.init_object_id)).subquery()
+    statement = statement.select_from(used.join(flows, flows.c.key == used.c.flow_key))
+    if continued:
+        statement = statement.where(flows.c.id > bindparam("after"))
+    for number, size in enumerate(present):
+        names = [f"present_{number}_{index}" for index in range(size)]
+        statement = statement.where(_held(f"held_{number}", names))
+    for index in range(absent):
+        statement = statement.where(~_held(f"unheld_{index}", [f"absent_{index}"]))
+    return statement.order_by(flows.c.id).limit(bindparam("limit"))
+
+
+def _keys(name: str, column: ColumnElement[Any]) -> Any:
+    key = segments.c.flow_key
+    mine = column == bindparam("object_id")
+    first = select(select(key).where(mine).order_by(key).limit(1).scalar_subquery().label("flow_key"))
+    walk = first.cte(name, recursive=True)
+    following = select(key).where(mine, key > walk.c.flow_key).order_by(key).limit(1).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.flow_key.is_not(None)))
+    return select(walk.c.flow_key).where(walk.c.flow_key.is_not(None))
+
+
+def _held(alias: str, names: list[str]) -> ColumnElement[bool]:
+    held = flow_facets.alias(alias)
+    return exists(
+        select(literal_column("1"))
+        .select_from(held)
+        .where(held.c.flow_id == flows.c.id, held.c.facet.in_([bindparam(name) for name in names]))
+        .correlate(flows)
+    )
+
+
+def _instance(row: Row) -> Instance:
+    _, storage_id, key, put_until, url, label, ready = row
+    return Instance(storage_id, key, put_until, url, label, ready == 1)
+
+
+def _object(rows: list[Row]) -> Object:
+    """An Object of its rows: one for each instance, or a single one without."""
+    if len(rows) > 1:
+        rows.sort(key=itemgetter(_WIDTH))
+    object_id, created, flow, content, kind, registered, start, end, closed, key_frames, init, first = rows[0][:_WIDTH]
+    return Object(
+        object_id,
+        created,
+        () if rows[0][_WIDTH] is None else tuple([_instance(row[_WIDTH:]) for row in rows]),
+        flow,
+        content,
+        kind,
+        registered,
+        None if start is None else TimeRange(start, end, closed == 1),
+        key_frames,
+        init,
+        first,
+    )
+
+
+class ObjectReads:
+    """What can be asked about Objects."""
+
+    _session: Session
+
+    def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
+        """Those of the Objects that exist, each with all its instances."""
+        if not object_ids:
+            return {}
+        rows = self._session.rows(_BY_ID, {"ids": self._session.array(sorted(set(object_ids)))})
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(row[0], []).append(row)
+        return {object_id: _object(group) for object_id, group in groups.items()}
+
+    def still_referenced(self, object_ids: Collection[str]) -> set[str]:
+        """Those that a Segment of any Flow or, as init Object, another Object refers to."""
+        if not object_ids:
+            return set()
+        rows = self._session.rows(_REFERENCED, {"ids": self._session.array(sorted(set(object_ids)))})
+        return {row[0] for row in rows}
+
+    def references(
+        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+    ) -> Page[str]:
+        """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
+        filters: Wanted = wanted({}, flow_tags, None)
+        if () in filters.present:
+            return Page([], None)
+        values: dict[str, Any] = {"object_id": object_id, "after": after, "limit": limit + 1}
+        for number, group in enumerate(filters.present):
+            values.update((f"present_{number}_{position}", each) for position, each in enumerate(group))
+        values.update((f"absent_{position}", each) for position, each in enumerate(filters.absent))
+        statement = _references(after is not None, tuple(len(group) for group in filters.present), len(filters.absent))
+        found = [row[0] for row in self._session.rows(statement, values)]
+        return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
+
+    def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
+        """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
+        values: dict[str, Any] = {"before": created, "limit": limit + 1}
+        if after is None:
+            rows = self._session.rows(_ALLOCATIONS, values)
+        else:
+            moment, _, object_id = after.partition(" ")
+            rows = self._session.rows(
+                _MORE_ALLOCATIONS, {**values, "after_created": int(moment), "after_id": object_id}
+            )
+        found = self.objects([row[0] for row in rows[:limit]])
+        cursor = f"{rows[limit - 1][1]} {rows[limit - 1][0]}" if len(rows) > limit else None
+        return Page([found[row[0]] for row in rows[:limit]], cursor)
+
+    def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
+        """min(count, cap), at a cost bounded by `cap`."""
+        row = self._session.row(_COUNTS[what], {"owner": owner, "cap": cap})
+        return 0 if row is None else int(row[0])
+
+
+class ObjectWrites(ObjectReads):
+    """What can be done to Objects."""
+
+    _known: dict[str, tuple[Instance, ...]]
+    """Stored instances, as far as this transaction has seen them since its claim."""
+
+    def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
+        """Those of the Objects that exist, each with all its instances."""
+        found = super().objects(object_ids)
+        self._known.update((each.id, each.instances) for each in found.values())
+        return found
+
+    def put_objects(self, objects: Iterable[Object]) -> None:
+        """Store Objects, new or changed, instances included. Instances that are the same are left alone."""
+        given = {each.id: each for each in objects}
+        if not given:
+            return
+        session = self._session
+        self._learn_instances([object_id for object_id in given if object_id not in self._known])
+        # An init Object goes before those that need it.
+        ordered = sorted(given.values(), key=lambda each: (each.kind != "init", each.id))
+        session.run_many(_PUT, _OBJECT_NAMES, [_object_row(each) for each in ordered])
+        changed = [each for each in ordered if each.instances != self._known.get(each.id, ())]
+        session.run_many(_DELETE_INSTANCES, ("owner",), [(each.id,) for each in changed if self._known.get(each.id)])
+        session.run_many(
+            _ADD_INSTANCES,
+            _INSTANCE_ROW,
+            [
+                (each.id, position, *_instance_row(instance))
+                for each in changed
+                for position, instance in enumerate(each.instances)
+            ],
+        )
+        self._known.update((each.id, each.instances) for each in ordered)
+
+    def delete_objects(self, object_ids: Collection[str]) -> None:
+        """Remove Objects and their instances. `IntegrityBroken` while anything refers to one."""
+        if object_ids:
+            self._session.run(_DELETE, {"ids": self._session.array(sorted(set(object_ids)))})
+            for object_id in object_ids:
+                self._known.pop(object_id, None)
+
+    def _learn_instances(self, object_ids: list[str]) -> None:
+        if not object_ids:
+            return
+        stored: dict[str, list[Row]] = {}
+        for row in self._session.rows(_INSTANCES, {"ids": self._session.array(sorted(object_ids))}):
+            stored.setdefault(row[0], []).append(row[1:])
+        for object_id, rows in stored.items():
+            rows.sort(key=itemgetter(0))
+            self._known[object_id] = tuple([_instance(row) for row in rows])
+
+
+def _object_row(each: Object) -> Row:
+    timerange = each.timerange
+    start, end, closed = (None, None, None) if timerange is None else (timerange.start, timerange.end, timerange.closed)
+    return (
+        each.id,
+        each.created,
+        each.allocated_to,
+        each.content_type,
+        each.kind,
+        each.registered,
+        start,
+        end,
+        closed,
+        each.key_frame_count,
+        each.init_object_id,
+        each.first_flow_id,
+    )
+
+
+def _instance_row(each: Instance) -> Row:
+    return (each.storage_id, each.key, each.put_until, each.url, each.label, each.ready)

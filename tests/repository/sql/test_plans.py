@@ -1,0 +1,128 @@
+"""Every question is a range of an index: no table is read through, no page is sorted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import event
+
+from tams.domain.filters import FlowFilter, SourceFilter, TagFilter
+from tams.domain.timerange import ETERNITY, NEVER
+from tams.repository.port import Document, Job, Read
+from tams.repository.sql import SqlRepository
+from tests import factories
+from tests.factories import seconds
+from tests.repository.conftest import NewDatabase
+from tests.repository.steps import fill, new_flow, read, write
+
+
+@pytest.fixture
+def traced(new_sqlite: NewDatabase) -> Iterator[tuple[SqlRepository, list[str]]]:
+    """A repository with a Flow of 50 Segments, and what it says to SQLite, values filled in."""
+    url = new_sqlite()
+    filling = SqlRepository(url)
+    flow = new_flow(filling, flow_id="f", key=7, tags={"a": "1", "b": ["2", "3"]}, label="x")
+    fill(filling, flow, [seconds(n, n + 1) for n in range(50)], init=factories.init_object("init"))
+    write(filling, lambda tx: tx.put_document(Document("k", "1", {}, {"order": "1", "a": "b"})))
+    filling.close()
+    repository, statements = SqlRepository(url), []
+    event.listen(
+        repository._database.engine, "connect", lambda connection, _: connection.set_trace_callback(statements.append)
+    )
+    yield repository, statements
+    repository.close()
+
+
+def plans(repository: SqlRepository, statements: list[str]) -> Iterator[tuple[str, str]]:
+    """Each step of the plan of each statement that was run."""
+    said = [each for each in statements if re.match(r"SELECT|WITH|INSERT|UPDATE|DELETE", each)]
+    assert said
+    connection = repository._database.engine.raw_connection()
+    for each in said:
+        for step in connection.execute("EXPLAIN QUERY PLAN " + each).fetchall():  # type: ignore[attr-defined]
+            yield each, step[3]
+    connection.close()
+
+
+TAGS = TagFilter(any_of=(("a", ("1",)), ("b", ("2", "3"))), exists=(("a", True), ("c", False)))
+QUESTIONS: dict[str, Callable[[Read], object]] = {
+    "flow": lambda snapshot: snapshot.flow("f"),
+    "flows by id": lambda snapshot: snapshot.flows_by_id(["f", "g"]),
+    "source": lambda snapshot: snapshot.source("s"),
+    "page": lambda snapshot: snapshot.segments(7, ETERNITY, None, False, None, 5),
+    "page of a range": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, None, 5),
+    "next page": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, str(4 * factories.SECOND), 5),
+    "page backwards": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, True, None, 5),
+    "page of an object": lambda snapshot: snapshot.segments(7, ETERNITY, "o", False, None, 5),
+    "within": lambda snapshot: snapshot.segments_within(7, seconds(3, 9), 5),
+    "within, of an object": lambda snapshot: snapshot.segments_within(7, ETERNITY, 5, object_id="o"),
+    "within, of an init object": lambda snapshot: snapshot.segments_within(7, ETERNITY, 5, init_object_id="init"),
+    "overlaps": lambda snapshot: snapshot.overlaps(7, [seconds(0, 1), seconds(70, 71)]),
+    "extent": lambda snapshot: snapshot.extent(7, seconds(3, 9)),
+    "init use": lambda snapshot: snapshot.init_use(7),
+    "objects": lambda snapshot: snapshot.objects(["a", "b"]),
+    "still referenced": lambda snapshot: snapshot.still_referenced(["a", "b"]),
+    "allocations": lambda snapshot: snapshot.allocations_before(5, None, 5),
+    "more allocations": lambda snapshot: snapshot.allocations_before(5, "3 a", 5),
+    "flows of source": lambda snapshot: snapshot.count_up_to("flows of source", "s", 5),
+    "segments of object": lambda snapshot: snapshot.count_up_to("segments of object", "o", 5),
+    "objects of init": lambda snapshot: snapshot.count_up_to("objects of init", "init", 5),
+    "document": lambda snapshot: snapshot.document("k", "1"),
+    "documents": lambda snapshot: snapshot.list_documents("k", "order", {}, False, None, 5),
+    "documents by key": lambda snapshot: snapshot.list_documents("k", "order", {"a": "b", "c": "d"}, True, "3", 5),
+    "sources": lambda snapshot: snapshot.list_sources(SourceFilter(), "label", False, "0", 5),
+    "sources by label": lambda snapshot: snapshot.list_sources(SourceFilter(label="x"), "updated", True, None, 5),
+    **{
+        f"flows by {order}, {name}": lambda snapshot, order=order, where=where: snapshot.list_flows(  # type: ignore[misc]
+            where, order, True, "1", 5
+        )
+        for order in ("created", "metadata_updated", "label")
+        for name, where in {
+            "all": FlowFilter(),
+            "source": FlowFilter(source_id="s"),
+            "label and format": FlowFilter(label="x", format=factories.VIDEO),
+            "tags": FlowFilter(tags=TAGS),
+            "either tag": FlowFilter(tags=TagFilter(any_of=(("b", ("2", "3")),))),
+            "collector": FlowFilter(collected_by=("c", "d")),
+            "top level": FlowFilter(collected_by=()),
+            "content": FlowFilter(timerange=seconds(1, 2), codec="video/h264"),
+            "no content": FlowFilter(timerange=NEVER, frame_width=1920, init_segments=False),
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_is_answered_from_index_ranges(traced: tuple[SqlRepository, list[str]], question: str) -> None:
+    repository, statements = traced
+    read(repository, QUESTIONS[question])
+    for statement, step in plans(repository, statements):
+        assert "TEMP B-TREE" not in step, f"{step}: {statement}"
+        if step.startswith("SCAN"):
+            # Lists that came with the question, and counts of at most some rows that another step has found.
+            assert re.match(r"SCAN (\w+ VIRTUAL TABLE|\(subquery-\d+\)|anon_\d+$|CONSTANT ROW)", step), step
+
+
+def test_an_object_used_often_in_few_flows_is_found_with_few_looks(
+    traced: tuple[SqlRepository, list[str]],
+) -> None:
+    repository, statements = traced
+    read(repository, lambda snapshot: snapshot.references("init"))
+    steps = [step for _, step in plans(repository, statements) if "segments" in step]
+    assert len(steps) == 4
+    assert all(re.search(r"USING COVERING INDEX .*object_id=\?( AND flow_key>\?)?\)", step) for step in steps)
+
+
+def test_changes_find_their_rows_by_key(traced: tuple[SqlRepository, list[str]]) -> None:
+    repository, statements = traced
+    with repository.read() as snapshot:
+        segments = snapshot.segments_within(7, ETERNITY, 3)
+    write(repository, lambda tx: tx.remove_segments(7, segments, at=5))
+    write(repository, lambda tx: tx.delete_objects([segment.object_id for segment in segments]))
+    write(repository, lambda tx: tx.enqueue([Job("k", "1", {}, due=1)]))
+    (job,) = repository.lease("k", "w", 5, 5)
+    repository.postpone(job, 3)
+    for statement, step in plans(repository, statements):
+        assert not step.startswith("SCAN") or "VIRTUAL TABLE" in step, f"{step}: {statement}"

@@ -1,0 +1,165 @@
+"""PostgreSQL: connections that are lost, before a commit and after it, and a server that is not there."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Literal
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from tams.domain.errors import Contended, Unavailable
+from tams.repository.port import Document, Write
+from tams.repository.sql import SqlRepository
+from tests.factories import uuid
+from tests.repository.conftest import NewDatabase
+from tests.repository.steps import read, write
+
+
+class Wire:
+    """A connection to the server that can be cut at a commit: before it arrives, or before its answer does."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.cut: Literal["before", "after"] | None = None
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._server)
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is client and self.cut is not None and b"COMMIT\0" in data:
+                        if self.cut == "after":
+                            server.sendall(data)
+                            server.recv(65536)
+                        self.cut = None
+                        return
+                    (server if ready is client else client).sendall(data)
+
+
+@pytest.fixture
+def url(new_postgresql: NewDatabase) -> str:
+    """An empty database."""
+    return new_postgresql()
+
+
+@pytest.fixture
+def wire(url: str) -> Iterator[Wire]:
+    """A wire to the server of that database."""
+    wire = Wire(f"{make_url(url).query['host']}/.s.PGSQL.5432")
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def wired(url: str, wire: Wire) -> Iterator[SqlRepository]:
+    """A repository at the other end of the wire."""
+    through = make_url(url).set(host="127.0.0.1", port=wire.port, query={})
+    repository = SqlRepository(through.render_as_string(hide_password=False))
+    yield repository
+    repository.close()
+
+
+@pytest.mark.parametrize(("cut", "runs"), [("before", 2), ("after", 1)])
+def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
+    wired: SqlRepository, wire: Wire, cut: Literal["before", "after"], runs: int
+) -> None:
+    ran = []
+
+    def body(tx: Write) -> int:
+        ran.append(1)
+        found = tx.document("k", "counter")
+        number = 1 if found is None else found.body["n"] + 1
+        tx.put_document(Document("k", "counter", {"n": number}))
+        return number
+
+    wired.check()
+    wire.cut = cut
+    assert wired.write(uuid(), body) == 1
+    assert len(ran) == runs
+    found = read(wired, lambda snapshot: snapshot.document("k", "counter"))
+    assert found is not None
+    assert found.body == {"n": 1}
+
+
+def test_connections_that_died_in_the_pool_are_replaced(url: str) -> None:
+    repository = SqlRepository(url)
+    repository.check()
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    for use in (
+        lambda: repository.check(),
+        lambda: write(repository, lambda tx: tx.put_document(Document("k", "1", {}))),
+        lambda: repository.lease("k", "w", 1, 1),
+    ):
+        with engine.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).all()
+        use()
+    engine.dispose()
+    repository.close()
+
+
+def test_a_connection_lost_in_the_middle_of_a_snapshot_is_unavailable_and_the_next_one_works(url: str) -> None:
+    repository = SqlRepository(url)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with pytest.raises(Unavailable), repository.read() as snapshot:
+        assert snapshot.document("k", "1") is None
+        with engine.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).all()
+        snapshot.document("k", "1")
+    repository.check()
+    engine.dispose()
+    repository.close()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    repository = SqlRepository(f"postgresql+psycopg://postgres@127.0.0.1:{port}/tams")
+    with pytest.raises(Unavailable):
+        repository.check()
+    with pytest.raises(Unavailable):
+        write(repository, lambda _tx: None)
+
+
+def test_transactions_that_keep_losing_against_others_are_contended(url: str) -> None:
+    repository = SqlRepository(url)
+    ran = []
+
+    def body(tx: Write) -> None:
+        ran.append(1)
+        tx._session.run(text("DO $$ BEGIN RAISE serialization_failure; END $$"), {})  # type: ignore[attr-defined]
+
+    with pytest.raises(Contended):
+        write(repository, body)
+    assert len(ran) == 10
+    repository.close()

@@ -1,0 +1,87 @@
+"""Migrations: they make the schema that the code has in mind, from several processes at once, and never backwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from tams.domain.errors import Unavailable
+from tams.repository.sql import SqlRepository, upgrade
+from tams.repository.sql.migrate import configuration, migration_engine
+from tams.repository.sql.models import REVISION, metadata
+from tests.repository.processes import in_processes
+
+
+def test_models_and_migrations_agree(database_url: str) -> None:
+    engine = migration_engine(database_url)
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert ScriptDirectory.from_config(configuration(connection)).get_current_head() == REVISION
+    engine.dispose()
+
+
+def test_upgrading_what_is_up_to_date_changes_nothing(database_url: str) -> None:
+    upgrade(database_url)
+    repository = SqlRepository(database_url)
+    repository.check()
+    repository.close()
+
+
+def test_processes_may_upgrade_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    in_processes(upgrade, [(url,)] * 3)
+    repository = SqlRepository(url)
+    repository.check()
+    repository.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    engine = migration_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    repository = SqlRepository(database_url)
+    try:
+        with pytest.raises(Unavailable, match="made by a newer one"):
+            upgrade(database_url)
+        with pytest.raises(Unavailable, match="has schema 9999"):
+            repository.check()
+    finally:
+        repository.close()
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": REVISION})
+        engine.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'odd.db'}"
+    engine = migration_engine(url)
+    with engine.begin() as connection:
+        # In the way of the one of the same name.
+        connection.execute(text("CREATE TABLE segments (unrelated INTEGER)"))
+    with pytest.raises(Unavailable):
+        upgrade(url)
+    assert set(inspect(engine).get_table_names()) == {"segments"}
+    engine.dispose()
+
+
+def test_a_database_that_was_not_set_up_is_unavailable(tmp_path: Path) -> None:
+    repository = SqlRepository(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(Unavailable):
+        repository.check()
+    repository.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "postgresql+asyncpg://localhost/x"]
+)
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database"):
+        SqlRepository(url)
+    with pytest.raises(ValueError, match="database"):
+        upgrade(url)

@@ -1,0 +1,168 @@
+"""Small documents, and the queue of background work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tams.domain.clock import MICROSECONDS, now
+from tams.repository.port import Document, Job, Repository, Write
+from tests.repository.steps import read, walk, write
+
+
+def put(repository: Repository, *documents: Document) -> None:
+    """Store documents."""
+
+    def body(tx: Write) -> None:
+        for each in documents:
+            tx.put_document(each)
+
+    write(repository, body)
+
+
+def test_a_document_is_read_as_it_was_stored(repository: Repository) -> None:
+    made = Document("profile", "1", {"a": [1, None, {"b": "\U0001f600"}]}, {"created": "x", "flow": "f"})
+    put(repository, made, Document("service", "1", {}))
+    assert read(repository, lambda snapshot: snapshot.document("profile", "1")) == made
+    assert read(repository, lambda snapshot: snapshot.document("service", "1")) == Document("service", "1", {})
+    assert read(repository, lambda snapshot: snapshot.document("other", "1")) is None
+    assert read(repository, lambda snapshot: snapshot.document("profile", "2")) is None
+
+
+def test_putting_a_document_again_replaces_it(repository: Repository) -> None:
+    put(repository, Document("k", "1", {"v": 1}, {"created": "1", "old": "x"}))
+    changed = Document("k", "1", {"v": 2}, {"created": "2"})
+    put(repository, changed)
+    with repository.read() as snapshot:
+        assert snapshot.document("k", "1") == changed
+        assert snapshot.list_documents("k", "created", {}, False, None, 5).items == [changed]
+        assert snapshot.list_documents("k", "old", {}, False, None, 5).items == []
+        assert snapshot.list_documents("k", "created", {"old": "x"}, False, None, 5).items == []
+
+
+def test_deleting_a_document_tells_whether_it_was_there(repository: Repository) -> None:
+    put(repository, Document("k", "1", {}, {"created": "1"}))
+    assert write(repository, lambda tx: tx.delete_document("k", "1")) is True
+    assert write(repository, lambda tx: tx.delete_document("k", "1")) is False
+    assert read(repository, lambda snapshot: snapshot.list_documents("k", "created", {}, False, None, 5)) == ([], None)
+
+
+def test_documents_are_listed_by_a_key_in_code_point_order(repository: Repository) -> None:
+    values = ["", "A", "Z", "a", "a\x01", "a b", "é", "\uffff", "\U00010000"]
+    documents = [
+        Document("k", str(number), {"n": number}, {"name": value, "half": str(number % 2)})
+        for number, value in enumerate(values)
+    ]
+    put(repository, *reversed(documents), Document("k", "unlisted", {}), Document("other", "1", {}, {"name": "b"}))
+    for reverse in (False, True):
+        for limit in (1, 2, 100):
+            assert (
+                walk(
+                    repository,
+                    lambda snapshot, after, size=limit, back=reverse: snapshot.list_documents(
+                        "k", "name", {}, back, after, size
+                    ),
+                )
+                == documents[:: -1 if reverse else 1]
+            )
+            assert (
+                walk(
+                    repository,
+                    lambda snapshot, after, size=limit, back=reverse: snapshot.list_documents(
+                        "k", "name", {"half": "1"}, back, after, size
+                    ),
+                )
+                == documents[1::2][:: -1 if reverse else 1]
+            )
+
+
+def test_documents_are_filtered_by_all_of_the_keys(repository: Repository) -> None:
+    documents = [
+        Document("k", f"{a}{b}", {}, {"created": f"{a}{b}", "a": a, "b": b}) for a in ("x", "y") for b in ("x", "y")
+    ]
+    put(repository, *documents)
+    with repository.read() as snapshot:
+        for where, expected in [
+            ({"a": "x"}, documents[:2]),
+            ({"a": "x", "b": "y"}, documents[1:2]),
+            ({"a": "x", "b": "y", "created": "xy"}, documents[1:2]),
+            ({"a": "x", "b": "z"}, []),
+            ({"c": "x"}, []),
+        ]:
+            assert snapshot.list_documents("k", "created", where, False, None, 9).items == expected
+
+
+def enqueue(repository: Repository, *jobs: Job) -> None:
+    """Queue jobs."""
+    write(repository, lambda tx: tx.enqueue(jobs))
+
+
+def test_a_job_is_lent_once_it_is_due_to_one_worker(repository: Repository) -> None:
+    due, later = Job("k", "due", {"n": 1}, due=5), Job("k", "later", {}, due=now() + 3600 * MICROSECONDS)
+    enqueue(repository, due, later, Job("other", "due", {}, due=5))
+    assert repository.lease("k", "one", 10, 60) == [replace(due, attempts=1)]
+    assert repository.lease("k", "two", 10, 60) == []
+
+
+def test_jobs_are_lent_in_the_order_in_which_they_are_due_up_to_a_limit(repository: Repository) -> None:
+    enqueue(repository, *(Job("k", f"job-{9 - n}", {}, due=n) for n in range(5)))
+    assert [job.due for job in repository.lease("k", "one", 3, 60)] == [0, 1, 2]
+    assert [job.due for job in repository.lease("k", "two", 3, 60)] == [3, 4]
+
+
+def test_a_lease_that_ran_out_is_lent_again(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {}, due=5))
+    assert [job.attempts for job in repository.lease("k", "one", 1, 0)] == [1]
+    assert [job.attempts for job in repository.lease("k", "two", 1, 60)] == [2]
+
+
+def test_a_finished_job_is_gone(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {}, due=5))
+    repository.lease("k", "one", 1, 0)
+    write(repository, lambda tx: tx.finish("k", "1"))
+    write(repository, lambda tx: tx.finish("k", "1"))
+    assert repository.lease("k", "one", 1, 60) == []
+
+
+def test_a_postponed_job_comes_back_with_its_payload_or_another(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {"n": 1}, due=5))
+    (job,) = repository.lease("k", "one", 1, 60)
+    repository.postpone(job, 7)
+    (job,) = repository.lease("k", "one", 1, 60)
+    assert job == Job("k", "1", {"n": 1}, due=7, attempts=2)
+    repository.postpone(job, 8, {"n": 2})
+    assert repository.lease("k", "one", 1, 60) == [Job("k", "1", {"n": 2}, due=8, attempts=3)]
+
+
+def test_enqueuing_a_job_again_replaces_payload_and_due_time(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {"n": 1}, due=5))
+    (before,) = repository.lease("k", "one", 1, 3600)
+    enqueue(repository, Job("k", "1", {"n": 2}, due=9))
+    # Who held it before cannot put the old state back.
+    repository.postpone(before, now() + 3600 * MICROSECONDS, {"n": 1})
+    assert repository.lease("k", "two", 1, 60) == [Job("k", "1", {"n": 2}, due=9, attempts=2)]
+    enqueue(repository, Job("k", "2", {"n": 3}, due=5), Job("k", "2", {"n": 4}, due=6))
+    assert repository.lease("k", "two", 1, 60) == [Job("k", "2", {"n": 4}, due=6, attempts=1)]
+
+
+def test_postponing_a_job_that_is_finished_does_not_bring_it_back(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {}, due=5))
+    (job,) = repository.lease("k", "one", 1, 60)
+    write(repository, lambda tx: tx.finish("k", "1"))
+    repository.postpone(job, 6)
+    assert repository.lease("k", "one", 1, 60) == []
+
+
+def test_a_job_of_a_failed_transaction_was_never_queued(repository: Repository) -> None:
+    class Refused(Exception):
+        pass
+
+    def body(tx: Write) -> None:
+        tx.enqueue([Job("k", "1", {}, due=5)])
+        raise Refused
+
+    try:
+        write(repository, body)
+    except Refused:
+        assert repository.lease("k", "one", 1, 60) == []
+    else:
+        raise AssertionError

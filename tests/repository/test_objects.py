@@ -1,0 +1,236 @@
+"""Objects, their instances, and what refers to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tams.domain.errors import IntegrityBroken
+from tams.domain.filters import TagFilter
+from tams.domain.objects import Instance, Object
+from tams.domain.timerange import TimeRange
+from tams.repository.port import Repository, Write
+from tests import factories
+from tests.factories import STORAGE, seconds
+from tests.repository.steps import add, fill, new_flow, put_flows, put_objects, read, walk, write
+
+
+def found(repository: Repository, *object_ids: str) -> dict[str, Object]:
+    """The Objects as they are stored."""
+    return read(repository, lambda snapshot: snapshot.objects(object_ids))
+
+
+def test_an_object_is_read_as_it_was_stored(repository: Repository) -> None:
+    init = factories.init_object()
+    made = Object(
+        "bucket/\U0001f4f9 %2F..",
+        created=1,
+        instances=(
+            Instance(storage_id=STORAGE, key="k/1", put_until=77, ready=True),
+            Instance(storage_id=factories.uuid(), key="k/2", ready=False),
+            Instance(url="https://example.com/a?b=c&d", label="mirror"),
+        ),
+        allocated_to=2**62,
+        content_type="video/mp2t",
+        kind="media",
+        registered=2,
+        timerange=TimeRange(-5, 10, closed=True),
+        key_frame_count=0,
+        init_object_id=init.id,
+        first_flow_id=factories.uuid(),
+    )
+    put_objects(repository, init, made)
+    assert found(repository, made.id, "unknown") == {made.id: made}
+    stored = found(repository, made.id)[made.id]
+    assert str(stored.timerange) == str(made.timerange)
+    assert [instance.ready for instance in stored.instances] == [True, False, True]
+
+
+def test_objects_without_instances_and_allocations_are_read_too(repository: Repository) -> None:
+    bare = factories.media_object(instances=())
+    allocated = factories.allocation(to=5)
+    put_objects(repository, bare, allocated)
+    assert found(repository, bare.id, allocated.id) == {bare.id: bare, allocated.id: allocated}
+    assert found(repository) == {}
+
+
+def test_putting_an_object_again_replaces_it_and_its_instances(repository: Repository) -> None:
+    allocated = factories.allocation(to=5)
+    put_objects(repository, allocated)
+    registered = factories.media_object(allocated.id, instances=allocated.instances)
+    put_objects(repository, registered)
+    assert found(repository, allocated.id) == {allocated.id: registered}
+
+    first, second = factories.instance(storage_id="a"), factories.instance(storage_id="b")
+    for instances in [(first, second), (second,), (second, first), (first, replace(second, ready=False)), ()]:
+        changed = replace(registered, instances=instances)
+        put_objects(repository, changed)
+        assert found(repository, allocated.id) == {allocated.id: changed}
+
+
+def test_instances_put_twice_in_one_transaction_are_those_of_the_last(repository: Repository) -> None:
+    made = factories.media_object()
+    changed = replace(made, instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
+
+    def body(tx: Write) -> dict[str, Object]:
+        tx.put_objects([made])
+        tx.put_objects([changed])
+        tx.put_objects([made])
+        tx.put_objects([changed])
+        return tx.objects([made.id])
+
+    assert write(repository, body) == {made.id: changed}
+    assert found(repository, made.id) == {made.id: changed}
+
+
+def test_an_object_deleted_and_put_again_in_one_transaction_has_its_instances(repository: Repository) -> None:
+    made = factories.media_object()
+    put_objects(repository, made)
+
+    def body(tx: Write) -> None:
+        assert tx.objects([made.id]) == {made.id: made}
+        tx.delete_objects([made.id])
+        assert tx.objects([made.id]) == {}
+        tx.put_objects([made])
+
+    write(repository, body)
+    assert found(repository, made.id) == {made.id: made}
+
+
+def test_a_storage_key_is_never_used_twice(repository: Repository) -> None:
+    made = factories.media_object()
+    put_objects(repository, made)
+    with pytest.raises(IntegrityBroken):
+        put_objects(repository, factories.media_object(instances=made.instances))
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        (factories.instance(), factories.instance()),
+        (Instance(url="https://example.com/1", label="same"), Instance(url="https://example.com/2", label="same")),
+    ],
+)
+def test_an_object_has_one_instance_per_backend_and_label(
+    repository: Repository, instances: tuple[Instance, ...]
+) -> None:
+    with pytest.raises(IntegrityBroken):
+        put_objects(repository, factories.media_object(instances=instances))
+
+
+def test_an_init_object_may_be_put_together_with_those_that_need_it(repository: Repository) -> None:
+    init = factories.init_object()
+    media = factories.media_object(init_object_id=init.id)
+    put_objects(repository, media, init)
+    assert found(repository, media.id, init.id) == {media.id: media, init.id: init}
+    with pytest.raises(IntegrityBroken):
+        put_objects(repository, factories.media_object(init_object_id="unknown"))
+
+
+def test_an_object_that_is_referred_to_is_not_deleted(repository: Repository) -> None:
+    flow = new_flow(repository)
+    init = factories.init_object()
+    (segment,) = fill(repository, flow, [seconds(0, 1)], init=init)
+    unused = factories.media_object()
+    put_objects(repository, unused)
+    for object_id in (segment.object_id, init.id):
+        with pytest.raises(IntegrityBroken):
+            write(repository, lambda tx, gone=object_id: tx.delete_objects([unused.id, gone]))  # type: ignore[misc]
+    assert set(found(repository, segment.object_id, init.id, unused.id)) == {segment.object_id, init.id, unused.id}
+
+    def delete_all(tx: Write) -> None:
+        tx.remove_segments(flow.key, [segment], at=9)
+        assert tx.still_referenced([segment.object_id, init.id, unused.id]) == {init.id}
+        tx.delete_objects([init.id, segment.object_id, unused.id])
+
+    write(repository, delete_all)
+    assert found(repository, segment.object_id, init.id, unused.id) == {}
+    write(repository, lambda tx: tx.delete_objects([unused.id]))
+    write(repository, lambda tx: tx.delete_objects([]))
+
+
+def test_still_referenced_sees_segments_of_any_flow_init_uses_and_own_writes(repository: Repository) -> None:
+    first, second = new_flow(repository), new_flow(repository)
+    init = factories.init_object()
+    (segment,) = fill(repository, first, [seconds(0, 1)], init=init)
+    add(repository, second, [segment])
+    every = [segment.object_id, init.id, "unknown"]
+    assert read(repository, lambda snapshot: snapshot.still_referenced(every)) == {segment.object_id, init.id}
+    assert read(repository, lambda snapshot: snapshot.still_referenced([])) == set()
+
+    def body(tx: Write) -> list[set[str]]:
+        answers = []
+        for flow in (first, second):
+            tx.remove_segments(flow.key, [segment], at=9)
+            answers.append(tx.still_referenced(every))
+        return answers
+
+    assert write(repository, body) == [{segment.object_id, init.id}, {init.id}]
+
+
+def test_references_are_the_flows_that_use_an_object_each_once_by_id(repository: Repository) -> None:
+    media = factories.media_object()
+    put_objects(repository, media)
+    flows = [new_flow(repository, tags={"n": str(number % 2)}) for number in range(7)]
+    for flow in flows:
+        add(repository, flow, [factories.segment(seconds(n, n + 1), media) for n in range(3)])
+    expected = sorted(flow.id for flow in flows)
+    for limit in (1, 3, 7, 100):
+        assert (
+            walk(
+                repository,
+                lambda snapshot, after, size=limit: snapshot.references(media.id, after=after, limit=size),  # type: ignore[misc]
+            )
+            == expected
+        )
+    tagged = TagFilter(any_of=(("n", ("1",)),), exists=(("n", True), ("other", False)))
+    assert read(repository, lambda snapshot: snapshot.references(media.id, tagged)).items == sorted(
+        flow.id for flow in flows if flow.document["tags"] == {"n": "1"}
+    )
+    nothing = TagFilter(any_of=(("n", ()),))
+    assert read(repository, lambda snapshot: snapshot.references(media.id, nothing)) == ([], None)
+    assert read(repository, lambda snapshot: snapshot.references("unknown")) == ([], None)
+
+
+def test_references_of_an_init_object_go_through_other_objects(repository: Repository) -> None:
+    init = factories.init_object()
+    first, second = new_flow(repository), new_flow(repository)
+    (segment,) = fill(repository, first, [seconds(0, 1)], init=init)
+    add(repository, second, [segment])
+    expected = sorted([first.id, second.id])
+    assert read(repository, lambda snapshot: snapshot.references(init.id)).items == expected
+    write(repository, lambda tx: tx.detach_flow(first.id))
+    assert read(repository, lambda snapshot: snapshot.references(init.id)).items == [second.id]
+
+
+def test_allocations_come_oldest_first_and_end_with_registration(repository: Repository) -> None:
+    old = [factories.allocation(f"object-{9 - n}", to=1, created=n // 2) for n in range(6)]
+    put_objects(repository, *old, factories.allocation(to=1, created=3), factories.media_object(registered=0))
+    expected = sorted(old, key=lambda each: (each.created, each.id))
+    for limit in (1, 2, 6, 50):
+        assert (
+            walk(
+                repository,
+                lambda snapshot, after, size=limit: snapshot.allocations_before(3, after, size),  # type: ignore[misc]
+            )
+            == expected
+        )
+    put_objects(repository, factories.media_object(expected[0].id, instances=expected[0].instances))
+    assert read(repository, lambda snapshot: snapshot.allocations_before(3, None, 50)).items == expected[1:]
+
+
+def test_uses_are_counted_up_to_a_cap(repository: Repository) -> None:
+    init = factories.init_object()
+    media = factories.media_object(init_object_id=init.id)
+    other = factories.media_object(init_object_id=init.id)
+    put_objects(repository, init, media, other)
+    flow = factories.flow(source_id=factories.uuid())
+    put_flows(repository, flow)
+    add(repository, flow, [factories.segment(seconds(n, n + 1), media) for n in range(5)])
+    with repository.read() as snapshot:
+        assert snapshot.count_up_to("segments of object", media.id, 10) == 5
+        assert snapshot.count_up_to("segments of object", media.id, 2) == 2
+        assert snapshot.count_up_to("segments of object", other.id, 2) == 0
+        assert snapshot.count_up_to("objects of init", init.id, 10) == 2
+        assert snapshot.count_up_to("objects of init", init.id, 1) == 1

@@ -1,0 +1,170 @@
+"""What a transaction promises: all or nothing, own writes seen, claims before writes, errors that come through."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tams.domain.errors import IntegrityBroken
+from tams.domain.timerange import ETERNITY
+from tams.repository.port import Document, Repository, Write
+from tests import factories
+from tests.factories import seconds, uuid
+from tests.repository.steps import fill, new_flow, put_sources, read, write
+
+
+class Refused(Exception):
+    """What a body raises."""
+
+
+def test_what_the_body_returns_comes_back(repository: Repository) -> None:
+    assert repository.write(uuid(), lambda _tx: 42) == 42
+
+
+def test_what_the_body_raises_comes_through_with_nothing_stored(repository: Repository) -> None:
+    made = factories.source()
+
+    def body(tx: Write) -> None:
+        tx.put_source(made)
+        tx.put_document(Document("k", "1", {}))
+        raise Refused
+
+    with pytest.raises(Refused):
+        write(repository, body)
+    with repository.read() as snapshot:
+        assert snapshot.source(made.id) is None
+        assert snapshot.document("k", "1") is None
+
+
+def test_a_transaction_sees_its_own_writes(repository: Repository) -> None:
+    source = factories.source()
+    flow = factories.flow(source_id=source.id)
+    media = factories.media_object()
+    segment = factories.segment(seconds(0, 1), media)
+
+    def body(tx: Write) -> None:
+        tx.put_source(source)
+        tx.put_flow(flow)
+        tx.put_objects([media])
+        assert tx.flow(flow.id) == flow
+        assert tx.overlaps(flow.key, [seconds(0, 1)]) == [False]
+        tx.add_segments(flow.key, [segment])
+        assert tx.overlaps(flow.key, [seconds(0, 1)]) == [True]
+        assert tx.segments(flow.key, ETERNITY, None, False, None, 5).items == [segment]
+        assert tx.extent(flow.key, ETERNITY) == seconds(0, 1)
+        assert tx.references(media.id).items == [flow.id]
+        assert tx.still_referenced([media.id]) == {media.id}
+        tx.remove_segments(flow.key, [segment], at=5)
+        assert tx.still_referenced([media.id]) == set()
+        tx.delete_objects([media.id])
+        assert tx.objects([media.id]) == {}
+
+    write(repository, body)
+
+
+def test_a_refusal_by_the_engine_cannot_be_passed_over(repository: Repository) -> None:
+    flow = new_flow(repository)
+    made = factories.source()
+
+    def body(tx: Write) -> None:
+        tx.put_source(made)
+        with pytest.raises(IntegrityBroken):
+            tx.delete_source(flow.source_id)
+
+    with pytest.raises(IntegrityBroken):
+        write(repository, body)
+    assert read(repository, lambda snapshot: snapshot.source(made.id)) is None
+
+
+def test_claiming_comes_once_and_before_the_first_write(repository: Repository) -> None:
+    flow = new_flow(repository)
+
+    def twice(tx: Write) -> None:
+        tx.claim(("flow", flow.id))
+        tx.claim(("flow", flow.id))
+
+    def late(tx: Write) -> None:
+        tx.put_document(Document("k", "1", {}))
+        tx.claim(("flow", flow.id))
+
+    for body in (twice, late):
+        with pytest.raises(IntegrityBroken):
+            write(repository, body)
+    write(repository, lambda tx: tx.claim(("flow", uuid()), ("collections", ""), ("object", "\U0001f4f9")))
+    write(repository, lambda tx: tx.claim())
+
+
+def test_reading_goes_on_while_a_transaction_is_open(repository: Repository) -> None:
+    flow = new_flow(repository)
+    opened, finish = threading.Event(), threading.Event()
+
+    def body(tx: Write) -> None:
+        tx.claim(("flow", flow.id))
+        tx.delete_flow(flow.id)
+        opened.set()
+        assert finish.wait(20)
+
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(write, repository, body)
+        assert opened.wait(20)
+        assert read(repository, lambda snapshot: snapshot.flow(flow.id)) == flow
+        finish.set()
+        writing.result(20)
+    assert read(repository, lambda snapshot: snapshot.flow(flow.id)) is None
+
+
+def test_what_is_read_after_a_claim_is_current(repository: Repository) -> None:
+    flow = new_flow(repository)
+    claimed, queued = threading.Event(), threading.Event()
+
+    def first(tx: Write) -> None:
+        tx.claim(("flow", flow.id))
+        claimed.set()
+        assert queued.wait(20)
+        tx.delete_flow(flow.id)
+
+    def second(tx: Write) -> bool:
+        queued.set()
+        tx.claim(("flow", flow.id))
+        return tx.flow(flow.id) is None
+
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(write, repository, first)
+        assert claimed.wait(20)
+        # Where one transaction writes at a time, the second begins only after the first.
+        queued_anyway = threading.Timer(0.3, queued.set)
+        queued_anyway.start()
+        two = pool.submit(write, repository, second)
+        one.result(20)
+        assert two.result(20) is True
+        queued_anyway.join()
+
+
+def test_two_transactions_that_claim_the_same_things_in_any_order_both_end(repository: Repository) -> None:
+    keys = [("object", uuid()) for _ in range(50)]
+
+    def claim(order: int) -> None:
+        for _ in range(10):
+            write(repository, lambda tx: tx.claim(*keys[::order]))  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(claim, order) for order in (1, -1, 1, -1)]:
+            done.result(30)
+
+
+def test_an_operation_that_stores_nothing_stores_nothing(repository: Repository) -> None:
+    put_sources(repository, factories.source())
+    flow = new_flow(repository)
+    segments = fill(repository, flow, [seconds(0, 1)])
+    assert write(repository, lambda tx: tx.segments(flow.key, ETERNITY, None, False, None, 9).items) == segments
+
+
+def test_check_passes_on_a_database_that_is_up_to_date(repository: Repository) -> None:
+    repository.check()
+
+
+def test_a_closed_repository_opens_again_when_it_is_used(repository: Repository) -> None:
+    repository.close()
+    repository.check()
