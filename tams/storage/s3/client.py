@@ -1,0 +1,143 @@
+"""Requests to one bucket: how they are made, counted, and what their failures are in the store's own terms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
+
+from tams import __version__
+from tams.config import ConfigurationError
+from tams.storage.counters import REQUESTS
+from tams.storage.port import BackendDown, MissingObject
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_s3 import S3Client
+
+    from tams.storage.configuration import S3Configuration
+
+logger = logging.getLogger(__name__)
+
+_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+_OWN_LOGS: Final = ("boto3", "botocore", "urllib3")
+
+
+class Refused(BackendDown):
+    """The backend answered, and not with success. `code` is S3's word for why."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def make_session(configuration: S3Configuration) -> Session:
+    """The SDK's session with the credentials of the configuration. Raises ConfigurationError."""
+    try:
+        return boto3.Session(
+            aws_access_key_id=configuration.access_key_id,
+            aws_secret_access_key=configuration.secret_access_key,
+            profile_name=configuration.profile,
+            region_name=configuration.signing_region,
+        )
+    except BotoCoreError as error:
+        raise ConfigurationError(
+            f"The storage backend {configuration.backend.label} cannot be used: {error}. Mend that, then start again."
+        ) from error
+
+
+class Bucket:
+    """A bucket and the client that speaks to it. Thread-safe."""
+
+    def __init__(self, configuration: S3Configuration, session: Session) -> None:
+        self.name = configuration.bucket
+        self.backend_id = configuration.backend.id
+        self._configuration = configuration
+        # What the SDK says below WARNING holds signatures.
+        for name in _OWN_LOGS:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._client = self._make_client(session, {})
+
+    def address(self, session: Session) -> str:
+        """The URL that keys are appended to, as the SDK makes it of endpoint, region, addressing and bucket."""
+        unsigned = self._make_client(session, {"signature_version": UNSIGNED})
+        try:
+            url = unsigned.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": "k"})
+        except BotoCoreError as error:
+            raise ConfigurationError(
+                f"The storage backend {self._configuration.backend.label} has no address ({error}): correct its "
+                "bucket, endpoint and region."
+            ) from error
+        return url.removesuffix("k")
+
+    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One operation of the SDK's client on this bucket, with its retries.
+
+        `MissingObject` where the key does not exist, `Refused` for another answer, `BackendDown` where there is none.
+        """
+        with self.answering(operation, parameters.get("Key")):
+            answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **parameters)
+        return answer
+
+    @contextmanager
+    def answering(self, operation: str, key: str | None) -> Iterator[None]:
+        """Turn whatever goes wrong into the store's own errors, and count."""
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            REQUESTS.add(self.backend_id, operation, code)
+            if code in _MISSING:
+                raise MissingObject(f"there are no bytes under {key}") from error
+            if code not in ("416", "InvalidRange"):
+                logger.warning("Storage backend %s refused %s of key %s: %s", self.backend_id, operation, key, code)
+            raise Refused(f"S3 refused {operation} ({code})", code) from error
+        except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
+            # The message of such an error may hold a URL.
+            reason = type(error).__name__
+            REQUESTS.add(self.backend_id, operation, reason)
+            logger.warning("Storage backend %s failed at %s of key %s: %s", self.backend_id, operation, key, reason)
+            raise BackendDown(f"S3 does not answer to {operation} ({reason})") from error
+        else:
+            REQUESTS.add(self.backend_id, operation, "")
+
+    def _make_client(self, session: Session, options: dict[str, Any]) -> S3Client:
+        configuration = self._configuration
+        default = "virtual" if configuration.endpoint is None else "path"
+        addressing: Literal["virtual", "path"] = (
+            "virtual" if (configuration.addressing or default) == "virtual" else "path"
+        )
+        config = Config(
+            **{"signature_version": "s3v4"} | options,
+            region_name=configuration.signing_region,
+            s3={"addressing_style": addressing},
+            connect_timeout=configuration.connect_timeout,
+            read_timeout=configuration.read_timeout,
+            retries={"mode": "standard", "total_max_attempts": configuration.attempts},
+            max_pool_connections=configuration.connections,
+            tcp_keepalive=True,
+            # Checksums in trailers, which is what newer SDKs send unasked, are refused by many servers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra=f"tams/{__version__}",
+        )
+        verify = str(configuration.ca_file) if configuration.ca_file and configuration.verify_tls else None
+        try:
+            return session.client(
+                "s3",
+                endpoint_url=configuration.endpoint,
+                verify=verify if configuration.verify_tls else False,
+                config=config,
+            )
+        except (BotoCoreError, OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"The storage backend {configuration.backend.label} cannot be used: {error}. Mend that, then start "
+                "again."
+            ) from error

@@ -1,0 +1,115 @@
+"""Objects put together of parts: uploads whose end is not known, and copies too large for one request."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from tams.storage.port import MissingObject, StorageError
+from tams.storage.s3.client import Bucket, Refused
+
+logger = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
+
+MOST_PARTS: Final = 10_000
+
+_MD5: Final = re.compile(r'"?([0-9a-f]{32})"?', re.ASCII)
+
+
+def upload_parts(
+    bucket: Bucket, key: str, content_type: str, parts: Iterable[bytes], before_end: Callable[[], None]
+) -> None:
+    """Store the parts as one object. `before_end` may still refuse, by an exception; then there is nothing."""
+
+    def send(upload_id: str, number: int, part: bytes) -> str:
+        answer = bucket.ask(
+            "upload_part", Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentMD5=content_md5(part)
+        )
+        return str(answer["ETag"])
+
+    _assemble(bucket, key, content_type, parts, send, before_end)
+
+
+def copy_parts(
+    bucket: Bucket, key: str, content_type: str, source: dict[str, str], etag: str, size: int, part_size: int
+) -> None:
+    """Copy `size` bytes of `source` (an S3 CopySource) with that entity tag, `part_size` bytes at a time."""
+    ranges = [(start, min(start + part_size, size) - 1) for start in range(0, size, part_size)]
+
+    def send(upload_id: str, number: int, part: tuple[int, int]) -> str:
+        answer = bucket.ask(
+            "upload_part_copy",
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            CopySource=source,
+            CopySourceIfMatch=etag,
+            CopySourceRange=f"bytes={part[0]}-{part[1]}",
+        )
+        return str(answer["CopyPartResult"]["ETag"])
+
+    _assemble(bucket, key, content_type, ranges, send, lambda: None)
+
+
+def content_md5(data: bytes) -> str:
+    """The value of a Content-MD5 header: every S3 server compares it, whatever else it knows of checksums."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def plain_md5(etag: str) -> bytes | None:
+    """The MD5 digest that an entity tag is, where it looks like one."""
+    match = _MD5.fullmatch(etag)
+    return None if match is None else bytes.fromhex(match[1])
+
+
+def _assemble(
+    bucket: Bucket,
+    key: str,
+    content_type: str,
+    parts: Iterable[Part],
+    send: Callable[[str, int, Part], str],
+    before_end: Callable[[], None],
+) -> None:
+    upload_id = str(bucket.ask("create_multipart_upload", Key=key, ContentType=content_type)["UploadId"])
+    try:
+        etags = [send(upload_id, number, part) for number, part in enumerate(parts, start=1)]
+        before_end()
+        _complete(bucket, key, upload_id, etags)
+    except BaseException:
+        _abort(bucket, key, upload_id)
+        raise
+
+
+def _complete(bucket: Bucket, key: str, upload_id: str, etags: list[str]) -> None:
+    document: dict[str, Any] = {
+        "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+    }
+    try:
+        bucket.ask("complete_multipart_upload", Key=key, UploadId=upload_id, MultipartUpload=document)
+    except (Refused, MissingObject) as error:
+        # The upload is gone where an earlier attempt was successful and only its answer got lost.
+        if not (isinstance(error, Refused) and error.code == "NoSuchUpload") or not _is_there(bucket, key, etags):
+            raise
+        logger.info("The upload to key %s of storage backend %s was complete already", key, bucket.backend_id)
+
+
+def _is_there(bucket: Bucket, key: str, etags: list[str]) -> bool:
+    digests = [plain_md5(etag) for etag in etags]
+    try:
+        found = str(bucket.ask("head_object", Key=key)["ETag"])
+    except MissingObject:
+        return False
+    whole = hashlib.md5(b"".join(digest or b"" for digest in digests), usedforsecurity=False).hexdigest()
+    return found.strip('"') == f"{whole}-{len(etags)}"
+
+
+def _abort(bucket: Bucket, key: str, upload_id: str) -> None:
+    # The failure before is the one to tell; what is left is swept up later.
+    with contextlib.suppress(StorageError):
+        bucket.ask("abort_multipart_upload", Key=key, UploadId=upload_id)
