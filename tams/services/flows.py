@@ -1,0 +1,264 @@
+"""Flows: their metadata, and with it their Sources and collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tams.domain.access import Principal
+from tams.domain.collections import member_ids
+from tams.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from tams.domain.filters import FlowFilter, FlowOrder
+from tams.domain.flow_rules import (
+    Errors,
+    check_init_use,
+    check_profile_link,
+    check_technical,
+    filled_in,
+    is_linked,
+)
+from tams.domain.flows import Document, Flow
+from tams.domain.identifiers import new_id, new_key
+from tams.domain.limits import check_document_size
+from tams.domain.timerange import TimeRange
+from tams.repository.port import Cursor, Key, Page, Read, Write
+from tams.services import collections, sources
+from tams.services.store import Moved, Store
+
+Plan = Callable[[Read, Flow | None], Document]
+"""What a Flow's document shall be, given the stored Flow. It may run several times, and refuses what is not allowed.
+
+The stored document itself, unchanged, stands for "no change".
+"""
+
+
+def get(store: Store, flow_id: str) -> Flow:
+    """The Flow. `NotFound`."""
+    with store.repository.read() as read:
+        return _existing(read, flow_id)
+
+
+def get_with_timerange(store: Store, flow_id: str, within: TimeRange | None) -> tuple[Flow, TimeRange | None]:
+    """The Flow, and from the start of the first to the end of the last of its Segments that overlap `within` (of all of
+    them where that is None); None where there is none. `NotFound`."""
+    with store.repository.read() as read:
+        flow = _existing(read, flow_id)
+        return flow, flow.extent if within is None else read.extent(flow.key, within)
+
+
+def list_flows(
+    store: Store, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+) -> Page[Flow]:
+    """A page of Flows."""
+    with store.repository.read() as read:
+        return read.list_flows(where, order, reverse, after, limit)
+
+
+def writable(tx: Read, flow_id: str) -> Flow:
+    """The Flow, inside a transaction. `NotFound`; `Forbidden` where it is read-only."""
+    flow = _existing(tx, flow_id)
+    _refuse_read_only(flow)
+    return flow
+
+
+def check_exists(store: Store, flow_id: str) -> None:
+    """`NotFound` unless there is such a Flow."""
+    get(store, flow_id)
+
+
+def check_writable(store: Store, flow_id: str) -> None:
+    """`NotFound`, or `Forbidden` where the Flow is read-only: what is checked before a request's body is looked at."""
+    with store.repository.read() as read:
+        writable(read, flow_id)
+
+
+def check_replaceable(store: Store, flow_id: str) -> None:
+    """`Forbidden` where there is such a Flow and it is read-only."""
+    with store.repository.read() as read:
+        flow = read.flow(flow_id)
+    if flow is not None:
+        _refuse_read_only(flow)
+
+
+def put(store: Store, flow_id: str, document: Document, principal: Principal) -> tuple[Flow, bool]:
+    """Create the Flow, or replace its metadata as a whole; the Flow, and True where it was created.
+
+    `document` has the shape of `flow-put.json` without what is read-only. `Invalid` where it breaks a rule, `Forbidden`
+    where the Flow is read-only.
+    """
+    if document["id"] != flow_id:
+        raise Invalid.field("id", f"it has to be the id in the path, {flow_id}")
+
+    def plan(read: Read, stored: Flow | None) -> Document:
+        if stored is not None:
+            _refuse_read_only(stored)
+        return _completed(read, document, stored)
+
+    return _write(store, flow_id, principal, plan)
+
+
+def create(store: Store, document: Document, principal: Principal) -> Flow:
+    """Create a Flow; an id is made where none is given. `Conflict` where there is a Flow with that id."""
+    flow_id: str = document.get("id") or new_id()
+
+    def plan(read: Read, stored: Flow | None) -> Document:
+        if stored is not None:
+            raise Conflict(f"there is a Flow {flow_id} already")
+        return _completed(read, {**document, "id": flow_id}, None)
+
+    return _write(store, flow_id, principal, plan)[0]
+
+
+def set_property(store: Store, flow_id: str, name: str, value: Any, principal: Principal) -> None:
+    """Set one property to a value of the right shape. Only `read_only` may be set on a read-only Flow."""
+
+    def edit(document: Document) -> Document:
+        return {**document, name: value}
+
+    _edit(store, flow_id, name, edit, principal)
+
+
+def unset_property(store: Store, flow_id: str, name: str, principal: Principal) -> None:
+    """Unset one property; nothing changes where it is not set."""
+
+    def edit(document: Document) -> Document:
+        return {key: value for key, value in document.items() if key != name} if name in document else document
+
+    _edit(store, flow_id, name, edit, principal)
+
+
+def set_tag(store: Store, flow_id: str, name: str, value: str | list[str], principal: Principal) -> None:
+    """Create or replace one tag."""
+
+    def edit(document: Document) -> Document:
+        return {**document, "tags": {**document["tags"], name: value}}
+
+    _edit(store, flow_id, "tags", edit, principal)
+
+
+def delete_tag(store: Store, flow_id: str, name: str, principal: Principal) -> None:
+    """Remove one tag. `NotFound` where it is not set."""
+
+    def edit(document: Document) -> Document:
+        if name not in document["tags"]:
+            raise NotFound(f"Flow {flow_id} has no such tag")
+        return {**document, "tags": {key: value for key, value in document["tags"].items() if key != name}}
+
+    _edit(store, flow_id, "tags", edit, principal)
+
+
+def _edit(store: Store, flow_id: str, name: str, edit: Callable[[Document], Document], principal: Principal) -> None:
+    def plan(read: Read, stored: Flow | None) -> Document:
+        if stored is None:
+            raise _unknown(flow_id)
+        if name != "read_only":
+            _refuse_read_only(stored)
+        if name == "avg_bit_rate" and is_linked(stored.document):
+            raise Invalid.field(
+                name, f"it comes from the Profile {stored.document['profile_id']}: break the link to change it"
+            )
+        return edit(stored.document)
+
+    _write(store, flow_id, principal, plan)
+
+
+def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tuple[Flow, bool]:
+    """Store what `plan` makes of the Flow, with its Source and its collection; the Flow, and True where it is new."""
+    version, key = new_id(), new_key()
+
+    def body(tx: Write) -> tuple[Flow, bool]:
+        stored = tx.flow(flow_id)
+        claimed = _keys(tx, stored, plan(tx, stored))
+        tx.claim(*sorted(claimed))
+        stored = tx.flow(flow_id)
+        document = plan(tx, stored)
+        if stored is not None and document is stored.document:
+            return stored, False
+        if not _keys(tx, stored, document) <= claimed:
+            raise Moved
+        now = store.now()
+        document = _signed(document, stored, version, principal)
+        check_document_size(document)
+        source_id: str = document["source_id"]
+        sources.ensure(tx, document, now, principal)
+        if stored is None:
+            flow = Flow(flow_id, key, source_id, document, created=now, metadata_updated=now)
+            collections.put_flow(tx, None, flow)
+            return flow, True
+        _refuse(check_init_use(document, tx.init_use(stored.key)))
+        flow = replace(stored, source_id=source_id, document=document, metadata_updated=now)
+        collections.put_flow(tx, stored, flow)
+        if stored.source_id != source_id:
+            sources.release(tx, stored.source_id)
+        return flow, False
+
+    return store.write(body)
+
+
+def _keys(read: Read, stored: Flow | None, document: Document) -> set[Key]:
+    """What the change from `stored` to `document` rests on.
+
+    A Source cannot go while its Flow stays, and its format never changes: it is claimed where a Flow comes or leaves.
+    """
+    keys: set[Key] = {("flow", document["id"])}
+    if is_linked(document):
+        keys.add(("profile", document["profile_id"]))
+    if stored is None:
+        keys.add(("source", document["source_id"]))
+    elif stored.source_id != document["source_id"]:
+        keys |= {("source", stored.source_id), ("source", document["source_id"])}
+    if collections.changes(stored, document):
+        before = stored or Flow(document["id"], 0, document["source_id"], document, created=0, metadata_updated=0)
+        keys.update(collections.claims(read, before, member_ids(document)))
+    return keys
+
+
+def _completed(read: Read, document: Document, stored: Flow | None) -> Document:
+    """The client's document with a Profile's technical metadata filled in. `Invalid` where it breaks a rule."""
+    _refuse(check_profile_link(document, stored.document if stored is not None else None))
+    if not is_linked(document):
+        _refuse(check_technical(document))
+        complete = {name: value for name, value in document.items() if name != "profile_id"}
+    else:
+        profile = read.document("profile", document["profile_id"])
+        if profile is None:
+            raise Invalid.field("profile_id", "there is no Profile with this id; see /service/profiles")
+        complete = filled_in(document, profile.body["flow_metadata"])
+    return {**complete, "tags": document.get("tags", {})}
+
+
+def _signed(document: Document, stored: Flow | None, version: str, principal: Principal) -> Document:
+    """The document with its version and the names of those who made and changed it (`flow-common.json`).
+
+    A `metadata_version` or `updated_by` that is equal to the stored one counts as not given.
+    """
+    before: Document = stored.document if stored is not None else {}
+    signed = {**document}
+    for name, default in (("metadata_version", version), ("updated_by", principal.name)):
+        if signed.get(name) is None or signed[name] == before.get(name):
+            signed[name] = default
+    signed["created_by"] = before.get("created_by", signed.get("created_by", principal.name))
+    return signed
+
+
+def _existing(read: Read, flow_id: str) -> Flow:
+    flow = read.flow(flow_id)
+    if flow is None:
+        raise _unknown(flow_id)
+    return flow
+
+
+def _unknown(flow_id: str) -> NotFound:
+    return NotFound(f"there is no Flow {flow_id}")
+
+
+def _refuse_read_only(flow: Flow) -> None:
+    if flow.document.get("read_only", False):
+        raise Forbidden(f"Flow {flow.id} is read-only; PUT /flows/{flow.id}/read_only lifts it")
+
+
+def _refuse(errors: Errors) -> None:
+    if errors:
+        path, messages = next(iter(errors.items()))
+        raise Invalid(f"{path}: {messages[0]}", errors)

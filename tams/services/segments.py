@@ -1,0 +1,62 @@
+"""Reading the Segments of a Flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tams.domain.objects import Object
+from tams.domain.segments import Segment
+from tams.domain.timerange import NEVER, TimeRange
+from tams.repository.port import Cursor, Page
+from tams.services.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPage:
+    """A page of Segments in time order (or the reverse), and the Objects they refer to, where these were asked for."""
+
+    segments: list[Segment]
+    objects: Mapping[str, Object]
+    next: Cursor | None
+    reverse: bool
+
+    @property
+    def timerange(self) -> TimeRange:
+        """From the start of the earliest to the end of the latest Segment of this page; empty for an empty page."""
+        if not self.segments:
+            return NEVER
+        first, last = self.segments[0], self.segments[-1]
+        if self.reverse:
+            first, last = last, first
+        return TimeRange(first.start, last.end, last.closed)
+
+
+def list_segments(
+    store: Store,
+    flow_id: str,
+    overlapping: TimeRange,
+    object_id: str | None,
+    *,
+    reverse: bool,
+    after: Cursor | None,
+    limit: int,
+    with_objects: bool,
+) -> SegmentPage:
+    """A page of the Segments that overlap the range (of one Object if given).
+
+    An unknown Flow has no Segments (specification, `GET /flows/{flowId}/segments`). `with_objects` reads the Objects,
+    init Objects included, in the same snapshot.
+    """
+    with store.repository.read() as tx:
+        flow = None if overlapping.is_empty else tx.flow(flow_id)
+        if flow is None:
+            return SegmentPage([], {}, None, reverse)
+        page: Page[Segment] = tx.segments(flow.key, overlapping, object_id, reverse, after, limit)
+        needed: set[str] = set()
+        if with_objects:
+            for segment in page.items:
+                needed.add(segment.object_id)
+                if segment.init_object_id is not None:
+                    needed.add(segment.init_object_id)
+        return SegmentPage(page.items, tx.objects(needed) if needed else {}, page.next, reverse)

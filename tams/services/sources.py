@@ -1,0 +1,145 @@
+"""Sources: declared by `POST /sources`, or brought into being by their first Flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tams.domain.access import Principal
+from tams.domain.errors import Conflict, Invalid, NotFound
+from tams.domain.filters import SourceFilter, SourceOrder
+from tams.domain.flows import Document, Source
+from tams.domain.identifiers import new_id
+from tams.domain.limits import check_document_size
+from tams.repository.port import Cursor, Page, Read, Write
+from tams.services import collections
+from tams.services.store import Store
+
+
+def get(store: Store, source_id: str) -> Source:
+    """The Source. `NotFound`."""
+    with store.repository.read() as read:
+        return _existing(read, source_id)
+
+
+def check_exists(store: Store, source_id: str) -> None:
+    """`NotFound` unless there is such a Source."""
+    get(store, source_id)
+
+
+def list_sources(
+    store: Store, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+) -> Page[Source]:
+    """A page of Sources."""
+    with store.repository.read() as read:
+        return read.list_sources(where, order, reverse, after, limit)
+
+
+def create(store: Store, document: Document, principal: Principal) -> Source:
+    """Declare a Source, which then stays until it is deleted; an id is made where none is given.
+
+    `Conflict` where there is a Source with that id.
+    """
+    source_id: str = document.get("id") or new_id()
+    by: Document = {"created_by": principal.name, "updated_by": principal.name}
+    complete = {"id": source_id, **by, "tags": {}, **document}
+    check_document_size(complete)
+
+    def body(tx: Write) -> Source:
+        tx.claim(("source", source_id))
+        if tx.source(source_id) is not None:
+            raise Conflict(f"there is a Source {source_id} already")
+        now = store.now()
+        source = Source(source_id, complete, created=now, updated=now, implicit=False)
+        tx.put_source(source)
+        return source
+
+    return store.write(body)
+
+
+def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -> None:
+    """Have the Source of a Flow, which the caller has claimed; `now` in microseconds.
+
+    Where it does not exist it takes the Flow's format, label, description and tags. `Invalid` where its format differs.
+    """
+    source_id: str = flow_document["source_id"]
+    stored = tx.source(source_id)
+    if stored is None:
+        names = ("format", "label", "description")
+        inherited: Document = {name: flow_document[name] for name in names if name in flow_document}
+        document: Document = {
+            "id": source_id,
+            **inherited,
+            "tags": flow_document.get("tags", {}),
+            "created_by": principal.name,
+            "updated_by": principal.name,
+        }
+        tx.put_source(Source(source_id, document, created=now, updated=now, implicit=True))
+    elif stored.document["format"] != flow_document["format"]:
+        raise Invalid.field("format", f"it differs from that of Source {source_id}, {stored.document['format']}")
+
+
+def release(tx: Write, source_id: str) -> bool:
+    """Remove an implicit Source that has no Flow left; True where it went. The caller has claimed it, and what
+    `collections.claims` names for the Flow that has just left it."""
+    source = tx.source(source_id)
+    if source is None or not source.implicit or tx.count_up_to("flows of source", source_id, 1):
+        return False
+    if source.collection or source.collected_by:
+        collections.rederive(tx, {source_id, *source.collected_by})
+    tx.delete_source(source_id)
+    return True
+
+
+def set_property(store: Store, source_id: str, name: str, value: Any, principal: Principal) -> None:
+    """Set `label` or `description`."""
+    _edit(store, source_id, principal, lambda document: {**document, name: value})
+
+
+def unset_property(store: Store, source_id: str, name: str, principal: Principal) -> None:
+    """Unset `label` or `description`."""
+
+    def edit(document: Document) -> Document | None:
+        return {key: value for key, value in document.items() if key != name} if name in document else None
+
+    _edit(store, source_id, principal, edit)
+
+
+def set_tag(store: Store, source_id: str, name: str, value: str | list[str], principal: Principal) -> None:
+    """Create or replace one tag."""
+    _edit(store, source_id, principal, lambda document: {**document, "tags": {**document["tags"], name: value}})
+
+
+def delete_tag(store: Store, source_id: str, name: str, principal: Principal) -> None:
+    """Remove one tag. `NotFound` where it is not set."""
+
+    def edit(document: Document) -> Document:
+        if name not in document["tags"]:
+            raise NotFound(f"Source {source_id} has no such tag")
+        return {**document, "tags": {key: value for key, value in document["tags"].items() if key != name}}
+
+    _edit(store, source_id, principal, edit)
+
+
+def _existing(read: Read, source_id: str) -> Source:
+    source = read.source(source_id)
+    if source is None:
+        raise NotFound(f"there is no Source {source_id}")
+    return source
+
+
+def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Document], Document | None]) -> None:
+    """Store what `edit` makes of the document; None is no change."""
+
+    def body(tx: Write) -> None:
+        tx.claim(("source", source_id))
+        source = _existing(tx, source_id)
+        document = edit(source.document)
+        if document is None:
+            return
+        document = {**document, "updated_by": principal.name}
+        check_document_size(document)
+        tx.put_source(replace(source, document=document, updated=store.now()))
+
+    store.write(body)

@@ -1,0 +1,5 @@
+"""What the store does in the background: deletions, bytes that nothing needs any more, storage that was never used."""
+
+from tams.worker.loop import run
+
+__all__ = ["run"]
