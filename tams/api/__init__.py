@@ -1,0 +1,1 @@
+"""HTTP: a blueprint per resource. Knows requests and responses, decides nothing about media."""

@@ -1,0 +1,40 @@
+"""What a view needs to know of the request it answers."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import quote
+
+from flask import current_app, g, request
+
+from tams.domain.access import ANONYMOUS, Principal
+from tams.services.store import Store
+
+STORE = "tams"
+"""Where the application keeps its `Store`, in `app.extensions`."""
+
+
+def store() -> Store:
+    """The Store of the application that answers."""
+    return cast("Store", current_app.extensions[STORE])
+
+
+def principal() -> Principal:
+    """On whose behalf the request is made."""
+    return ANONYMOUS
+
+
+def request_id() -> str:
+    """The id of the request in logs, errors and `X-Request-ID`."""
+    return cast("str", g.request_id)
+
+
+def base_url() -> str:
+    """The absolute URL of the service without a slash at its end.
+
+    `TAMS_PUBLIC_URL` where it is set, else what the client used (as told by trusted proxies).
+    """
+    public = store().settings.public_url
+    if public is not None:
+        return public
+    return f"{request.scheme}://{request.host}{quote(request.root_path)}"

@@ -1,0 +1,152 @@
+"""The API document and its user interface, both served from here: nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import flask_smorest  # type: ignore[import-untyped]
+import flask_swagger_ui  # type: ignore[import-untyped]
+import orjson
+from flask import Response, send_from_directory
+from marshmallow import Schema, fields
+
+from tams.api.answers import json_answer
+from tams.api.context import base_url
+from tams.api.converters import IdConverter, TextConverter
+from tams.domain.identifiers import UUID_PATTERN
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+API_VERSION = "8.2"
+"""The version of the specification that is served."""
+
+_TITLE = "Time-addressable Media Store"
+_DESCRIPTION = (
+    "Stores segmented media Flows: one or more Storage Backends for the media Objects, and a database index of the "
+    "Flow Segments. What goes beyond the specification: `POST /sources`, `POST /flows`, `DELETE /sources/{id}`, "
+    "`DELETE /objects/{id}`, the `cascade` parameter of deletions, multipart registration, and `/health`."
+)
+_TAGS = [
+    {"name": "Service", "description": "The service root and documentation about the service itself"},
+    {"name": "Sources", "description": "The ephemeral concept of an individual piece of media, in no encoding"},
+    {"name": "Flows", "description": "Sources which have been rendered to a specific encoding and packaging format"},
+    {"name": "Profiles", "description": "Centralised management of the technical characteristics of a Flow"},
+    {"name": "FlowSegments", "description": "A timerange Segment of a Flow that references a media Object"},
+    {"name": "Objects", "description": "The Object in the Storage Backends that contains the media essence"},
+    {"name": "MediaStorage", "description": "The system that stores the Objects referenced by Flow Segments"},
+    {"name": "FlowDeleteRequests", "description": "Long running deletion of Flows and Flow Segments"},
+    {"name": "Health", "description": "Whether the service is up, and whether it can answer"},
+]
+_TAG_OF_BLUEPRINT = {
+    "root": "Service",
+    "service": "Service",
+    "profiles": "Profiles",
+    "health": "Health",
+    "sources": "Sources",
+    "flows": "Flows",
+    "flow_properties": "Flows",
+    "segments": "FlowSegments",
+    "flow_storage": "MediaStorage",
+    "media": "MediaStorage",
+    "objects": "Objects",
+    "delete_requests": "FlowDeleteRequests",
+}
+_ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="stylesheet" href="{base}/docs/swagger-ui.css">
+<link rel="icon" href="{base}/docs/favicon-32x32.png">
+</head>
+<body>
+<div id="ui"></div>
+<script src="{base}/docs/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({{url: "{base}/openapi.json", dom_id: "#ui", deepLinking: true}})</script>
+</body>
+</html>
+"""
+
+
+class ErrorBody(Schema):
+    """The body of every error (`error.json` and what we add to it)."""
+
+    type = fields.String(required=True, metadata={"description": "The error type name."})
+    summary = fields.String(required=True, metadata={"description": "What went wrong and why."})
+    time = fields.String(required=True, metadata={"description": "When, in UTC.", "format": "date-time"})
+    request_id = fields.String(required=True, metadata={"description": "Also in X-Request-ID and in the log."})
+    message = fields.String(required=True, metadata={"description": "The summary again."})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "JSON path or parameter at fault: what was expected there."},
+    )
+    blocked_by = fields.Dict(metadata={"description": "What stands in the way of a deletion."})
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """The framework's part of the application, with our error body; it handles no errors itself."""
+
+    ERROR_SCHEMA = ErrorBody
+
+    def _register_error_handlers(self) -> None:
+        """Nothing: errors are `tams.api.errors`'s."""
+
+
+def make_api(app: Flask) -> Api:
+    """The API of the application, before its blueprints are registered."""
+    app.config.update(
+        API_TITLE=_TITLE,
+        API_VERSION=API_VERSION,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
+    )
+    api = Api(app)
+    api.register_converter(IdConverter, lambda _: {"type": "string", "pattern": f"^{UUID_PATTERN}$"})
+    api.register_converter(TextConverter, lambda _: {"type": "string", "minLength": 1})
+    return api
+
+
+def install(app: Flask, api: Api) -> None:
+    """Serve the document at `/openapi.json` and the user interface at `/docs`."""
+
+    def openapi_json() -> Response:
+        return json_answer(orjson.dumps({**document(api), "servers": [{"url": base_url()}]}))
+
+    def docs() -> Response:
+        return Response(_PAGE.format(title=escape(_TITLE), base=escape(base_url())), content_type="text/html")
+
+    def docs_asset(name: str) -> Response:
+        return send_from_directory(_ASSETS, name, max_age=3600)
+
+    app.add_url_rule("/openapi.json", view_func=openapi_json)
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/<text:name>", view_func=docs_asset)
+
+
+def document(api: Api) -> dict[str, Any]:
+    """The OpenAPI document: what the views declare, with the specification's tags and a HEAD for each GET."""
+    described: dict[str, Any] = deepcopy(api.spec.to_dict())
+    described["tags"] = _TAGS
+    for operations in described["paths"].values():
+        for method, operation in list(operations.items()):
+            if not isinstance(operation, dict):
+                continue
+            operation["tags"] = [_TAG_OF_BLUEPRINT.get(tag, tag) for tag in operation.get("tags", ())]
+            if method == "get":
+                operations.setdefault("head", _head_of(operation))
+    return described
+
+
+def _head_of(operation: dict[str, Any]) -> dict[str, Any]:
+    head = deepcopy(operation)
+    if "operationId" in head:
+        head["operationId"] = head["operationId"].replace("GET_", "HEAD_", 1)
+    for response in head["responses"].values():
+        response.pop("content", None)
+    return head

@@ -1,0 +1,1 @@
+"""What clients may send: marshmallow schemas, one module per resource."""

@@ -1,0 +1,127 @@
+"""Objects, their instances, and storage for them, as clients send and see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
+
+from tams.api.schemas.common import Body, Boolean, Integer, MimeType, Uuid
+from tams.domain.get_urls import check_label, check_url
+from tams.domain.segment_rules import check_object_id
+
+
+class Checked(fields.Field[str]):
+    """A text that a rule of the domain accepts or refuses with `ValueError`."""
+
+    def __init__(self, check: Callable[[object], str], **kwargs: Any) -> None:
+        super().__init__(metadata={"type": "string"} | dict(kwargs.pop("metadata", {})), **kwargs)
+        self.check = check
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        try:
+            return self.check(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class FlowStorageBody(Body):
+    """Body of `POST /flows/{flowId}/storage` (`flow-storage-post.json`)."""
+
+    limit = Integer(minimum=1, metadata={"description": "How many Objects: 10 where it is not given, at most 1000."})
+    object_ids = fields.List(
+        Checked(check_object_id), metadata={"description": "The ids of the Objects; none may be in use already."}
+    )
+    storage_id = Uuid(metadata={"description": "The Storage Backend; the default one where it is not given."})
+    content_type = MimeType(metadata={"description": "The type of initialisation segments, where it is another one."})
+    presigned = Boolean(
+        load_default=True, metadata={"description": "Whether the PUT URLs are to carry their own permission."}
+    )
+
+    @pre_load
+    def take_alias(self, data: Any, **_: Any) -> Any:
+        """`content-type`, as the operation's text calls it, stands for `content_type`."""
+        if isinstance(data, dict) and "content-type" in data and "content_type" not in data:
+            return {**data, "content_type": data["content-type"]}
+        return data
+
+    @validates_schema
+    def check_either(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Ids, or how many."""
+        if "limit" in data and "object_ids" in data:
+            raise ValidationError("not together with object_ids", "limit")
+
+
+class PutUrl(Schema):
+    """Where to upload (`http-request.json`)."""
+
+    url = fields.String(required=True)
+    content_type = fields.String(data_key="content-type", metadata={"description": "The Content-Type to send."})
+
+
+class AllocatedObject(Schema):
+    """Storage for one Object."""
+
+    object_id = fields.String(required=True)
+    put_url = fields.Nested(PutUrl, required=True)
+    presigned = fields.Boolean(metadata={"description": "Whether the URL carries its own permission."})
+
+
+class FlowStorage(Schema):
+    """Answer of `POST /flows/{flowId}/storage` (`flow-storage.json`)."""
+
+    media_objects = fields.List(fields.Nested(AllocatedObject), required=True)
+
+
+class GetUrl(Schema):
+    """One URL of an Object (`object-core.json`)."""
+
+    url = fields.String(required=True)
+    presigned = fields.Boolean()
+    label = fields.String()
+    controlled = fields.Boolean(metadata={"description": "With `verbose_storage`: whether the store owns the bytes."})
+    storage_id = Uuid()
+    store_type = fields.String()
+    provider = fields.String()
+    store_product = fields.String()
+    region = fields.String()
+    availability_zone = fields.String()
+    tags = fields.Dict()
+
+
+class InitObjectOfObject(Schema):
+    """The Object with the initialisation segment that an Object needs."""
+
+    id = fields.String(required=True)
+    get_urls = fields.List(fields.Nested(GetUrl))
+
+
+class ObjectDetails(Schema):
+    """Answer of `GET /objects/{objectId}` (`object.json`)."""
+
+    id = fields.String(required=True)
+    referenced_by_flows = fields.List(Uuid(), required=True)
+    first_referenced_by_flow = Uuid()
+    timerange = fields.String(metadata={"description": "On the Object's own timeline; media only."})
+    key_frame_count = fields.Integer()
+    get_urls = fields.List(fields.Nested(GetUrl))
+    init_object = fields.Nested(InitObjectOfObject)
+
+
+class InstanceBody(Body):
+    """Body of `POST /objects/{objectId}/instances` (`objects-instances-post.json`): one of two forms."""
+
+    storage_id = Uuid()
+    url = Checked(check_url)
+    label = Checked(check_label)
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_either(self, data: Mapping[str, Any], **_: Any) -> None:
+        """One of the two forms."""
+        uncontrolled = "url" in data and "label" in data
+        if "storage_id" in data and uncontrolled:
+            raise ValidationError("not together with url and label", "storage_id")
+        if "storage_id" not in data and not uncontrolled:
+            missing = [name for name in ("url", "label") if name not in data]
+            raise ValidationError({name: ["required, where there is no storage_id"] for name in missing})

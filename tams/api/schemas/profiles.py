@@ -1,0 +1,59 @@
+"""`profile.json`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from marshmallow import ValidationError, fields
+
+from tams.api.query import FormatParameter, MimeTypeParameter, PagedQuery, TextParameter
+from tams.api.schemas.common import LABEL_BYTES, Body, Tags, Text, Uuid
+from tams.api.schemas.flows import TECHNICAL_BY_FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class FlowMetadata(fields.Field[dict[str, Any]]):
+    """Technical metadata of a single essence, by the schema of its `format`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"type": "object"} | dict(kwargs.pop("metadata", {})), **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("expected an object")
+        content_format = value.get("format")
+        schema = TECHNICAL_BY_FORMAT.get(content_format) if isinstance(content_format, str) else None
+        if schema is None:
+            expected = "expected one of " + ", ".join(TECHNICAL_BY_FORMAT)
+            raise ValidationError({"format": [expected]})
+        loaded: dict[str, Any] = schema.load(value)
+        return loaded
+
+
+class ProfileBody(Body):
+    """A Profile as a client sends it."""
+
+    read_only: ClassVar[tuple[str, ...]] = ("created",)
+
+    id = Uuid(required=True, metadata={"description": "Profile identifier."})
+    label = Text(max_bytes=LABEL_BYTES, metadata={"description": "Freeform string label for the Profile."})
+    description = Text(metadata={"description": "Freeform text describing the Profile."})
+    created_by = Text(
+        max_bytes=LABEL_BYTES, metadata={"description": "The principal that created the Profile, if not you."}
+    )
+    tags = Tags(metadata={"description": "They describe the Profile itself and are no part of its Flows."})
+    flow_metadata = FlowMetadata(
+        required=True, metadata={"description": "The technical characteristics that all Flows of the Profile have."}
+    )
+
+
+class ProfilesQuery(PagedQuery):
+    """Filters of `GET /service/profiles`."""
+
+    format = FormatParameter(metadata={"description": "Filter on Profile format."})
+    codec = MimeTypeParameter(metadata={"description": "Filter on Profile codec."})
+    label = TextParameter(metadata={"description": "Filter on Profiles that have the given label."})

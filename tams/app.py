@@ -1,0 +1,98 @@
+"""The application: its parts put together, once. Nothing here is global."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+
+from tams.api import (
+    access_log,
+    converters,
+    cors,
+    delete_requests,
+    errors,
+    flow_properties,
+    flow_storage,
+    flows,
+    health,
+    media,
+    objects,
+    openapi,
+    profiles,
+    root,
+    segments,
+    service,
+    sources,
+)
+from tams.api.context import STORE
+from tams.api.paging import PAGE_KEY, page_key
+from tams.api.proxies import TrustedProxies
+from tams.api.target import RequestTarget
+from tams.repository.sql import SqlRepository
+from tams.services.store import Store
+from tams.storage.opening import open_storages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tams.config import Settings
+    from tams.repository.port import Repository
+    from tams.storage.port import Storage
+
+_VIEWS = (
+    root,
+    service,
+    profiles,
+    health,
+    sources,
+    flows,
+    flow_properties,
+    segments,
+    flow_storage,
+    objects,
+    delete_requests,
+)
+
+
+class Application(Flask):
+    """Flask without what only applications with coroutines need, once for each function that a request passes."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: none here is a coroutine."""
+        return func
+
+
+def open_store(
+    settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
+) -> Store:
+    """The store that the settings describe, for a web process or a worker. Made after a fork: it holds connections."""
+    if storages is None:
+        storages = open_storages(settings)
+    return Store(
+        repository=SqlRepository(settings.database_url) if repository is None else repository,
+        storages=storages,
+        settings=settings,
+    )
+
+
+def create_app(
+    settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
+) -> Flask:
+    """The WSGI application."""
+    app = Application(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.extensions[STORE] = open_store(settings, repository, storages)
+    app.extensions[PAGE_KEY] = page_key(settings.signing_key())
+    converters.install(app)
+    access_log.install(app)
+    cors.install(app, settings.cors_origins)
+    errors.install(app)
+    api = openapi.make_api(app)
+    for views in _VIEWS:
+        api.register_blueprint(views.blp)
+    # Signed URLs are to be used as they were given out: they are no part of the API document.
+    app.register_blueprint(media.blp)
+    openapi.install(app, api)
+    app.wsgi_app = RequestTarget(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]
+    return app

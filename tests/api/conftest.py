@@ -1,0 +1,67 @@
+"""The application on a fresh SQLite file and a fresh directory of media, asked in process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tams.api.context import STORE
+from tams.app import create_app
+from tams.config import Settings
+from tams.repository.sql import upgrade
+from tams.services.store import Store
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """What the store under test is set to."""
+    return Settings.from_env({}, environment="development", data_dir=tmp_path / "data", secret_key=KEY)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on its own database."""
+    yield from serving(settings)
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    """The store behind the application."""
+    opened: Store = app.extensions[STORE]
+    return opened
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client; `json=…` sends JSON, `answer.json` reads it."""
+    return app.test_client()
+
+
+def serving(settings: Settings, **parts: Any) -> Iterator[Flask]:
+    """The application with these settings, its database made and afterwards closed."""
+    settings.prepare_data_dir()
+    database = settings.data_dir / "tams.db"
+    if not database.exists():
+        database.write_bytes(_empty_database())
+    app = create_app(settings, **parts)
+    yield app
+    app.extensions[STORE].repository.close()
+
+
+@cache
+def _empty_database() -> bytes:
+    """A migrated database. Migrating takes longer than most tests."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "tams.db"
+        upgrade(f"sqlite:///{path}")
+        assert [file.name for file in Path(directory).iterdir()] == ["tams.db"]
+        return path.read_bytes()

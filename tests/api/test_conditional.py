@@ -1,0 +1,70 @@
+"""ETag and If-None-Match."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tams.api.answers import json_answer
+
+
+def test_the_tag_is_strong_and_of_the_bytes(client: FlaskClient) -> None:
+    first, again = client.get("/service"), client.get("/service")
+    assert first.headers["ETag"] == again.headers["ETag"]
+    assert first.headers["ETag"].startswith('"')
+    client.post("/service", json={"name": "Another"})
+    assert client.get("/service").headers["ETag"] != first.headers["ETag"]
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', 'W/"y",{}', "*"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_known_tag_is_answered_with_304(client: FlaskClient, form: str, method: str) -> None:
+    tag = client.get("/service").headers["ETag"]
+    answer = client.open("/service", method=method, headers={"If-None-Match": form.format(tag)})
+    assert answer.status_code == 304
+    assert answer.headers["ETag"] == tag
+    assert "X-Request-ID" in answer.headers
+    assert answer.data == b""
+    assert "Content-Type" not in answer.headers
+
+
+@pytest.mark.parametrize("condition", ['"other"', "", "rubbish", '"', "W/"])
+def test_any_other_tag_is_answered_in_full(client: FlaskClient, condition: str) -> None:
+    assert client.get("/service", headers={"If-None-Match": condition}).status_code == 200
+
+
+def test_a_page_that_is_not_modified_keeps_its_paging_headers(client: FlaskClient) -> None:
+    tag = client.get("/service/storage-backends").headers["ETag"]
+    answer = client.get("/service/storage-backends", headers={"If-None-Match": tag})
+    assert answer.status_code == 304
+    assert answer.headers["X-Paging-Count"] == "1"
+
+
+def test_answers_with_signed_urls_are_not_kept(app: Flask) -> None:
+    app.add_url_rule("/signed", "signed", lambda: json_answer({"url": "…"}, signed_urls=True))
+    answer = app.test_client().get("/signed", headers={"If-None-Match": "*"})
+    assert answer.status_code == 200
+    assert "ETag" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_errors_and_other_methods_have_no_tag(client: FlaskClient) -> None:
+    assert "ETag" not in client.get("/nothing").headers
+    assert "ETag" not in client.post("/service", json={}).headers
+
+
+def test_json_is_written_as_utf8_without_escapes(app: Flask) -> None:
+    app.add_url_rule("/text", "text", lambda: json_answer({"é&<": "日本"}))
+    assert app.test_client().get("/text").data == '{"é&<":"日本"}'.encode()
+
+
+@pytest.mark.parametrize("path", ["/", "/service", "/service/storage-backends", "/service/profiles", "/health/live"])
+def test_every_get_has_its_head(client: FlaskClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    own = {"X-Request-ID", "Date"}
+    assert head.status_code == got.status_code == 200
+    assert {name: value for name, value in head.headers.items() if name not in own} == {
+        name: value for name, value in got.headers.items() if name not in own
+    }
+    assert head.data == b""

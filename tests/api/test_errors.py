@@ -1,0 +1,132 @@
+"""Every error has the one form, whatever raised it."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import RequestedRangeNotSatisfiable, Unauthorized
+
+from tams.api.errors import STATUS, status_of
+from tams.domain.errors import (
+    Blockers,
+    Conflict,
+    Contended,
+    Forbidden,
+    IntegrityBroken,
+    Invalid,
+    NotFound,
+    TamsError,
+    Unavailable,
+)
+from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, TooLarge
+
+
+def failing(app: Flask, error: Exception) -> FlaskClient:
+    def view() -> None:
+        raise error
+
+    app.add_url_rule("/fail", view_func=view, methods=["GET", "POST"])
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Invalid("no"), 400),
+        (Forbidden("no"), 403),
+        (NotFound("no"), 404),
+        (Conflict("no"), 409),
+        (Unavailable("no"), 503),
+        (Contended("no"), 503),
+        (IntegrityBroken("no"), 500),
+        (ChecksumMismatch("no"), 400),
+        (MissingObject("no"), 404),
+        (TooLarge("no"), 413),
+        (BackendDown("no"), 503),
+        (Unauthorized(), 401),
+        (RuntimeError("secret"), 500),
+    ],
+)
+def test_the_body_is_that_of_the_specification(app: Flask, error: Exception, status: int) -> None:
+    answer = failing(app, error).get("/fail", headers={"X-Request-ID": "abc"})
+    assert answer.status_code == status
+    body = answer.json
+    assert body is not None
+    assert answer.content_type == "application/json"
+    assert body["request_id"] == "abc"
+    assert body["message"] == body["summary"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["time"])
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_every_domain_error_has_a_status() -> None:
+    assert {kind for kind in TamsError.__subclasses__() if kind not in STATUS} == set()
+    assert status_of(Contended("")) == 503
+
+
+def test_fields_at_fault_are_named(app: Flask) -> None:
+    answer = failing(app, Invalid.field("essence_parameters.frame_rate", "required")).get("/fail")
+    assert answer.json is not None
+    assert answer.json["errors"] == {"essence_parameters.frame_rate": ["required"]}
+
+
+def test_what_blocks_a_deletion_is_told(app: Flask) -> None:
+    answer = failing(app, Conflict("in use", Blockers(flows=2, examples=("a", "b")))).get("/fail")
+    assert answer.json is not None
+    assert answer.json["blocked_by"] == {
+        "flows": 2,
+        "segments": 0,
+        "collections": 0,
+        "objects": 0,
+        "examples": ["a", "b"],
+    }
+
+
+def test_a_client_is_told_when_to_come_back(app: Flask) -> None:
+    assert failing(app, Unavailable("later", retry_after=7)).get("/fail").headers["Retry-After"] == "7"
+
+
+def test_headers_of_the_framework_errors_are_kept(app: Flask) -> None:
+    answer = failing(app, RequestedRangeNotSatisfiable(10)).get("/fail")
+    assert answer.headers["Content-Range"] == "bytes */10"
+    assert answer.content_type == "application/json"
+
+
+def test_an_unknown_failure_is_logged_with_the_request_id(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    failing(app, RuntimeError("the cause")).get("/fail", headers={"X-Request-ID": "find-me"})
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "find-me" in record.getMessage()
+    assert record.exc_info is not None
+    assert "the cause" in str(record.exc_info[1])
+
+
+def test_a_method_that_is_not_there_is_405_with_those_that_are(client: FlaskClient) -> None:
+    answer = client.delete("/service")
+    assert answer.status_code == 405
+    assert {"GET", "HEAD", "POST"} <= set(answer.headers["Allow"].split(", "))
+    assert answer.json is not None
+    assert answer.json["type"] == "MethodNotAllowed"
+
+
+def test_an_unknown_path_is_404_in_the_same_form(client: FlaskClient) -> None:
+    answer = client.get("/nothing/here")
+    assert answer.status_code == 404
+    assert answer.json is not None
+    assert answer.json["type"] == "NotFound"
+
+
+def test_an_error_to_head_has_the_same_headers_and_no_body(client: FlaskClient) -> None:
+    got, head = client.get("/nothing"), client.head("/nothing")
+    assert head.status_code == got.status_code == 404
+    assert head.content_type == got.content_type
+    assert head.data == b""
+
+
+def test_a_host_that_is_none_fails_nothing(client: FlaskClient) -> None:
+    for host in ("a b", "ex ample:99999999", "x" * 300, "<script>"):
+        assert client.get("/service/storage-backends", headers={"Host": host}).status_code in {200, 400}

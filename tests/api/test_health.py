@@ -1,0 +1,41 @@
+"""`/health`."""
+
+from __future__ import annotations
+
+import shutil
+
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, text
+
+from tams.config import Settings
+
+
+def test_a_running_process_is_alive_and_ready(client: FlaskClient) -> None:
+    assert client.get("/health/live").json == {"status": "ok"}
+    answer = client.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ok", "checked": ["database", "storage local"]}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_media_that_cannot_be_written_are_named(client: FlaskClient, settings: Settings) -> None:
+    shutil.rmtree(settings.data_dir / "media")
+    (settings.data_dir / "media").write_text("in the way")
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert "storage local" in answer.json["summary"]
+    assert "database" not in answer.json["summary"]
+    assert "Retry-After" in answer.headers
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_database_without_its_tables_is_named(client: FlaskClient, settings: Settings) -> None:
+    engine = create_engine(settings.database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+    engine.dispose()
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert "database" in answer.json["summary"]

@@ -1,0 +1,348 @@
+"""Registering a Segment together with its bytes: multipart/form-data, `segment_data` before `file`."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from tams.api.context import STORE
+from tams.api.multipart import Multipart
+from tams.domain import clock
+from tams.domain.errors import Invalid, Unavailable
+from tams.domain.identifiers import is_uuid, new_id
+from tams.domain.segment_rules import parse_requests
+from tams.services import registration
+from tams.services.bytes import DELETE_BYTES
+from tams.services.store import Store
+from tests.api.steps import allocate, exists, make_flow, record, register, timeranges
+
+BOUNDARY = "frontier"
+SEGMENT = {"timerange": "[0:0_1:0)"}
+
+
+def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
+    """A body with these parts."""
+    pieces = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in parts
+    ]
+    return b"".join(pieces) + f"--{BOUNDARY}{end}\r\n".encode()
+
+
+def send(client: FlaskClient, flow_id: str, body: bytes) -> TestResponse:
+    """What a body is answered with."""
+    return client.post(
+        f"/flows/{flow_id}/segments", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}"
+    )
+
+
+def upload(client: FlaskClient, flow_id: str, segment: Any, media: bytes = b"media") -> TestResponse:
+    """What a Segment with its bytes is answered with."""
+    return send(client, flow_id, body_of(("segment_data", json.dumps(segment).encode()), ("file", media)))
+
+
+def bytes_kept(store: Store) -> int:
+    """How many files hold media."""
+    media = store.settings.data_dir / "media"
+    return sum(path.is_file() for path in media.rglob("*"))
+
+
+def due_deletions(store: Store) -> set[str]:
+    """The keys of the bytes that the worker would delete now."""
+    return {job.key for job in store.repository.lease(DELETE_BYTES, "test", 100, 1)}
+
+
+@pytest.fixture
+def flow_id(client: FlaskClient) -> str:
+    """A Flow that takes Segments."""
+    return make_flow(client)
+
+
+def test_bytes_and_segment_are_stored(client: FlaskClient, store: Store, flow_id: str) -> None:
+    answer = upload(client, flow_id, {**SEGMENT, "key_frame_count": 1})
+    assert answer.status_code == 201, answer.text
+    assert is_uuid(answer.json["object_id"])
+    (listed,) = client.get(f"/flows/{flow_id}/segments").json
+    assert answer.json.keys() == listed.keys()
+    assert answer.json["timerange"] == "[0:0_1:0)"
+    assert answer.headers["Cache-Control"] == "no-store"
+    got = client.get(answer.json["get_urls"][0]["url"])
+    assert (got.data, got.content_type) == (b"media", "application/octet-stream")
+    shown = client.get(f"/objects/{answer.json['object_id']}").json
+    assert (shown["first_referenced_by_flow"], shown["key_frame_count"]) == (flow_id, 1)
+    assert due_deletions(store) == set()
+
+
+def test_a_form_as_common_clients_send_it_is_taken(client: FlaskClient, flow_id: str) -> None:
+    form = {
+        "segment_data": (io.BytesIO(json.dumps({"object_id": "a/b", **SEGMENT}).encode()), "segment.json"),
+        "file": (io.BytesIO(b"media"), "media.ts", "video/mp2t"),
+    }
+    answer = client.post(f"/flows/{flow_id}/segments", data=form, content_type="multipart/form-data")
+    assert answer.status_code == 201, answer.text
+    assert answer.json["object_id"] == "a/b"
+
+
+def test_other_parts_are_passed_over(client: FlaskClient, flow_id: str) -> None:
+    segment = json.dumps(SEGMENT).encode()
+    body = body_of(("first", b"x" * 100_000), ("segment_data", segment), ("", b""), ("file", b"media"), ("last", b"y"))
+    answer = send(client, flow_id, body)
+    assert answer.status_code == 201
+    assert client.get(answer.json["get_urls"][0]["url"]).data == b"media"
+
+
+def test_no_bytes_are_bytes_too(client: FlaskClient, flow_id: str) -> None:
+    answer = upload(client, flow_id, SEGMENT, b"")
+    assert answer.status_code == 201
+    assert client.get(answer.json["get_urls"][0]["url"]).data == b""
+
+
+def test_storage_that_was_given_to_this_flow_can_be_filled(client: FlaskClient, store: Store, flow_id: str) -> None:
+    given = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
+    put = given["put_url"]
+    assert client.put(put["url"], data=b"before", content_type=put["content-type"]).status_code == 200
+    answer = upload(client, flow_id, {**SEGMENT, "object_id": given["object_id"]})
+    assert answer.status_code == 201, answer.text
+    (entry,) = client.get(f"/objects/{given['object_id']}").json["get_urls"]
+    assert client.get(entry["url"]).data == b"media"
+    # What lay there before, under a key of its own, is no longer needed.
+    (key,) = due_deletions(store)
+    assert key in put["url"]
+
+
+def test_an_id_in_use_is_refused(client: FlaskClient, store: Store, flow_id: str) -> None:
+    (registered,) = record(client, flow_id, 1)
+    (elsewhere,) = allocate(client, make_flow(client))
+    for object_id in (registered, elsewhere):
+        answer = upload(client, flow_id, {"object_id": object_id, "timerange": "[5:0_6:0)"})
+        assert (answer.status_code, list(answer.json["errors"])) == (400, ["object_id"])
+    assert timeranges(client, flow_id) == ["[0:0_1:0)"]
+    assert bytes_kept(store) == 0
+
+
+@pytest.mark.parametrize(
+    ("segment", "paths"),
+    [
+        ({}, ["timerange"]),
+        ({"timerange": "_", "object_id": ""}, ["object_id", "timerange"]),
+        ([SEGMENT], ["segment_data"]),
+        (5, ["segment_data"]),
+        ({**SEGMENT, "init_object_id": "nothing"}, ["init_object_id"]),
+        ({**SEGMENT, "object_timerange": "[5:0_6:0)"}, ["timerange"]),
+        ({**SEGMENT, "get_urls": [{"url": "https://example.com/a", "label": "a"}]}, ["get_urls[0]"]),
+        ({"timerange": "[10:500000000_11:0)"}, ["timerange"]),
+    ],
+)
+def test_a_refused_segment_leaves_neither_record_nor_bytes(
+    client: FlaskClient, store: Store, flow_id: str, segment: Any, paths: list[str]
+) -> None:
+    register(client, flow_id, "there", "[10:0_11:0)", get_urls=[{"url": "https://example.com/t", "label": "t"}])
+    answer = upload(client, flow_id, {"object_id": "mine", **segment} if isinstance(segment, dict) else segment)
+    assert answer.status_code == 400, answer.text
+    assert sorted(answer.json["errors"]) == paths
+    assert timeranges(client, flow_id) == ["[10:0_11:0)"]
+    assert not exists(client, "/objects/mine")
+    assert bytes_kept(store) == 0
+    # The id is free.
+    assert client.post(f"/flows/{flow_id}/storage", json={"object_ids": ["mine"]}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (body_of(), "file"),
+        (body_of(("segment_data", b'{"timerange": "[0:0_1:0)"}')), "file"),
+        (body_of(("file", b"media")), "segment_data"),
+        (body_of(("file", b"media"), ("segment_data", b'{"timerange": "[0:0_1:0)"}')), "segment_data"),
+        (body_of(("segment_data", b"{"), ("file", b"media")), "segment_data"),
+        (body_of(("segment_data", b"\xff"), ("file", b"media")), "segment_data"),
+    ],
+)
+def test_both_parts_are_needed_in_their_order(client: FlaskClient, flow_id: str, body: bytes, path: str) -> None:
+    answer = send(client, flow_id, body)
+    assert (answer.status_code, list(answer.json["errors"])) == (400, [path]), answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"no form", f"--{BOUNDARY}".encode(), body_of(("segment_data", b"{}"), ("file", b"media"))[:-15]],
+)
+def test_a_body_that_is_cut_off_stores_nothing(
+    client: FlaskClient, store: Store, flow_id: str, body: bytes
+) -> None:
+    assert send(client, flow_id, body).status_code == 400
+    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(client: FlaskClient, store: Store, flow_id: str) -> None:
+    whole = body_of(("segment_data", json.dumps({"object_id": "mine", **SEGMENT}).encode()), ("file", b"x" * 1_000_000))
+    assert send(client, flow_id, whole[:700_000]).status_code == 400
+    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
+    assert not exists(client, "/objects/mine")
+    # Whatever may have been stored goes: the worker has its key.
+    assert len(due_deletions(store)) == 1
+
+
+def test_a_boundary_is_needed(client: FlaskClient, flow_id: str) -> None:
+    for parameter in ("", "; boundary=", f"; boundary={'x' * 500}"):
+        content_type = f"multipart/form-data{parameter}"
+        answer = client.post(f"/flows/{flow_id}/segments", data=body_of(), content_type=content_type)
+        assert answer.status_code == 400
+
+
+def test_the_flow_is_judged_first(client: FlaskClient, flow_id: str) -> None:
+    assert upload(client, new_id(), SEGMENT).status_code == 404
+    assert client.put(f"/flows/{flow_id}/read_only", json=True).status_code == 204
+    assert send(client, flow_id, b"no form").status_code == 403
+
+
+def test_the_time_may_be_taken_while_the_bytes_come(client: FlaskClient, store: Store, flow_id: str) -> None:
+    """The Segment is judged again when they have come: of two that want the same time, one is stored."""
+    (other,) = allocate(client, flow_id)
+
+    class Slow(io.BytesIO):
+        """Bytes that come while another client is quicker. No transaction is open meanwhile, or it would wait."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            if not timeranges(client, flow_id):
+                register(client, flow_id, other, "[0:500000000_2:0)")
+            return super().read(size)
+
+    (request,) = parse_requests({"object_id": "mine", **SEGMENT})
+    with pytest.raises(Invalid) as caught:
+        registration.upload(store, flow_id, request, Slow(b"media"))
+    assert list(caught.value.errors) == ["timerange"]
+    assert timeranges(client, flow_id) == ["[0:500000000_2:0)"]
+    assert not exists(client, "/objects/mine")
+    assert len(due_deletions(store)) == 1
+
+
+def test_no_record_stands_for_bytes_that_are_still_coming(client: FlaskClient, store: Store, flow_id: str) -> None:
+    """What a killed process leaves is bytes of which the deletion is noted, for later than any upload lasts."""
+    moments = [clock.now()]
+    patient = replace(store, now=lambda: moments[-1])
+
+    class Slow(io.BytesIO):
+        """Bytes that take two days."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            with store.repository.read() as read:
+                assert read.objects(["mine"]) == {}
+            moments.append(moments[0] + 2 * 86_400_000_000)
+            return super().read(size)
+
+    (request,) = parse_requests({"object_id": "mine", **SEGMENT})
+    with pytest.raises(Unavailable, match="longer than a day"):
+        registration.upload(patient, flow_id, request, Slow(b"media"))
+    assert not exists(client, "/objects/mine")
+    assert timeranges(client, flow_id) == []
+
+
+def test_an_upload_may_be_larger_than_any_json(app: Flask) -> None:
+    store: Store = app.extensions[STORE]
+    client = app.test_client()
+    flow_id = make_flow(client)
+    media = b"\r\n--frontie" * (store.settings.max_body // 8)
+    assert len(media) > store.settings.max_body
+    answer = upload(client, flow_id, SEGMENT, media)
+    assert answer.status_code == 201, answer.text
+    assert client.get(answer.json["get_urls"][0]["url"]).data == media
+
+
+def test_uploads_have_a_limit_of_their_own(app: Flask, store: Store) -> None:
+    app.extensions[STORE] = replace(store, settings=replace(store.settings, max_upload=1000, max_body=1000))
+    client = app.test_client()
+    flow_id = make_flow(client)
+    assert upload(client, flow_id, SEGMENT, b"x" * 2_000_000).status_code == 413
+    assert upload(client, flow_id, {**SEGMENT, "x": "x" * 2000}).status_code == 413
+    assert timeranges(client, flow_id) == []
+
+
+class Endless:
+    """A body of a given size that is made as it is read."""
+
+    def __init__(self, head: bytes, size: int, tail: bytes) -> None:
+        self._pieces = self._make(head, size, tail)
+
+    def _make(self, head: bytes, size: int, tail: bytes) -> Iterator[bytes]:
+        yield head
+        piece = b"\xab" * 65536
+        for _ in range(size // len(piece)):
+            yield piece
+        yield tail
+
+    def read(self, _size: int) -> bytes:
+        """The next piece."""
+        return next(self._pieces, b"")
+
+
+def test_a_large_file_is_never_held_as_a_whole() -> None:
+    size = 64 * 1024 * 1024
+    head, tail = body_of(("file", b"|")).split(b"|")
+    parts = Multipart(Endless(head, size, tail), BOUNDARY)
+    assert parts.next_part() == "file"
+    tracemalloc.start()
+    try:
+        received = 0
+        while piece := parts.read():
+            received += len(piece)
+        assert received == size
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert parts.next_part() is None
+
+
+class Dripping:
+    """A body that comes in pieces of the given sizes, over and over."""
+
+    def __init__(self, body: bytes, sizes: list[int]) -> None:
+        self._body = io.BytesIO(body)
+        self._sizes = sizes
+        self._turn = 0
+
+    def read(self, size: int) -> bytes:
+        """The next piece."""
+        self._turn += 1
+        return self._body.read(min(size, self._sizes[self._turn % len(self._sizes)]))
+
+
+# What looks most like the end of a part.
+tricky = st.lists(
+    st.sampled_from([b"\r", b"\n", b"-", b"\r\n", b"\r\n--", b"\r\n--frontie", b"--frontier", b"--", b"x"]),
+    max_size=12,
+).map(b"".join)
+
+
+@given(first=tricky, second=tricky, sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_every_byte_arrives_however_the_body_comes(first: bytes, second: bytes, sizes: list[int]) -> None:
+    end = b"\r\n--frontier"
+    # Contents that end a part themselves cannot be sent with this boundary.
+    if any(end in b"\r\n" + content + b"\r\n" for content in (first, second)):
+        return
+    parts = Multipart(Dripping(body_of(("one", first), ("two", second)), sizes), BOUNDARY)
+    for name, content in (("one", first), ("two", second)):
+        assert parts.next_part() == name
+        assert parts.read_whole(1000) == content
+        assert parts.read() == b""
+    assert parts.next_part() is None
+
+
+def test_a_stream_that_breaks_is_a_refusal() -> None:
+    class Broken:
+        def read(self, _size: int) -> bytes:
+            raise ConnectionResetError
+
+    with pytest.raises(Invalid, match="broke off"):
+        Multipart(Broken(), BOUNDARY).next_part()

@@ -1,0 +1,138 @@
+"""Ids and names in a path hold any character; nothing is merged, resolved or redirected."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tams.api.answers import json_answer
+
+
+@pytest.fixture
+def echo(app: Flask) -> FlaskClient:
+    """The application with two routes that say what they understood."""
+    app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_answer([name]))
+    app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_answer([name, "instances"]))
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("raw", "understood"),
+    [
+        ("plain", ["plain"]),
+        ("a%2Finstances", ["a/instances"]),
+        ("a%2Finstances/instances", ["a/instances", "instances"]),
+        ("%2Fa", ["/a"]),
+        ("a%2F", ["a/"]),
+        ("a%2F%2Fb", ["a//b"]),
+        ("..", [".."]),
+        ("%2e%2e", [".."]),
+        (".", ["."]),
+        ("%2E%2E%2F%2E%2E%2Fetc", ["../../etc"]),
+        ("%252F", ["%2F"]),
+        ("%25", ["%"]),
+        ("%", ["%"]),
+        ("%zz", ["%zz"]),
+        ("%2525", ["%25"]),
+        ("a%3Fb%23c", ["a?b#c"]),
+        ("a+b%20c", ["a+b c"]),
+        ("a;b,c=d&e", ["a;b,c=d&e"]),
+        ("[0:0_10:0)", ["[0:0_10:0)"]),
+        ("%5B0:0%5D", ["[0:0]"]),
+        ("caf%C3%A9", ["café"]),
+        ("%F0%9F%8E%AC", ["🎬"]),
+        ("a%0Ab", ["a\nb"]),
+        ("%0A", ["\n"]),
+        ("a%0D%0ASet-Cookie:%20x", ["a\r\nSet-Cookie: x"]),
+        ("<id:x>", ["<id:x>"]),
+    ],
+)
+def test_a_segment_is_what_it_decodes_to(echo: FlaskClient, raw: str, understood: list[str]) -> None:
+    answer = echo.get("/echo/" + raw)
+    assert (answer.status_code, answer.json) == (200, understood)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/echo",
+        "/echo/",
+        "/echo//",
+        "/echo//a",
+        "/echo/a/",
+        "/echo/a//instances",
+        "/echo/a/b",
+        "/echo/%FF",
+        "/echo/a%C3",
+        "/echo/%ED%A0%80",
+        "/echo/a%00b",
+        "/echo/../echo/a",
+        "/echo%2Fa",
+        "/%2Fecho/a",
+        "/flows/",
+        "/flows//",
+        "/service/../flows",
+        "/service/webhooks",
+        "/%",
+        "/%25",
+    ],
+)
+def test_other_paths_are_not_found_and_never_redirected(echo: FlaskClient, path: str) -> None:
+    answer = echo.get(path)
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+
+
+@given(name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_text_survives_the_way(echo: FlaskClient, name: str) -> None:
+    answer = echo.get("/echo/" + quote(name, safe=""))
+    assert (answer.status_code, answer.json) == (200, [name])
+
+
+@pytest.mark.parametrize(
+    ("target", "understood"),
+    [
+        ("http://example.com/echo/a%2Fb", ["a/b"]),
+        ("http://example.com/echo/a%2Fb?x=1", ["a/b"]),
+        ("/echo/a%2Fb?x=/echo/c", ["a/b"]),
+    ],
+)
+def test_the_absolute_form_of_a_target_is_understood(echo: FlaskClient, target: str, understood: list[str]) -> None:
+    answer = echo.get("/echo/b", environ_overrides={"RAW_URI": target})
+    assert answer.json == understood
+
+
+def test_a_double_slash_at_the_front_is_no_host(echo: FlaskClient) -> None:
+    assert echo.get("/echo/a", environ_overrides={"RAW_URI": "//echo/a"}).status_code == 404
+
+
+def test_where_the_application_is_mounted_is_left_out(echo: FlaskClient) -> None:
+    answer = echo.get("/echo/x", environ_overrides={"RAW_URI": "/tams/echo/a%2Fb", "SCRIPT_NAME": "/tams"})
+    assert answer.json == ["a/b"]
+
+
+def test_without_an_undecoded_target_the_decoded_path_serves(echo: FlaskClient) -> None:
+    answer = echo.get("/echo/a", environ_overrides={"RAW_URI": "", "REQUEST_URI": ""})
+    assert answer.json == ["a"]
+
+
+@pytest.mark.parametrize(
+    "profile_id",
+    [
+        "329B98D6-ADEB-418C-8EAF-ECA14EDC1706",
+        "329b98d6-adeb-718c-8eaf-eca14edc1706",
+        "329b98d6-adeb-418c-8eaf-eca14edc1706%0A",
+        "329b98d6adeb418c8eafeca14edc1706",
+        "x",
+    ],
+)
+def test_a_malformed_id_in_a_path_is_not_found(client: FlaskClient, profile_id: str) -> None:
+    assert client.get(f"/service/profiles/{profile_id}").status_code == 404
+    assert client.post(f"/service/profiles/{profile_id}", json={}).status_code == 404

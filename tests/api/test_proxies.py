@@ -1,0 +1,102 @@
+"""What proxies say is believed from those that are trusted only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tams.api.proxies import TrustedProxies
+
+FORWARDED = {
+    "HTTP_X_FORWARDED_FOR": "203.0.113.7",
+    "HTTP_X_FORWARDED_PROTO": "https",
+    "HTTP_X_FORWARDED_HOST": "media.example.com:8443",
+    "HTTP_X_FORWARDED_PREFIX": "/tams",
+}
+
+
+def seen(environ: dict[str, Any], *trusted: str) -> tuple[str, str, str, str]:
+    """Client, scheme, host and prefix that the application sees."""
+    given = {"REMOTE_ADDR": "10.0.0.1", "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": "", **environ}
+    caught: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], _: Any) -> list[bytes]:
+        caught.update(environ)
+        return []
+
+    TrustedProxies(application, trusted)(given, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
+    return (caught["REMOTE_ADDR"], caught["wsgi.url_scheme"], caught["HTTP_HOST"], caught["SCRIPT_NAME"])
+
+
+DIRECT = ("10.0.0.1", "http", "inside", "")
+THROUGH = ("203.0.113.7", "https", "media.example.com:8443", "/tams")
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.1", "10.0.0.0/8", "10.0.0.1/32"])
+def test_a_trusted_proxy_is_believed(trusted: str) -> None:
+    assert seen(FORWARDED, "192.0.2.0/24", trusted) == THROUGH
+
+
+@pytest.mark.parametrize("trusted", [(), ("192.0.2.1",), ("unix",), ("::1",)])
+def test_nobody_else_is_believed(trusted: tuple[str, ...]) -> None:
+    assert seen(FORWARDED, *trusted) == DIRECT
+
+
+def test_a_unix_socket_is_trusted_by_its_word() -> None:
+    assert seen(FORWARDED | {"REMOTE_ADDR": ""}, "unix") == THROUGH
+    assert seen(FORWARDED | {"REMOTE_ADDR": ""}, "0.0.0.0/0")[1] == "http"
+
+
+def test_an_ipv4_peer_of_an_ipv6_socket_is_recognised() -> None:
+    assert seen(FORWARDED | {"REMOTE_ADDR": "::ffff:10.0.0.1"}, "10.0.0.0/8") == THROUGH
+
+
+def test_the_entry_of_the_nearest_proxy_counts() -> None:
+    forged = {
+        "HTTP_X_FORWARDED_FOR": "127.0.0.1, 203.0.113.7, 10.0.0.2",
+        "HTTP_X_FORWARDED_PROTO": "ftp, https",
+        "HTTP_X_FORWARDED_HOST": "evil.example.com, media.example.com",
+    }
+    assert seen(forged, "10.0.0.0/8") == ("203.0.113.7", "https", "media.example.com", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("HTTP_X_FORWARDED_PROTO", "javascript"),
+        ("HTTP_X_FORWARDED_HOST", "a b"),
+        ("HTTP_X_FORWARDED_HOST", "evil.com/path"),
+        ("HTTP_X_FORWARDED_HOST", 'x"><script>'),
+        ("HTTP_X_FORWARDED_PREFIX", "//evil.example.com"),
+        ("HTTP_X_FORWARDED_PREFIX", "https://evil.example.com"),
+        ("HTTP_X_FORWARDED_PREFIX", "/"),
+        ("HTTP_X_FORWARDED_FOR", "unknown"),
+    ],
+)
+def test_what_makes_no_url_is_ignored(header: str, value: str) -> None:
+    assert seen({header: value}, "10.0.0.1") == DIRECT
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            "for=203.0.113.7;proto=https;host=media.example.com",
+            ("203.0.113.7", "https", "media.example.com", ""),
+        ),
+        (
+            'for="[2001:db8::1]:4711";host="media.example.com:8443";proto=HTTPS',
+            ("2001:db8::1", "https", "media.example.com:8443", ""),
+        ),
+        ("host=evil.example.com, for=_hidden;proto=https", ("10.0.0.1", "https", "inside", "")),
+        ("rubbish", DIRECT),
+        (";;;=", DIRECT),
+    ],
+)
+def test_forwarded_is_understood(header: str, expected: tuple[str, str, str, str]) -> None:
+    assert seen({"HTTP_FORWARDED": header}, "10.0.0.1") == expected
+
+
+def test_forwarded_of_a_client_does_not_win_over_the_proxy() -> None:
+    assert seen(FORWARDED | {"HTTP_FORWARDED": "proto=http;host=evil.example.com"}, "10.0.0.1") == THROUGH

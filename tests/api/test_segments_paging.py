@@ -1,0 +1,121 @@
+"""Walking the Segments of a Flow page by page while they come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.api.steps import SECOND, allocate, make_flow, record, register
+
+
+def walk(
+    client: FlaskClient, path: str, between: Callable[[int], None] = lambda _: None
+) -> tuple[list[str], list[dict[str, str]]]:
+    """What a client sees that follows `Link`: the timeranges, and each page's headers. `between` runs after each."""
+    seen: list[str] = []
+    headers: list[dict[str, str]] = []
+    url: str | None = path
+    while url is not None:
+        answer = client.get(url)
+        assert answer.status_code == 200, answer.text
+        page: list[Any] = answer.json
+        assert int(answer.headers["X-Paging-Count"]) == len(page)
+        seen += [segment["timerange"] for segment in page]
+        headers.append(dict(answer.headers))
+        link = answer.headers.get("Link")
+        assert (link is None) == ("X-Paging-NextKey" not in answer.headers)
+        url = None if link is None else link.removeprefix("<http://localhost").removesuffix('>; rel="next"')
+        assert len(headers) < 1000
+        between(len(headers))
+    return seen, headers
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 10, 11, 1000])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_every_segment_is_seen_once_in_order(client: FlaskClient, limit: int, reverse: bool) -> None:
+    flow_id = make_flow(client)
+    record(client, flow_id, 10)
+    query = f"?limit={limit}&accept_get_urls=" + ("&reverse_order=true" if reverse else "")
+    seen, headers = walk(client, f"/flows/{flow_id}/segments{query}")
+    expected = [SECOND.format(n, n + 1) for n in range(10)]
+    assert seen == (expected[::-1] if reverse else expected)
+    # No page is short but the last, and none is empty.
+    counts = [int(page["X-Paging-Count"]) for page in headers]
+    assert all(count == limit for count in counts[:-1])
+    assert 1 <= counts[-1] <= limit
+
+
+def test_filters_come_before_paging_and_are_carried_on(client: FlaskClient) -> None:
+    flow_id = make_flow(client)
+    wanted, other = allocate(client, flow_id, 2)
+    for n in range(10):
+        register(client, flow_id, wanted if n % 3 == 0 else other, SECOND.format(n, n + 1), ts_offset=f"{n}:0")
+    path = f"/flows/{flow_id}/segments?limit=1&object_id={wanted}&timerange=[1:0_9:500000000)&accept_get_urls="
+    seen, headers = walk(client, path)
+    assert seen == [SECOND.format(n, n + 1) for n in (3, 6, 9)]
+    assert [page["X-Paging-Count"] for page in headers] == ["1", "1", "1"]
+    assert [page["X-Paging-Timerange"] for page in headers] == seen
+
+
+def test_a_large_limit_is_brought_down_and_told(client: FlaskClient) -> None:
+    flow_id = make_flow(client)
+    answer = client.get(f"/flows/{flow_id}/segments?limit=99999999999999999999999")
+    assert (answer.status_code, answer.headers["X-Paging-Limit"]) == (200, "1000")
+    assert client.get(f"/flows/{flow_id}/segments").headers["X-Paging-Limit"] == "100"
+
+
+def test_a_key_of_another_flow_or_direction_is_refused(client: FlaskClient) -> None:
+    first, second = make_flow(client), make_flow(client)
+    record(client, first, 3)
+    record(client, second, 3)
+    key = client.get(f"/flows/{first}/segments?limit=1").headers["X-Paging-NextKey"]
+    assert client.get(f"/flows/{first}/segments?limit=2&page={key}").status_code == 200
+    for wrong in (f"{second}/segments?page={key}", f"{first}/segments?reverse_order=true&page={key}"):
+        answer = client.get(f"/flows/{wrong}")
+        assert answer.status_code == 400
+        assert list(answer.json["errors"]) == ["page"]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_walk_is_not_disturbed_by_what_comes_and_goes(client: FlaskClient, reverse: bool) -> None:
+    """What is there all the time is seen exactly once, in order, whatever is added or removed meanwhile."""
+    flow_id = make_flow(client)
+    random = Random(7)
+    steady = list(range(0, 60, 3))
+    for n in steady:
+        register(client, flow_id, allocate(client, flow_id)[0], SECOND.format(n, n + 1))
+    volatile: set[int] = set()
+
+    def disturb(_: int) -> None:
+        for n in random.sample([n for n in range(60) if n % 3], 6):
+            if n in volatile:
+                gone = client.delete(f"/flows/{flow_id}/segments", query_string={"timerange": SECOND.format(n, n + 1)})
+                assert gone.status_code == 204
+                volatile.discard(n)
+            else:
+                register(client, flow_id, allocate(client, flow_id)[0], SECOND.format(n, n + 1))
+                volatile.add(n)
+
+    disturb(0)
+    query = "?limit=4&accept_get_urls=" + ("&reverse_order=true" if reverse else "")
+    seen, _ = walk(client, f"/flows/{flow_id}/segments{query}", disturb)
+    starts = [int(timerange[1:].partition(":")[0]) for timerange in seen]
+    assert starts == sorted(set(starts), reverse=reverse)
+    assert [n for n in starts if n % 3 == 0] == (steady[::-1] if reverse else steady)
+
+
+def test_a_walk_goes_on_where_the_segment_it_stood_on_is_gone(client: FlaskClient) -> None:
+    flow_id = make_flow(client)
+    record(client, flow_id, 6)
+
+    def remove(page: int) -> None:
+        if page == 1:
+            answer = client.delete(f"/flows/{flow_id}/segments", query_string={"timerange": "[1:0_4:0)"})
+            assert answer.status_code == 204
+
+    seen, _ = walk(client, f"/flows/{flow_id}/segments?limit=2&accept_get_urls=", remove)
+    assert seen == [SECOND.format(n, n + 1) for n in (0, 1, 4, 5)]
