@@ -1,0 +1,29 @@
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+RUN python -m venv /opt/tams
+# Dependencies first: they change less often than the store.
+COPY constraints.txt pyproject.toml setup.cfg setup.py README.md ./
+COPY tams/__init__.py tams/__init__.py
+COPY migrations migrations
+RUN /opt/tams/bin/pip install --constraint constraints.txt pip setuptools \
+    && /opt/tams/bin/pip install --constraint constraints.txt --no-build-isolation '.[postgresql]' \
+    && /opt/tams/bin/pip uninstall --yes tams
+COPY tams tams
+RUN /opt/tams/bin/pip install --no-deps --no-build-isolation . \
+    && /opt/tams/bin/pip uninstall --yes setuptools pip
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --gid 10001 tams \
+    && useradd --uid 10001 --gid tams --home-dir /var/lib/tams --create-home --shell /usr/sbin/nologin tams
+COPY --from=build /opt/tams /opt/tams
+ENV PATH=/opt/tams/bin:$PATH PYTHONUNBUFFERED=1 TAMS_DATA_DIR=/var/lib/tams
+WORKDIR /var/lib/tams
+USER tams
+VOLUME /var/lib/tams
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+# Production: the container starts once TAMS_AUTH is set.
+CMD ["tams", "serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,82 @@
+# What a user or developer does with the store. `make` alone shows the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# setuptools warns that an editable install looks at this directory, which is its purpose.
+INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
+# Where make run listens; its data lie in ./data unless TAMS_DATA_DIR says otherwise.
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+.PHONY: help run test lint format bench conformance wheel clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Install, bring the database up to date, and serve on http://127.0.0.1:8000
+	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.installed-test ## Install what the tests need, and run all of them; ARGS= goes to pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict tams migrations wsgi.py
+
+format: $(VENV)/.installed-dev ## Put the code into the style that lint asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test ## Measure speed and size; prints a table and writes JSON
+	$(BIN)/python -m tests.performance $(ARGS)
+
+conformance: $(VENV)/.installed-test ## Check against the API document SPEC=, on a server of its own or on URL=
+	@[[ -n "$(SPEC)" ]] || { \
+		echo "make conformance needs the OpenAPI document to check against:" >&2; \
+		echo "  make conformance SPEC=path/to/TimeAddressableMediaStore.yaml [URL=http://127.0.0.1:8000]" >&2; \
+		exit 2; }
+	$(BIN)/python -m tests.conformance --spec "$(SPEC)" $(if $(URL),--url "$(URL)") $(ARGS)
+
+wheel: $(VENV)/.installed ## Build the package into dist/
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove what was installed and built; the data stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A venv without pip is what python3 makes where Debian's python3-venv is missing: say so, and leave nothing behind.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "The store needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python cannot make virtual environments here. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.made constraints.txt
+	@$(PIP) pip setuptools
+	@touch $@
+
+# The editable install runs without build isolation, so that it uses the pinned setuptools.
+$(VENV)/.installed: $(VENV)/.tools setup.cfg setup.py constraints.txt
+	@echo "Installing the store and what it needs"
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(INSTALL) '.[test]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-test
+	@echo "Installing what the checks need"
+	@$(INSTALL) '.[dev]'
+	@touch $@

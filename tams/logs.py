@@ -1,0 +1,89 @@
+"""Logging: text for people in development, one JSON object per line for machines in production; always UTC, on stderr.
+
+Whatever a message is given as `extra` (`request_id`, `route`, `status`, `milliseconds`, `principal`, ids) appears in
+both forms. No message may hold a secret or the query of a signed URL; that is up to whoever writes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+import orjson
+
+from tams.config import DEVELOPMENT, Settings
+
+# What every record has; all else on a record came from `extra`.
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+_VISIBLE: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send all log messages to `stream` (stderr where None), in the form and from the level that `settings` ask for.
+
+    Libraries are heard from WARNING upwards only: what some of them say below it holds credentials and signed URLs.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter() if settings.environment == DEVELOPMENT else JsonFormatter())
+    root = logging.getLogger()
+    for other in list(root.handlers):
+        root.removeHandler(other)
+    root.addHandler(handler)
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    root.setLevel(max(level, logging.WARNING))
+    logging.getLogger("tams").setLevel(level)
+    logging.captureWarnings(capture=True)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.000Z INFO tams.api GET /flows status=200`: one line per message, then its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = "".join(f" {name}={_value(value)}" for name, value in _extra(record).items())
+        # A line break that a client sent must not look like a message of ours.
+        message = record.getMessage().translate(_VISIBLE)
+        line = f"{_time(record)} {record.levelname} {record.name} {message}{extra}"
+        return f"{line}\n{trace}" if (trace := _trace(self, record)) else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: `time`, `level`, `logger`, `message`, the extra fields, and `exception` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document: dict[str, Any] = {
+            **_extra(record),
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if trace := _trace(self, record):
+            document["exception"] = trace
+        try:
+            return orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except orjson.JSONEncodeError:  # lone surrogates, or integers of more than 64 bits
+            return orjson.dumps({name: _value(value) for name, value in document.items()}).decode()
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _value(value: object) -> str:
+    return str(value).encode(errors="backslashreplace").decode().translate(_VISIBLE)
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)
