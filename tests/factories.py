@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tams.domain.events import Event
 from tams.domain.flows import Document, Flow, Source
 from tams.domain.identifiers import new_id, new_key
 from tams.domain.objects import Instance, Object
@@ -151,3 +152,9 @@ def segment(
         init_object_id=init_object_id if isinstance(of, str) else of.init_object_id,
         registered=registered,
     )
+
+
+def event(event_id: str | None = None, *, created: int = START_OF_2026, position: int = 0, **fields: Any) -> Event:
+    """That a Source was deleted, unless told otherwise."""
+    fields = {"type": "sources/deleted", "source_id": "s", **fields}
+    return Event(event_id or uuid(), created=created, position=position, **fields)

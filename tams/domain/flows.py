@@ -31,6 +31,13 @@ class Flow:
     extent: TimeRange | None = None
     count: int = 0
 
+    def next_change(self, now: int) -> int:
+        """When a change that is made now (microseconds) happens: later than all before, whatever the clocks say.
+
+        So the times of a Flow's changes are also their order.
+        """
+        return max(now, self.metadata_updated + 1, (self.segments_updated or 0) + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -47,3 +54,7 @@ class Source:
     implicit: bool
     collection: tuple[Document, ...] = ()
     collected_by: tuple[str, ...] = ()
+
+    def next_change(self, now: int) -> int:
+        """When a change that is made now (microseconds) happens: later than all before, whatever the clocks say."""
+        return max(now, self.updated + 1)

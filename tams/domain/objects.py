@@ -14,9 +14,9 @@ Kind = Literal["media", "init"]
 class Instance:
     """One copy of an Object's bytes.
 
-    Controlled: in the Storage Backend `storage_id` under `key`, a name that is never used twice. Uncontrolled: at `url`,
-    under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `key` ends. An instance that
-    is not `ready` (a copy under way) is never shown.
+    Controlled: in the Storage Backend `storage_id` under `key`, a name that is never used twice. Uncontrolled: at
+    `url`, under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `key` ends. An
+    instance that is not `ready` (a copy under way) is never shown.
     """
 
     storage_id: str | None = None

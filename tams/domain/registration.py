@@ -17,6 +17,7 @@ from tams.domain.flows import Flow
 from tams.domain.objects import Instance, Object
 from tams.domain.segment_rules import SegmentRequest, bounds
 from tams.domain.segments import Segment
+from tams.domain.timerange import TimeRange
 
 
 class FailedSegment(NamedTuple):
@@ -85,16 +86,17 @@ class Registration:
             or (position < len(self._starts) and self._starts[position] < end)
         ):
             raise Invalid.field("timerange", f"{request.timerange} overlaps a Segment of this Flow")
+        used = request.object_range
         stored = self._objects.get(request.object_id)
         if stored is not None and stored.kind is not None:
             item = self._used_again(request, stored)
             self._check_init_rule(item.init_object_id)
             init = None
         else:
-            item = self._first_use(request, stored)
+            item = self._first_use(request, stored, used)
             self._check_init_rule(request.init_object_id)
             init = self._init_object(request.init_object_id)
-        object_start, object_end, object_closed = self._check_object_range(request, item)
+        object_start, object_end, object_closed = self._check_object_range(item, used)
 
         # Nothing refuses it any more.
         for touched in (init, item if item is not stored else None):
@@ -132,7 +134,7 @@ class Registration:
         _check_stored_urls(request, stored)
         return stored
 
-    def _first_use(self, request: SegmentRequest, allocated: Object | None) -> Object:
+    def _first_use(self, request: SegmentRequest, allocated: Object | None, used: TimeRange) -> Object:
         """The Object as its first registration makes it."""
         if allocated is None:
             if not request.get_urls:
@@ -169,7 +171,7 @@ class Registration:
             content_type,
             "media",
             self._at,
-            request.object_timerange or request.object_range,
+            request.object_timerange or used,
             request.key_frame_count,
             request.init_object_id,
             self._flow.id,
@@ -206,11 +208,11 @@ class Registration:
             first_flow_id=self._flow.id,
         )
 
-    def _check_object_range(self, request: SegmentRequest, item: Object) -> tuple[int, int, bool]:
-        """The Object's range: the Segment's, shifted by `-ts_offset`, lies inside."""
-        used = request.object_range
+    def _check_object_range(self, item: Object, used: TimeRange) -> tuple[int, int, bool]:
+        """The Object's range: `used`, the Segment's shifted by `-ts_offset`, lies inside."""
         covered = item.timerange or used
-        if not covered.contains(used):
+        # Mostly the Segment is the first one, and uses all of the Object.
+        if covered is not used and not covered.contains(used):
             raise Invalid.field(
                 "timerange",
                 f"shifted by -ts_offset it is {used}, which is not inside the Object's timerange {covered}",

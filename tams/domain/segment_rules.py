@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tams.domain.errors import Invalid
 from tams.domain.get_urls import check_label, check_text, check_url
+from tams.domain.limits import MOST_SEGMENTS, MOST_URLS, check_count
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange, parse_bounded, parse_timestamp
 
 OBJECT_ID_BYTES = 1024
@@ -53,6 +54,7 @@ def parse_requests(body: Any) -> list[SegmentRequest]:
     faults: dict[str, list[str]] = {}
     requests: list[SegmentRequest] = []
     if isinstance(body, list):
+        check_count("body", len(body), MOST_SEGMENTS)
         for index, item in enumerate(body):
             request = _read(item, f"[{index}]", faults)
             if request is not None:
@@ -163,8 +165,8 @@ def _count(value: object) -> int:
 
 
 def _get_urls(value: object) -> tuple[tuple[str, str], ...]:
-    if type(value) is not list:
-        raise ValueError("expected a list")
+    if type(value) is not list or len(value) > MOST_URLS:
+        raise ValueError(f"expected a list of at most {MOST_URLS} entries")
     entries: dict[str, str] = {}
     faults: dict[str, str] = {}
     for index, entry in enumerate(value):

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from tams.domain.events import Delivery, Event
 from tams.domain.filters import NO_TAGS, FlowFilter, FlowOrder, SourceFilter, SourceOrder, TagFilter
 from tams.domain.flows import Flow, Source
 from tams.domain.objects import Object
@@ -26,7 +27,15 @@ Cursor: TypeAlias = str
 Key: TypeAlias = tuple[Literal["flow", "source", "object", "profile", "document", "collections"], str]
 """What a write claims: the kind and id of a thing whose existence or state its decision rests on; it may be absent."""
 
-Counted = Literal["flows of source", "segments of object", "objects of init"]
+Counted = Literal[
+    "flows of source",
+    "segments of object",
+    "objects of init",
+    "documents of kind",
+    "deliveries of webhook",
+    "events in outbox",
+]
+"""What can be counted of an owner. The outbox has none: whatever is given."""
 
 
 class Page(NamedTuple, Generic[T]):
@@ -38,15 +47,17 @@ class Page(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small JSON document of a kind (`profile`, `delete-request`, `service`, …).
+    """A small JSON document of a kind (`profile`, `delete-request`, `webhook`, …).
 
-    `keys` are the texts by which documents of the kind are ordered (one unique text per order) and filtered (equality).
+    `keys` are the texts by which documents of the kind are ordered (one unique text per order) and filtered (equality);
+    `tags` can be filtered by, too, and no key is called `tag` or `tag value`.
     """
 
     kind: str
     id: str
     body: dict[str, Any]
     keys: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +167,14 @@ class Read(Protocol):
         reverse: bool,
         after: Cursor | None,
         limit: int,
+        tags: TagFilter = NO_TAGS,
     ) -> Page[Document]:
-        """Documents of the kind whose keys equal all of `where`, by their key `order` (those without it are left out)."""
+        """Documents of the kind whose keys equal all of `where` and whose tags `tags` matches, by their key `order`
+        (those without it are left out)."""
+
+    # Events on their way to webhooks
+    def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
+        """The first `limit` that wait for the webhook, by sequence."""
 
 
 class Write(Read, Protocol):
@@ -183,7 +200,7 @@ class Write(Read, Protocol):
         """Remove a Flow that has no Segments. `IntegrityBroken` with Segments left."""
 
     def detach_flow(self, flow_id: str) -> None:
-        """Take a Flow out of every answer at once; its Segments stay under its key until a deletion has removed them."""
+        """Take a Flow out of every answer at once; its Segments stay under its key until a deletion removes them."""
 
     def end_flow_key(self, flow_key: int) -> None:
         """Forget the key of a detached Flow. `IntegrityBroken` with Segments left. Harmless when already forgotten."""
@@ -193,7 +210,7 @@ class Write(Read, Protocol):
         `segments_updated` (the largest `registered`) follow. `IntegrityBroken` otherwise."""
 
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
-        """Remove those of the Segments that are still there unchanged; returns them. `at` becomes `segments_updated`."""
+        """Remove and return those of the Segments that are still there unchanged. `at` becomes `segments_updated`."""
 
     def put_objects(self, objects: Iterable[Object]) -> None:
         """Store Objects, new or changed, instances included (the given ones replace those stored)."""
@@ -206,6 +223,26 @@ class Write(Read, Protocol):
 
     def delete_document(self, kind: str, document_id: str) -> bool:
         """Remove it; whether it was there."""
+
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Put events into the outbox: there once this transaction is committed, and never if it is not."""
+
+    def take_events(self, limit: int) -> list[Event]:
+        """Remove the first `limit` events from the outbox, and return them, by `(created, position, id)`.
+
+        What counts is that an event is there, not that it is newer than another one: transactions commit in another
+        order than that of their events. Takers go one after the other, each event is taken by one of them, and less
+        than `limit` come only where there are no more. A transaction takes after it has claimed.
+        """
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Have events wait for webhooks. The caller has claimed the webhooks (`("document", webhook id)`)."""
+
+    def ack(self, webhook_id: str, through: int) -> None:
+        """Remove the webhook's deliveries up to the sequence `through`, that one included."""
+
+    def drop_deliveries(self, webhook_id: str, limit: int) -> bool:
+        """Remove the first `limit` of the webhook's deliveries; True while more are left."""
 
     def enqueue(self, jobs: Iterable[Job]) -> None:
         """Queue work, done once this transaction is committed."""

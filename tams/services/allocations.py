@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tams.domain.errors import Contended, Invalid
 from tams.domain.identifiers import new_id
+from tams.domain.limits import MOST_OBJECT_IDS, check_count
 from tams.domain.objects import Instance, Object
 from tams.repository.port import Write
 from tams.services.registration import writable_with_container
@@ -92,6 +93,7 @@ def _ids(limit: int | None, object_ids: Sequence[str] | None) -> Sequence[str]:
         return [new_id() for _ in range(min(limit or DEFAULT_OBJECTS, MOST_OBJECTS))]
     if limit is not None:
         raise Invalid("give limit or object_ids, not both", {"limit": ["not together with object_ids"]})
+    check_count("object_ids", len(object_ids), MOST_OBJECT_IDS)
     seen: set[str] = set()
     repeated: dict[str, list[str]] = {}
     for index, object_id in enumerate(object_ids):

@@ -107,7 +107,7 @@ def take_out(tx: Write, flow: Flow, now: int, principal_name: str) -> list[Flow]
                 "metadata_version": new_id(),
                 "updated_by": principal_name,
             },
-            metadata_updated=now,
+            metadata_updated=collector.next_change(now),
         )
         for _, collector in sorted(collectors.items())
         if flow.id in member_ids(collector.document)

@@ -22,6 +22,7 @@ from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Cursor, Key, Read, Write
 from tams.services import collections, delete_requests, flows, sources
 from tams.services.bytes import forget_objects
+from tams.services.events import Outbox
 from tams.services.removal import EXAMPLES, object_ids, object_keys, remove
 from tams.services.store import Moved, Store
 
@@ -33,11 +34,12 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Deletion:
-    """One deletion: the store, who asks for it, and the moment (microseconds) at which it is made."""
+    """One deletion: the store, who asks for it, the moment (microseconds) at which it is made, and its events."""
 
     store: Store
     principal: Principal
     now: int
+    outbox: Outbox
 
     @property
     def limit(self) -> int:
@@ -65,7 +67,7 @@ class _Deletion:
             remaining=span,
             delete_flow=delete_flow,
             keep_last=keep_last,
-            before=_after(flow, self.now),
+            before=flow.next_change(self.now),
             created=self.now,
             created_by=self.principal.name,
             updated=self.now,
@@ -82,12 +84,12 @@ def delete_flow(store: Store, flow_id: str, cascade: bool | None, principal: Pri
     """
 
     def body(tx: Write) -> Outcome:
-        deletion = _Deletion(store, principal, store.now())
         flow = tx.flow(flow_id)
         if flow is None:
             raise NotFound(f"there is no Flow {flow_id}")
-        segments = _all_segments(tx, flow, deletion.limit)
+        segments = _all_segments(tx, flow, store.settings.delete_inline_limit)
         claimed = _claim(tx, [flow], segments)
+        deletion = _deletion(store, principal, tx)
         flow = flows.writable(tx, flow_id)
         if cascade is False and (flow.count or flow.collected_by):
             raise Conflict(
@@ -116,10 +118,10 @@ def delete_segments(
     """
 
     def body(tx: Write) -> Outcome:
-        deletion = _Deletion(store, principal, store.now())
         flow = flows.writable(tx, flow_id)
-        candidates = tx.segments_within(flow.key, within, deletion.limit, object_id=object_id)
+        candidates = tx.segments_within(flow.key, within, store.settings.delete_inline_limit, object_id=object_id)
         tx.claim(("flow", flow_id), *object_keys(candidates))
+        deletion = _deletion(store, principal, tx)
         flow = flows.writable(tx, flow_id)
         found = tx.segments_within(flow.key, within, deletion.limit + 1, object_id=object_id)
         counts = _remove(
@@ -146,19 +148,21 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
     """
 
     def body(tx: Write) -> Outcome:
-        deletion = _Deletion(store, principal, store.now())
         if tx.source(source_id) is None:
             raise NotFound(f"there is no Source {source_id}")
         members = _flows_of(tx, source_id) if cascade else []
-        few = sum(flow.count for flow in members) <= deletion.limit
-        segments = [segment for flow in members if few for segment in _all_segments(tx, flow, deletion.limit)]
+        limit = store.settings.delete_inline_limit
+        few = sum(flow.count for flow in members) <= limit
+        segments = [segment for flow in members if few for segment in _all_segments(tx, flow, limit)]
         claimed = _claim(tx, members, segments, ("source", source_id))
+        deletion = _deletion(store, principal, tx)
         source = tx.source(source_id)
         if source is None:
             raise NotFound(f"there is no Source {source_id}")
         if not cascade:
             _refuse_source_in_use(tx, source)
             tx.delete_source(source_id)
+            deletion.outbox.source_deleted(source, deletion.now)
             return Deleted(Counts(sources=1))
         current = _flows_of(tx, source_id)
         if {flow.key for flow in current} != {flow.key for flow in members}:
@@ -166,6 +170,7 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
         counts, requests = _drop_flows(deletion, tx, current, claimed)
         if tx.source(source_id) is not None:
             tx.delete_source(source_id)
+            deletion.outbox.source_deleted(source, deletion.now)
             counts += Counts(sources=1)
         return _outcome(counts, requests)
 
@@ -180,11 +185,11 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
     """
 
     def body(tx: Write) -> Outcome:
-        deletion = _Deletion(store, principal, store.now())
         item = _object(tx, object_id)
-        users = _users(tx, object_id, item, deletion.limit) if cascade else []
+        users = _users(tx, object_id, item, store.settings.delete_inline_limit) if cascade else []
         candidates = [segment for _, segments in users for segment in segments]
         tx.claim(("object", object_id), *[("flow", flow.id) for flow, _ in users], *object_keys(candidates))
+        deletion = _deletion(store, principal, tx)
         item = _object(tx, object_id)
         if item.kind is None:
             forget_objects(tx, [item], deletion.now)
@@ -201,6 +206,11 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
         return _drop_uses(deletion, tx, item, current, claimed)
 
     return store.write(body)
+
+
+def _deletion(store: Store, principal: Principal, tx: Write) -> _Deletion:
+    """To be called once everything is claimed, so that the deletion is later than what the claim had to wait for."""
+    return _Deletion(store, principal, store.now(), Outbox(tx))
 
 
 def _drop_flows(
@@ -220,18 +230,25 @@ def _drop_flows(
         needed = collections.claims(tx, flow)
         if not set(needed) <= claimed:
             raise Moved
-        collections.take_out(tx, flow, deletion.now, deletion.principal.name)
+        collectors = collections.take_out(tx, flow, deletion.now, deletion.principal.name)
+        at = flow.next_change(deletion.now)
         if few or not flow.count:
             segments = tx.segments_within(flow.key, ETERNITY, deletion.limit + 1)
             counts += _remove(deletion, tx, flow, segments, objects_claimed, keep_last=False)
+            deletion.outbox.flow_deleted(flow, at)
             tx.delete_flow(flow.id)
         else:
+            deletion.outbox.all_segments_deleted(flow, at)
+            deletion.outbox.flow_deleted(flow, at)
             tx.detach_flow(flow.id)
             request = deletion.request(flow, ETERNITY, flow.extent, delete_flow=True)
             delete_requests.accept(tx, request)
             requests.append(request)
-        counts += Counts(flows=1, sources=int(sources.release(tx, flow.source_id)))
+        source_gone = sources.release(tx, deletion.outbox, flow.source_id, deletion.now)
+        counts += Counts(flows=1, sources=int(source_gone))
         collections.rederive(tx, {key_id for kind, key_id in needed if kind == "source"})
+        for collector in collectors:
+            deletion.outbox.flow_updated(collector)
     return counts, requests
 
 
@@ -260,8 +277,9 @@ def _remove(
 ) -> Counts:
     if not segments:
         return Counts()
-    at = _after(flow, deletion.now)
+    at = flow.next_change(deletion.now)
     removed, gone = remove(tx, flow.key, segments, claimed, at, deletion.now, keep_last=keep_last)
+    deletion.outbox.segments_deleted(flow, removed, at)
     return Counts(segments=len(removed), objects=gone)
 
 
@@ -351,11 +369,6 @@ def _users_blocking(read: Read, object_id: str) -> Blockers:
         objects=read.count_up_to("objects of init", object_id, _COUNT_CAP),
         examples=tuple(examples),
     )
-
-
-def _after(flow: Flow, now: int) -> int:
-    """A moment later than every registration in the Flow so far, whatever the clocks say."""
-    return max(now, (flow.segments_updated or 0) + 1)
 
 
 def _bounded(within: TimeRange, extent: TimeRange | None) -> TimeRange:

@@ -24,6 +24,7 @@ from tams.domain.limits import check_document_size
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Cursor, Key, Page, Read, Write
 from tams.services import collections, sources
+from tams.services.events import Outbox
 from tams.services.store import Moved, Store
 
 Plan = Callable[[Read, Flow | None], Document]
@@ -181,16 +182,23 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
         document = _signed(document, stored, version, principal)
         check_document_size(document)
         source_id: str = document["source_id"]
-        sources.ensure(tx, document, now, principal)
+        outbox = Outbox(tx)
+        new_source = sources.ensure(tx, document, now, principal)
         if stored is None:
             flow = Flow(flow_id, key, source_id, document, created=now, metadata_updated=now)
-            collections.put_flow(tx, None, flow)
-            return flow, True
-        _refuse(check_init_use(document, tx.init_use(stored.key)))
-        flow = replace(stored, source_id=source_id, document=document, metadata_updated=now)
+        else:
+            _refuse(check_init_use(document, tx.init_use(stored.key)))
+            at = stored.next_change(now)
+            flow = replace(stored, source_id=source_id, document=document, metadata_updated=at)
         collections.put_flow(tx, stored, flow)
+        if new_source:
+            outbox.source_created(source_id)
+        if stored is None:
+            outbox.flow_created(flow)
+            return flow, True
+        outbox.flow_updated(flow)
         if stored.source_id != source_id:
-            sources.release(tx, stored.source_id)
+            sources.release(tx, outbox, stored.source_id, now)
         return flow, False
 
     return store.write(body)

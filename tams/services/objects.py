@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tams.domain.errors import Forbidden, Invalid, NotFound
 from tams.domain.filters import TagFilter
+from tams.domain.limits import MOST_URLS, check_count
 from tams.domain.objects import Instance, Object
 from tams.repository.port import Cursor, Read, Write
 from tams.services.bytes import forget_bytes
@@ -70,6 +71,7 @@ def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str
                 if instance.url != url:
                     raise Invalid.field("label", "another instance of this Object has it")
                 return
+        check_count("instances", sum(instance.url is not None for instance in item.instances) + 1, MOST_URLS)
         tx.put_objects([replace(item, instances=(*item.instances, Instance(url=url, label=label)))])
 
     store.write(body)

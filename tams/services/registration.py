@@ -17,6 +17,7 @@ from tams.domain.segments import Segment
 from tams.repository.port import Job, Key, Read, Write
 from tams.services import flows
 from tams.services.bytes import DELETE_BYTES, forget_bytes
+from tams.services.events import Outbox
 from tams.services.store import Store
 from tams.storage.port import Storage
 
@@ -135,7 +136,7 @@ def _judge(
         backend_labels={storage.backend.label for storage in store.storages.values()},
         missing=missing,
         # Every operation that adds or removes Segments of a Flow has a time of its own, whatever the clocks do.
-        at=max(store.now(), (flow.segments_updated or 0) + 1),
+        at=flow.next_change(store.now()),
     )
     return registration.judge(requests, tx.overlaps(flow.key, [request.timerange for request in requests]))
 
@@ -145,6 +146,7 @@ def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
         tx.put_objects(registered.objects)
     if registered.segments:
         tx.add_segments(flow.key, registered.segments)
+        Outbox(tx).segments_added(flow, registered.segments)
 
 
 def _never_uploaded(store: Store, object_ids: Collection[str]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from tams.domain.segments import Segment
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Key, Read, Write
 from tams.services.bytes import collect_unreferenced
+from tams.services.events import Outbox
 from tams.services.store import Moved
 
 EXAMPLES = 10
@@ -81,7 +82,10 @@ def remove_batch(
     keep_last: bool = False,
     also_claim: Sequence[Key] = (),
 ) -> Removed:
-    """Claim, then remove the first `limit` Segments in time order that the filters leave (`Read.segments_within`)."""
+    """Claim, then remove the first `limit` Segments in time order that the filters leave (`Read.segments_within`).
+
+    That Segments are gone is told only of a Flow that is there: with the Flow's own deletion all of them went.
+    """
 
     def find(read: Read) -> list[Segment]:
         return read.segments_within(
@@ -99,6 +103,10 @@ def remove_batch(
     if not found:
         return Removed((), 0, more=False)
     flow = tx.flow(flow_id)
-    at = max(now, (flow.segments_updated or 0) + 1) if flow is not None and flow.key == flow_key else now
+    if flow is not None and flow.key != flow_key:
+        flow = None
+    at = now if flow is None else flow.next_change(now)
     removed, gone = remove(tx, flow_key, found[:limit], object_ids(candidates), at, now, keep_last=keep_last)
+    if flow is not None:
+        Outbox(tx).segments_deleted(flow, removed, at)
     return Removed(removed, gone, more=len(found) > limit)

@@ -14,6 +14,7 @@ from tams.domain.identifiers import new_id
 from tams.domain.limits import check_document_size
 from tams.repository.port import Cursor, Page, Read, Write
 from tams.services import collections
+from tams.services.events import Outbox
 from tams.services.store import Store
 
 
@@ -53,13 +54,15 @@ def create(store: Store, document: Document, principal: Principal) -> Source:
         now = store.now()
         source = Source(source_id, complete, created=now, updated=now, implicit=False)
         tx.put_source(source)
+        Outbox(tx).source_created(source_id)
         return source
 
     return store.write(body)
 
 
-def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -> None:
-    """Have the Source of a Flow, which the caller has claimed; `now` in microseconds.
+def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -> bool:
+    """Have the Source of a Flow, which the caller has claimed; `now` in microseconds. True where it is new: the caller
+    writes the event once the Flow is stored, because the Source's collections follow from it.
 
     Where it does not exist it takes the Flow's format, label, description and tags. `Invalid` where its format differs.
     """
@@ -76,11 +79,13 @@ def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -
             "updated_by": principal.name,
         }
         tx.put_source(Source(source_id, document, created=now, updated=now, implicit=True))
-    elif stored.document["format"] != flow_document["format"]:
+        return True
+    if stored.document["format"] != flow_document["format"]:
         raise Invalid.field("format", f"it differs from that of Source {source_id}, {stored.document['format']}")
+    return False
 
 
-def release(tx: Write, source_id: str) -> bool:
+def release(tx: Write, outbox: Outbox, source_id: str, now: int) -> bool:
     """Remove an implicit Source that has no Flow left; True where it went. The caller has claimed it, and what
     `collections.claims` names for the Flow that has just left it."""
     source = tx.source(source_id)
@@ -89,6 +94,7 @@ def release(tx: Write, source_id: str) -> bool:
     if source.collection or source.collected_by:
         collections.rederive(tx, {source_id, *source.collected_by})
     tx.delete_source(source_id)
+    outbox.source_deleted(source, now)
     return True
 
 
@@ -140,6 +146,8 @@ def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Do
             return
         document = {**document, "updated_by": principal.name}
         check_document_size(document)
-        tx.put_source(replace(source, document=document, updated=store.now()))
+        changed = replace(source, document=document, updated=source.next_change(store.now()))
+        tx.put_source(changed)
+        Outbox(tx).source_updated(changed)
 
     store.write(body)

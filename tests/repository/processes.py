@@ -10,13 +10,14 @@ from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 
 from tams.domain.errors import TamsError
+from tams.domain.events import Delivery
 from tams.domain.identifiers import new_id
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Document, Job, Repository, Write
 from tests import factories
 from tests.factories import seconds
-from tests.repository.conftest import open_repository
+from tests.repository.steps import open_repository
 
 R = TypeVar("R")
 
@@ -29,6 +30,11 @@ def in_processes(work: Callable[..., R], arguments: Iterable[tuple[object, ...]]
     together = context.Barrier(len(jobs))
     with ProcessPoolExecutor(len(jobs), mp_context=context, initializer=_wait, initargs=(together,)) as pool:
         return [future.result(90) for future in [pool.submit(work, *each) for each in jobs]]
+
+
+def call(work: Callable[..., R], *arguments: object) -> R:
+    """For processes that do different things: what to do comes first."""
+    return work(*arguments)
 
 
 def _wait(together: Barrier) -> None:
@@ -118,6 +124,50 @@ def take_jobs(url: str, worker: str) -> list[str]:
             repository.write(new_id(), lambda tx, done=job: tx.finish(done.kind, done.key))  # type: ignore[misc]
     repository.close()
     return taken
+
+
+def append_events(url: str, number: int, changes: int) -> None:
+    """Change the same thing, claimed, over and over: with each change an event, counted over all processes."""
+    repository = open_repository(url)
+
+    def body(tx: Write) -> None:
+        tx.claim(("document", "changed"))
+        found = tx.document("k", "changed")
+        count = 0 if found is None else found.body["n"]
+        tx.put_document(Document("k", "changed", {"n": count + 1}))
+        tx.append_events([factories.event(created=count, source_id=f"process {number}")])
+
+    for _ in range(changes):
+        repository.write(new_id(), body)
+    repository.close()
+
+
+def take_events(url: str, limit: int) -> list[str]:
+    """Take events until there are none; the ids of those that were taken here."""
+    repository = open_repository(url)
+    taken: list[str] = []
+    while events := repository.write(new_id(), lambda tx: tx.take_events(limit)):
+        taken += [event.id for event in events]
+    repository.close()
+    return taken
+
+
+def share_out_events(url: str, expected: int) -> None:
+    """Take events and have them wait for the webhook "w", until this was done to as many as expected."""
+    repository = open_repository(url)
+
+    def body(tx: Write) -> int:
+        tx.claim(("document", "w"))
+        found = tx.document("k", "w")
+        last: int = 0 if found is None else found.body["n"]
+        events = tx.take_events(3)
+        tx.add_deliveries([Delivery("w", sequence, event) for sequence, event in enumerate(events, start=last + 1)])
+        tx.put_document(Document("k", "w", {"n": last + len(events)}))
+        return last + len(events)
+
+    while repository.write(new_id(), body) < expected:
+        pass
+    repository.close()
 
 
 def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:

@@ -11,10 +11,16 @@ from tams.domain.objects import Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Cursor, Page, Read, Repository, Write
+from tams.repository.sql import SqlRepository
 from tests import factories
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def open_repository(url: str) -> Repository:
+    """The adapter for the URL, as each process opens it."""
+    return SqlRepository(url)
 
 
 def write(repository: Repository, body: Callable[[Write], T]) -> T:

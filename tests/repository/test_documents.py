@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from tams.domain.clock import MICROSECONDS, now
-from tams.repository.port import Document, Job, Repository, Write
+from tams.repository.port import Document, Job, Page, Read, Repository, Write
 from tests.repository.steps import read, walk, write
 
 
@@ -53,26 +54,15 @@ def test_documents_are_listed_by_a_key_in_code_point_order(repository: Repositor
         for number, value in enumerate(values)
     ]
     put(repository, *reversed(documents), Document("k", "unlisted", {}), Document("other", "1", {}, {"name": "b"}))
-    for reverse in (False, True):
-        for limit in (1, 2, 100):
-            assert (
-                walk(
-                    repository,
-                    lambda snapshot, after, size=limit, back=reverse: snapshot.list_documents(
-                        "k", "name", {}, back, after, size
-                    ),
-                )
-                == documents[:: -1 if reverse else 1]
-            )
-            assert (
-                walk(
-                    repository,
-                    lambda snapshot, after, size=limit, back=reverse: snapshot.list_documents(
-                        "k", "name", {"half": "1"}, back, after, size
-                    ),
-                )
-                == documents[1::2][:: -1 if reverse else 1]
-            )
+    everything: list[tuple[dict[str, str], list[Document]]] = [({}, documents), ({"half": "1"}, documents[1::2])]
+    for (where, expected), reverse, limit in itertools.product(everything, (False, True), (1, 2, 100)):
+
+        def page(
+            snapshot: Read, after: str | None, where: dict[str, str] = where, back: bool = reverse, size: int = limit
+        ) -> Page[Document]:
+            return snapshot.list_documents("k", "name", where, back, after, size)
+
+        assert walk(repository, page) == expected[:: -1 if reverse else 1]
 
 
 def test_documents_are_filtered_by_all_of_the_keys(repository: Repository) -> None:

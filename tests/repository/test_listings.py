@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -31,10 +31,16 @@ LABELS = [
     "\uffff",
     "\U00010000",
     "\U0001f4f9",
+    "\x01" * 1024,
     "a",
     "Z",
     None,
 ]
+
+
+def labelled(label: str | None) -> dict[str, Any]:
+    """The keyword of a label, where there is one."""
+    return {} if label is None else {"label": label}
 
 
 def listed(
@@ -90,7 +96,7 @@ def test_flows_come_in_the_order_of_the_domain(repository: Repository, order: Fl
             source_id=source_id,
             created=number // 3,
             metadata_updated=100 - number // 2,
-            **({} if label is None else {"label": label}),
+            **labelled(label),
         )
         for number, label in enumerate(LABELS)
     ]
@@ -104,7 +110,7 @@ def test_flows_come_in_the_order_of_the_domain(repository: Repository, order: Fl
 @pytest.mark.parametrize("order", get_args(SourceOrder))
 def test_sources_come_in_the_order_of_the_domain(repository: Repository, order: SourceOrder, reverse: bool) -> None:
     sources = [
-        factories.source(created=number // 3, updated=100 - number // 2, **({} if label is None else {"label": label}))
+        factories.source(created=number // 3, updated=100 - number // 2, **labelled(label))
         for number, label in enumerate(LABELS)
     ]
     put_sources(repository, *sources)
@@ -287,7 +293,9 @@ def test_pages_stay_right_while_flows_come_and_go(repository: Repository) -> Non
         assert len(page.items) == 3
         leaving = seen[-1] if step % 2 else None
 
-        def change(tx: Write, leaving: str | None = leaving, arriving: Flow | None = next(late, None)) -> None:
+        arriving = next(late, None)
+
+        def change(tx: Write, leaving: str | None = leaving, arriving: Flow | None = arriving) -> None:
             if leaving is not None:
                 tx.delete_flow(leaving)
             if arriving is not None:

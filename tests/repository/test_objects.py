@@ -47,6 +47,16 @@ def test_an_object_is_read_as_it_was_stored(repository: Repository) -> None:
     assert [instance.ready for instance in stored.instances] == [True, False, True]
 
 
+def test_the_longest_ids_and_labels_are_stored(repository: Repository) -> None:
+    flow = new_flow(repository)
+    object_id, label = "\U0001f4f9" * 256, "l" * 1024
+    made = factories.media_object(object_id, instances=(Instance(url="https://example.com/", label=label),))
+    put_objects(repository, made)
+    add(repository, flow, [factories.segment(seconds(0, 1), made)])
+    assert found(repository, object_id) == {object_id: made}
+    assert read(repository, lambda snapshot: snapshot.references(object_id)).items == [flow.id]
+
+
 def test_objects_without_instances_and_allocations_are_read_too(repository: Repository) -> None:
     bare = factories.media_object(instances=())
     allocated = factories.allocation(to=5)

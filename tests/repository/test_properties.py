@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +104,11 @@ def test_what_is_left_after_removing_is_what_was_not_removed(
     assert found.extent == (TimeRange(left[0].start, left[-1].end) if left else None)
 
 
+def labelled(label: str | None) -> dict[str, Any]:
+    """The keyword of a label, where there is one."""
+    return {} if label is None else {"label": label}
+
+
 LABEL = st.none() | st.text(st.sampled_from("\x01\x02a b\uffff\U00010000\U0001f4f9é"), max_size=3)
 
 
@@ -116,10 +123,7 @@ def test_listings_page_through_everything_in_order(
     repository: Repository, rows: list[tuple[str | None, int]], order: FlowOrder, reverse: bool, limit: int
 ) -> None:
     source_id = factories.uuid()
-    flows = [
-        factories.flow(source_id=source_id, created=created, **({} if label is None else {"label": label}))
-        for label, created in rows
-    ]
+    flows = [factories.flow(source_id=source_id, created=created, **labelled(label)) for label, created in rows]
     put_flows(repository, *flows)
 
     def position(flow: Flow) -> str:

@@ -24,19 +24,24 @@ SECOND_MS = 1000
 WAIT_SECONDS = 30
 """How long a transaction waits for a lock before it gives up."""
 
-_CACHE_KIB = 4096
+_CACHE_KIB = 2048
 """Of each SQLite connection."""
+
+_LOG_BYTES = 64 * 1024 * 1024
 
 _OBJECT_STRIPES = 512
 """Objects are locked by stripe: a server has room for some thousand locks, and a deletion may claim a thousand."""
 
 
-class LostRace(Exception):
-    """The engine gave way to another transaction: run this one again."""
+NO_ANSWER = "The database does not answer."
 
 
-class LostConnection(Exception):
-    """The connection broke: run again on another one."""
+class LostRace(Contended):
+    """The engine gave way to another transaction: a write is run again."""
+
+
+class LostConnection(Unavailable):
+    """The connection broke: a write is run again on another one."""
 
 
 class PerDialect(NamedTuple):
@@ -103,6 +108,8 @@ class Sqlite:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        # What the log keeps of the disk after it has grown in a rush.
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
 
     def array(self, values: Collection[Any]) -> str:
         return orjson.dumps(values if isinstance(values, list) else list(values)).decode()
@@ -167,11 +174,11 @@ class Postgresql:
         if state.startswith("23"):
             return IntegrityBroken(f"the database refused it: {error.diag.message_primary}")
         if state in ("40001", "40P01"):
-            return LostRace(error)
+            return LostRace("The transaction lost against others too many times.")
         if state == "55P03":
             return Contended("The database is busy with other writes.")
         if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):
-            return LostConnection(error)
+            return LostConnection(NO_ANSWER)
         if state in ("42P01", "42703"):
             return Unavailable("The database has not been set up for this version of the store.")
         if state.startswith(("53", "58", "57", "25006", "XX", "3D", "28")):

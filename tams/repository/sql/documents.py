@@ -9,14 +9,15 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Executable, bindparam, delete, exists, insert, literal_column, select
 
+from tams.domain.filters import NO_TAGS, TagFilter
 from tams.repository.port import Cursor, Document, Page
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.facets import facet
+from tams.repository.sql.facets import facet, tag_facets, wanted
 from tams.repository.sql.models import document_keys, documents
 from tams.repository.sql.rows import encoded
 
-_COLUMNS = (documents.c.id, documents.c.body, documents.c.listed_by)
+_COLUMNS = (documents.c.id, documents.c.body, documents.c.listed_by, documents.c.tags)
 _ONE = (documents.c.kind == bindparam("of_kind"), documents.c.id == bindparam("document_id"))
 _KEYS_OF_ONE = (document_keys.c.kind == bindparam("of_kind"), document_keys.c.id == bindparam("document_id"))
 
@@ -30,7 +31,7 @@ _UNFILTERED = facet("")
 
 
 @lru_cache(maxsize=64)
-def _page(reverse: bool, continued: bool, others: int) -> Executable:
+def _page(reverse: bool, continued: bool, present: tuple[int, ...], absent: int) -> Executable:
     value = document_keys.c.value
     statement = (
         select(value, *_COLUMNS)
@@ -48,22 +49,27 @@ def _page(reverse: bool, continued: bool, others: int) -> Executable:
     if continued:
         after: ColumnElement[Any] = bindparam("after")
         statement = statement.where(value < after if reverse else value > after)
-    for number in range(others):
-        other = document_keys.alias(f"other_{number}")
-        statement = statement.where(
-            exists(
-                select(literal_column("1"))
-                .select_from(other)
-                .where(
-                    other.c.kind == document_keys.c.kind,
-                    other.c.id == document_keys.c.id,
-                    other.c.facet == bindparam(f"facet_{number}"),
-                    other.c.name == document_keys.c.name,
-                )
-                .correlate(document_keys)
-            )
-        )
+    for number, size in enumerate(present):
+        names = [f"present_{number}_{index}" for index in range(size)]
+        statement = statement.where(_has(f"held_{number}", names))
+    for index in range(absent):
+        statement = statement.where(~_has(f"unheld_{index}", [f"absent_{index}"]))
     return statement.order_by(value.desc() if reverse else value).limit(bindparam("limit"))
+
+
+def _has(alias: str, names: list[str]) -> ColumnElement[bool]:
+    other = document_keys.alias(alias)
+    return exists(
+        select(literal_column("1"))
+        .select_from(other)
+        .where(
+            other.c.kind == document_keys.c.kind,
+            other.c.id == document_keys.c.id,
+            other.c.facet.in_([bindparam(name) for name in names]),
+            other.c.name == document_keys.c.name,
+        )
+        .correlate(document_keys)
+    )
 
 
 class DocumentReads:
@@ -84,18 +90,28 @@ class DocumentReads:
         reverse: bool,
         after: Cursor | None,
         limit: int,
+        tags: TagFilter = NO_TAGS,
     ) -> Page[Document]:
-        """Documents of the kind whose keys equal all of `where`, by their key `order`. The cursor is its last value."""
-        facets = [facet(name, value) for name, value in where.items()] or [_UNFILTERED]
+        """Documents of the kind whose keys and tags match, by their key `order`. The cursor is its last value."""
+        filters = wanted(where, tags, None)
+        if () in filters.present:
+            return Page([], None)
+        # One facet is walked, the others are looked up for each of its documents.
+        walked = next((group for group in filters.present if len(group) == 1), (_UNFILTERED,))
+        groups = [group for group in filters.present if group is not walked]
         values: dict[str, Any] = {
             "of_kind": kind,
-            "facet": facets[0],
+            "facet": walked[0],
             "order": order,
             "after": after,
             "limit": limit + 1,
         }
-        values.update((f"facet_{number}", each) for number, each in enumerate(facets[1:]))
-        rows = self._session.rows(_page(reverse, after is not None, len(facets) - 1), values)
+        for number, group in enumerate(groups):
+            values.update((f"present_{number}_{index}", each) for index, each in enumerate(group))
+        values.update((f"absent_{index}", each) for index, each in enumerate(filters.absent))
+        shape = tuple(len(group) for group in groups)
+        statement = _page(reverse, after is not None, shape, len(filters.absent))
+        rows = self._session.rows(statement, values)
         return Page(
             [_document(kind, row[1:]) for row in rows[:limit]],
             rows[limit - 1][0] if len(rows) > limit else None,
@@ -117,10 +133,11 @@ class DocumentWrites(DocumentReads):
                 "id": document.id,
                 "body": encoded(document.body),
                 "listed_by": encoded(keys),
+                "tags": encoded(document.tags),
             },
         )
         session.run(_DELETE_KEYS, this)
-        facets = [_UNFILTERED, *(facet(name, value) for name, value in keys.items())]
+        facets = {_UNFILTERED, *(facet(name, value) for name, value in keys.items()), *tag_facets(document.tags)}
         session.run_many(
             _ADD_KEYS,
             ("kind", "id", "facet", "name", "value"),
@@ -133,4 +150,4 @@ class DocumentWrites(DocumentReads):
 
 
 def _document(kind: str, row: tuple[Any, ...]) -> Document:
-    return Document(kind, row[0], orjson.loads(row[1]), orjson.loads(row[2]))
+    return Document(kind, row[0], orjson.loads(row[1]), orjson.loads(row[2]), orjson.loads(row[3]))

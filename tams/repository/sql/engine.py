@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tams.domain.errors import Unavailable
-from tams.repository.sql.dialects import Dialect, LostConnection, PerDialect, Statement, dialect_of
+from tams.repository.sql.dialects import NO_ANSWER, Dialect, LostConnection, PerDialect, Statement, dialect_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ Parameters: TypeAlias = Mapping[str, Any]
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 56
 _MOST_STATEMENTS = 2000
-
-NO_ANSWER = "The database does not answer."
 
 
 class Session:
@@ -104,7 +102,9 @@ class Session:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> Exception:
-        self._failure = self._database.dialect.error(error)
+        # After the first one PostgreSQL refuses everything, and only the first says why.
+        if self._failure is None:
+            self._failure = self._database.dialect.error(error)
         return self._failure
 
 

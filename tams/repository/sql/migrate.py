@@ -56,9 +56,10 @@ def migration_engine(database_url: str) -> Engine:
 
 def scripts_location() -> Path:
     """Where the migrations are: beside the package in a checkout, installed as `tams_migrations` otherwise."""
-    checkout = Path(__file__).resolve().parents[3] / "migrations"
-    if (checkout / "env.py").is_file():
-        return checkout
+    top = Path(__file__).resolve().parents[3]
+    # Any package may have put a `migrations` beside an installed `tams`; only a checkout has `setup.cfg` there, too.
+    if (top / "setup.cfg").is_file():
+        return top / "migrations"
     spec = importlib.util.find_spec("tams_migrations")
     if spec is None or spec.origin is None:
         raise Unavailable("The database migrations are not installed.")
@@ -80,8 +81,8 @@ def _upgrade(connection: Connection) -> None:
     known = {script.revision for script in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise Unavailable(
-            f"The database has schema {current}, which this version of the store does not know: "
-            "it was made by a newer one."
+            f"The database has schema {current}, which this version does not know: "
+            "it was made by a newer version of the store."
         )
     if current == scripts.get_current_head():
         return

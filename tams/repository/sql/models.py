@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: the schema that this code needs."""
 
 metadata = MetaData(
@@ -241,9 +241,10 @@ documents = Table(
     Column("id", TEXT, primary_key=True),
     Column("body", Text, nullable=False),
     Column("listed_by", Text, nullable=False),
+    Column("tags", Text, nullable=False, server_default="{}"),
 )
 
-# Every key as an order, beside the facet of no filter and of each key as a filter: a filtered page is one index range.
+# Every key as an order, beside the facet of no filter, of each key and of each tag: a filtered page is one index range.
 document_keys = Table(
     "document_keys",
     metadata,
@@ -255,6 +256,25 @@ document_keys = Table(
     ForeignKeyConstraint(["kind", "id"], ["documents.kind", "documents.id"], ondelete="CASCADE"),
     Index(None, "kind", "facet", "name", "value"),
     sqlite_with_rowid=False,
+)
+
+# Events that were not yet shared out to webhooks. The key is the order in which they are; `event` holds the rest.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("created", INTEGER, primary_key=True, autoincrement=False),
+    Column("position", INTEGER, primary_key=True, autoincrement=False),
+    Column("id", TEXT, primary_key=True),
+    Column("event", Text, nullable=False),
+)
+
+# Events that wait for a webhook. Its document may go first: its deliveries are removed in batches.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("webhook_id", TEXT, primary_key=True),
+    Column("sequence", INTEGER, primary_key=True, autoincrement=False),
+    Column("event", Text, nullable=False),
 )
 
 # `available` is the end of the lease while a job is lent, else when it is due.

@@ -29,7 +29,16 @@ from tams.repository.port import Counted, Cursor, Page
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Row, Session
 from tams.repository.sql.facets import Wanted, wanted
-from tams.repository.sql.models import flow_facets, flows, object_instances, objects, segments
+from tams.repository.sql.models import (
+    deliveries,
+    documents,
+    flow_facets,
+    flows,
+    object_instances,
+    objects,
+    outbox,
+    segments,
+)
 
 _OBJECT = (
     objects.c.id,
@@ -96,10 +105,15 @@ def _capped(column: ColumnElement[Any]) -> Executable:
     return select(func.count()).select_from(found.subquery())
 
 
+_OUTBOX: Select[Any] = select(literal_column("1").label("one")).select_from(outbox).limit(bindparam("cap"))
+
 _COUNTS: dict[str, Executable] = {
     "flows of source": _capped(flows.c.source_id),
     "segments of object": _capped(segments.c.object_id),
     "objects of init": _capped(objects.c.init_object_id),
+    "documents of kind": _capped(documents.c.kind),
+    "deliveries of webhook": _capped(deliveries.c.webhook_id),
+    "events in outbox": select(func.count()).select_from(_OUTBOX.subquery()),
 }
 
 _PUT = upsert(objects)

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Executable, bindparam, column, delete, select, table
@@ -18,7 +18,7 @@ from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Read, Write
 from tams.repository.sql import jobs
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
-from tams.repository.sql.engine import NO_ANSWER, Database, Session
+from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.models import REVISION, operations
 from tams.repository.sql.transaction import SqlRead, SqlWrite
 
@@ -112,22 +112,13 @@ class SqlRepository:
         """Release connections."""
         self._database.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        try:
-            with self._database.session(self._dialect.begin_read) as session:
-                yield session
-        except LostConnection as error:
-            raise Unavailable(NO_ANSWER) from error
+    def _reading(self) -> AbstractContextManager[Session]:
+        return self._database.session(self._dialect.begin_read)
 
     def _write(self, op: str, body: Callable[[Session], T]) -> T:
         operation = _Operation(op, body)
         try:
             result: T = self._retrying(self._attempt, operation)
-        except LostRace as error:
-            raise Contended("The transaction lost against others too many times.") from error
-        except LostConnection as error:
-            raise Unavailable(NO_ANSWER) from error
         except _Doubtful as error:
             logger.exception("operation %s: the database went away before it said whether it was stored", op)
             raise Unavailable("The database went away in the middle: look whether the change was made.") from error
@@ -145,10 +136,6 @@ class SqlRepository:
                 self._commit(session, operation)
                 return operation.result
         except Unavailable as error:
-            if operation.doubtful:
-                raise _Doubtful from error
-            raise
-        except LostConnection as error:
             if operation.doubtful:
                 raise _Doubtful from error
             raise
@@ -188,5 +175,5 @@ class SqlRepository:
             with self._database.session(self._dialect.begin_write) as session:
                 session.run(_PRUNE, {"before": now() - _OPERATIONS_KEPT})
                 session.commit()
-        except (LostConnection, LostRace, Unavailable) as error:
+        except Unavailable as error:
             logger.warning("old operation records were not removed: %s", error)

@@ -9,6 +9,7 @@ from tams.repository.port import Key
 from tams.repository.sql.dialects import integers
 from tams.repository.sql.documents import DocumentReads, DocumentWrites
 from tams.repository.sql.engine import Session
+from tams.repository.sql.events import DeliveryReads, EventWrites
 from tams.repository.sql.flows import FlowReads, FlowWrites
 from tams.repository.sql.jobs import JobWrites
 from tams.repository.sql.objects import ObjectReads, ObjectWrites
@@ -19,14 +20,14 @@ _locks = integers("locks")
 _LOCK = select(func.pg_advisory_xact_lock(_locks.c.value)).select_from(_locks)
 
 
-class SqlRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads):
+class SqlRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads, DeliveryReads):
     """One snapshot."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
 
-class SqlWrite(FlowWrites, SourceWrites, SegmentWrites, ObjectWrites, DocumentWrites, JobWrites, SqlRead):
+class SqlWrite(FlowWrites, SourceWrites, SegmentWrites, ObjectWrites, DocumentWrites, EventWrites, JobWrites, SqlRead):
     """A transaction."""
 
     def __init__(self, session: Session) -> None:

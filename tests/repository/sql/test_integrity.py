@@ -51,7 +51,7 @@ def test_orphans_are_refused(repository: Repository, connection: Connection) -> 
         f"UPDATE flows SET source_id = 'unknown' WHERE id = '{flow.id}'",
         f"UPDATE flows SET key = 4711 WHERE id = '{flow.id}'",
         "INSERT INTO object_instances (object_id, position, put_until, url, ready) VALUES ('no', 0, 0, 'u', true)",
-        f"INSERT INTO object_instances (object_id, position, put_until, ready) VALUES ('{segment.object_id}', 9, 0, true)",
+        f"UPDATE object_instances SET storage_key = NULL WHERE object_id = '{segment.object_id}'",
         f"UPDATE objects SET kind = 'other' WHERE id = '{segment.object_id}'",
         f"UPDATE objects SET registered = NULL WHERE id = '{segment.object_id}'",
     ):

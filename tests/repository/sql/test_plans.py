@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import event
 
+from tams.domain.events import Delivery
 from tams.domain.filters import FlowFilter, SourceFilter, TagFilter
 from tams.domain.timerange import ETERNITY, NEVER
 from tams.repository.port import Document, Job, Read
@@ -27,7 +28,8 @@ def traced(new_sqlite: NewDatabase) -> Iterator[tuple[SqlRepository, list[str]]]
     fill(filling, flow, [seconds(n, n + 1) for n in range(50)], init=factories.init_object("init"))
     write(filling, lambda tx: tx.put_document(Document("k", "1", {}, {"order": "1", "a": "b"})))
     filling.close()
-    repository, statements = SqlRepository(url), []
+    repository = SqlRepository(url)
+    statements: list[str] = []
     event.listen(
         repository._database.engine, "connect", lambda connection, _: connection.set_trace_callback(statements.append)
     )
@@ -41,7 +43,7 @@ def plans(repository: SqlRepository, statements: list[str]) -> Iterator[tuple[st
     assert said
     connection = repository._database.engine.raw_connection()
     for each in said:
-        for step in connection.execute("EXPLAIN QUERY PLAN " + each).fetchall():  # type: ignore[attr-defined]
+        for step in connection.execute("EXPLAIN QUERY PLAN " + each).fetchall():
             yield each, step[3]
     connection.close()
 
@@ -72,6 +74,10 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "document": lambda snapshot: snapshot.document("k", "1"),
     "documents": lambda snapshot: snapshot.list_documents("k", "order", {}, False, None, 5),
     "documents by key": lambda snapshot: snapshot.list_documents("k", "order", {"a": "b", "c": "d"}, True, "3", 5),
+    "documents by tag": lambda snapshot: snapshot.list_documents("k", "order", {"a": "b"}, False, None, 5, TAGS),
+    "documents of kind": lambda snapshot: snapshot.count_up_to("documents of kind", "k", 1),
+    "deliveries": lambda snapshot: snapshot.deliveries("w", 5),
+    "deliveries of webhook": lambda snapshot: snapshot.count_up_to("deliveries of webhook", "w", 5),
     "sources": lambda snapshot: snapshot.list_sources(SourceFilter(), "label", False, "0", 5),
     "sources by label": lambda snapshot: snapshot.list_sources(SourceFilter(label="x"), "updated", True, None, 5),
     **{
@@ -124,5 +130,17 @@ def test_changes_find_their_rows_by_key(traced: tuple[SqlRepository, list[str]])
     write(repository, lambda tx: tx.enqueue([Job("k", "1", {}, due=1)]))
     (job,) = repository.lease("k", "w", 5, 5)
     repository.postpone(job, 3)
+    write(repository, lambda tx: tx.add_deliveries([Delivery("w", 1, factories.event())]))
+    write(repository, lambda tx: tx.drop_deliveries("w", 0))
+    write(repository, lambda tx: tx.ack("w", 1))
     for statement, step in plans(repository, statements):
         assert not step.startswith("SCAN") or "VIRTUAL TABLE" in step, f"{step}: {statement}"
+
+
+def test_events_are_taken_from_the_front_of_their_index(traced: tuple[SqlRepository, list[str]]) -> None:
+    repository, statements = traced
+    write(repository, lambda tx: tx.append_events([factories.event(created=number) for number in range(50)]))
+    write(repository, lambda tx: tx.take_events(1))
+    steps = {step for statement, step in plans(repository, statements) if not statement.startswith("INSERT")}
+    index = "outbox USING INDEX sqlite_autoindex_outbox_1"
+    assert steps == {f"SCAN {index}", f"SEARCH {index} (created=? AND position=? AND id=?)"}

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Literal
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tams.domain.errors import Contended, Unavailable
 from tams.repository.port import Document, Write
@@ -102,42 +102,54 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
     assert found.body == {"n": 1}
 
 
+def break_connections(url: str) -> None:
+    """End all other connections to the database at the server's side."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        ).all()
+
+
 def test_connections_that_died_in_the_pool_are_replaced(url: str) -> None:
     repository = SqlRepository(url)
     repository.check()
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    for use in (
-        lambda: repository.check(),
-        lambda: write(repository, lambda tx: tx.put_document(Document("k", "1", {}))),
-        lambda: repository.lease("k", "w", 1, 1),
-    ):
-        with engine.connect() as connection:
-            connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            ).all()
-        use()
-    engine.dispose()
+    break_connections(url)
+    repository.check()
+    break_connections(url)
+    write(repository, lambda tx: tx.put_document(Document("k", "1", {})))
+    break_connections(url)
+    assert repository.lease("k", "w", 1, 1) == []
     repository.close()
 
 
 def test_a_connection_lost_in_the_middle_of_a_snapshot_is_unavailable_and_the_next_one_works(url: str) -> None:
     repository = SqlRepository(url)
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with pytest.raises(Unavailable), repository.read() as snapshot:
+    with repository.read() as snapshot:
         assert snapshot.document("k", "1") is None
-        with engine.connect() as connection:
-            connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            ).all()
-        snapshot.document("k", "1")
+        break_connections(url)
+        with pytest.raises(Unavailable):
+            snapshot.document("k", "1")
     repository.check()
-    engine.dispose()
+    repository.close()
+
+
+def test_a_connection_lost_in_the_middle_of_a_write_is_replaced_and_the_write_repeated(url: str) -> None:
+    repository = SqlRepository(url)
+    ran = []
+
+    def body(tx: Write) -> None:
+        tx.put_document(Document("k", "1", {}))
+        ran.append(1)
+        if len(ran) == 1:
+            break_connections(url)
+        tx.put_document(Document("k", "2", {}))
+
+    write(repository, body)
+    assert len(ran) == 2
     repository.close()
 
 

@@ -47,7 +47,7 @@ def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     repository = SqlRepository(database_url)
     try:
-        with pytest.raises(Unavailable, match="made by a newer one"):
+        with pytest.raises(Unavailable, match="made by a newer version"):
             upgrade(database_url)
         with pytest.raises(Unavailable, match="has schema 9999"):
             repository.check()

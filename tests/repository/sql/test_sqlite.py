@@ -68,7 +68,7 @@ def test_commits_are_safe_from_loss_of_power(new_sqlite: NewDatabase) -> None:
     repository = SqlRepository(new_sqlite())
     connection = repository._database.engine.raw_connection()
     settings = {
-        name: connection.execute(f"PRAGMA {name}").fetchone()[0]  # type: ignore[attr-defined]
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys")
     }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}

@@ -1,0 +1,35 @@
+"""Webhooks that listen, and what they would be told of."""
+
+from __future__ import annotations
+
+from tams.domain.events import Event
+from tams.domain.identifiers import new_id
+from tams.domain.segments import Segment
+from tams.domain.timerange import ETERNITY
+from tams.repository.port import Document
+from tams.services.store import Store
+
+
+def listen(store: Store) -> None:
+    """Register a webhook, so that events are written from here on."""
+    webhook_id = new_id()
+    keys = {"created": webhook_id}
+    store.write(lambda tx: tx.put_document(Document("webhook", webhook_id, {"status": "created"}, keys)))
+
+
+def told(store: Store) -> list[Event]:
+    """The events since the last look, in their order."""
+    return store.write(lambda tx: tx.take_events(1000))
+
+
+def outlined(store: Store) -> list[tuple[str, str]]:
+    """The types of the events since the last look, and what they are about: a Flow or a Source."""
+    return [(event.type, event.flow_id or event.source_id) for event in told(store)]
+
+
+def stored(store: Store, flow_id: str) -> list[Segment]:
+    """The Flow's Segments."""
+    with store.repository.read() as read:
+        flow = read.flow(flow_id)
+        assert flow is not None
+        return read.segments_within(flow.key, ETERNITY, 10_000)
