@@ -23,7 +23,7 @@ run: $(VENV)/.installed ## Install, bring the database up to date, and serve on 
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.installed-test ## Install what the tests need, and run all of them; ARGS= goes to pytest
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .

@@ -214,6 +214,11 @@ class _Master(Arbiter):
         if self._background:
             self._background.wait()
 
+    def handle_int(self) -> None:
+        # Ctrl-C is asked for as politely as SIGTERM: the quick way out of gunicorn's threads takes a lock inside a
+        # signal handler, and now and then waits for itself.
+        self.handle_term()
+
     def handle_usr2(self) -> None:
         logger.warning("SIGUSR2 is not supported: start a second server behind the proxy instead")
 

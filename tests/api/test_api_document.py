@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from flask import Flask
+from flask.testing import FlaskClient
+
+from tams.domain.identifiers import new_id
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -81,7 +85,26 @@ def test_every_operation_that_is_described_exists_and_goes_beyond_the_specificat
 
 
 def test_every_get_has_its_head(app: Flask) -> None:
-    assert [rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and "HEAD" not in rule.methods] == []
+    gets = [rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or set())]
+    assert [rule.rule for rule in gets if "HEAD" not in (rule.methods or set())] == []
+
+
+def test_an_error_looks_as_it_is_shown(client: FlaskClient) -> None:
+    shown = re.search(r"## Errors.*?```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert shown is not None
+    flow_id = new_id()
+    document = {
+        "id": flow_id,
+        "source_id": new_id(),
+        "format": "urn:x-nmos:format:video",
+        "codec": "video/h264",
+        "essence_parameters": {"frame_width": 640, "frame_height": 360},
+    }
+    answer = client.put(f"/flows/{flow_id}", json=document)
+    assert answer.status_code == 400
+    body, expected = answer.get_json(), json.loads(shown[1])
+    expected |= {name: body[name] for name in ("time", "request_id")}
+    assert body == expected
 
 
 def test_every_deletion_is_in_the_table_of_cascade() -> None:

@@ -1,0 +1,59 @@
+"""Sixteen clients write to one store of several processes: nobody meets a lock, nothing overlaps, nothing is lost."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from uuid import uuid4
+
+import httpx
+
+from tests.e2e.client import WAVE, Client
+from tests.e2e.server import TamsStore
+
+WRITERS = 16
+ROUNDS = 12
+SLOTS = 40
+
+
+def writer(url: str, flow_id: str, number: int) -> Counter[int]:
+    """Register seconds chosen at random, change a tag of the same Flow, and make a Flow of one's own: the answers."""
+    chosen = random.Random(number)
+    answers: Counter[int] = Counter()
+    with httpx.Client(base_url=url, timeout=60) as client:
+        for turn in range(ROUNDS):
+            allocated = client.post(f"/flows/{flow_id}/storage", json={"limit": 1})
+            answers[allocated.status_code] += 1
+            start = chosen.randrange(SLOTS)
+            segment = {
+                "object_id": allocated.json()["media_objects"][0]["object_id"],
+                "timerange": f"[{start}:0_{start + chosen.randint(1, 3)}:0)",
+            }
+            answers[client.post(f"/flows/{flow_id}/segments", json=segment).status_code] += 1
+            answers[client.put(f"/flows/{flow_id}/tags/writer {number} {turn}", json="was here").status_code] += 1
+        own = str(uuid4())
+        document = {"id": own, "source_id": str(uuid4()), **WAVE}
+        answers[client.put(f"/flows/{own}", json=document).status_code] += 1
+    return answers
+
+
+def test_sixteen_writers_lose_nothing_and_meet_no_lock(store: TamsStore) -> None:
+    client = Client(store.url)
+    flow_id = client.make_flow(WAVE)
+    with ThreadPoolExecutor(WRITERS) as writers:
+        told = list(writers.map(lambda number: writer(store.url, flow_id, number), range(WRITERS)))
+    answers: Counter[int] = sum(told, Counter())
+    segments = client.get(f"/flows/{flow_id}/segments?accept_get_urls=&limit=1000")
+    stored = sorted(
+        tuple(int(mark.split(":")[0]) for mark in segment["timerange"].strip("[)").split("_")) for segment in segments
+    )
+
+    # Storage and Flows are 201, tags 204; a Segment is 201, or 400 where it would overlap another.
+    assert set(answers) <= {201, 204, 400}
+    assert answers[204] == WRITERS * ROUNDS
+    assert answers[201] == WRITERS * ROUNDS + WRITERS + len(stored)
+    assert all(end <= start for (_, end), (start, _) in pairwise(stored))
+    assert len(client.get(f"/flows/{flow_id}/tags")) == WRITERS * ROUNDS
+    assert len(client.get("/flows?limit=1000")) == WRITERS + 1
