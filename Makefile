@@ -14,7 +14,7 @@ INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test lint format bench conformance wheel clean
+.PHONY: help run test test-nginx lint format bench conformance wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ run: $(VENV)/.installed ## Install, bring the database up to date, and serve on 
 
 test: $(VENV)/.installed-test ## Install what the tests need, and run all of them; ARGS= goes to pytest
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+
+test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has to be installed
+	$(BIN)/python -m pytest tests/e2e/behind_nginx.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .

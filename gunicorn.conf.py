@@ -3,9 +3,11 @@
 from tams import logs
 from tams.config import ConfigurationError, Settings
 from tams.server import gunicorn_settings
+from tams.storage.configuration import configured_backends
 
 try:
     settings = Settings.from_env()
+    configured_backends(settings)
 except ConfigurationError as error:
     raise SystemExit(f"tams: {error}") from None
 

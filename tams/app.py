@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from tams.api import (
     access_log,
+    audit,
+    authentication,
     converters,
     cors,
     delete_requests,
@@ -15,6 +18,7 @@ from tams.api import (
     flow_properties,
     flow_storage,
     flows,
+    hardening,
     health,
     media,
     objects,
@@ -24,17 +28,20 @@ from tams.api import (
     segments,
     service,
     sources,
+    webhooks,
 )
 from tams.api.context import STORE
 from tams.api.paging import PAGE_KEY, page_key
 from tams.api.proxies import TrustedProxies
 from tams.api.target import RequestTarget
+from tams.config import ConfigurationError
+from tams.domain.errors import Unavailable
 from tams.repository.sql import SqlRepository
 from tams.services.store import Store
 from tams.storage.opening import open_storages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tams.config import Settings
     from tams.repository.port import Repository
@@ -44,6 +51,7 @@ _VIEWS = (
     root,
     service,
     profiles,
+    webhooks,
     health,
     sources,
     flows,
@@ -76,6 +84,19 @@ def open_store(
     )
 
 
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """The store, while a command needs it. Raises ConfigurationError where its database does not answer."""
+    store = open_store(settings)
+    try:
+        store.repository.check()
+        yield store
+    except Unavailable as error:
+        raise ConfigurationError(str(error)) from error
+    finally:
+        store.repository.close()
+
+
 def create_app(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Flask:
@@ -86,13 +107,16 @@ def create_app(
     app.extensions[PAGE_KEY] = page_key(settings.signing_key())
     converters.install(app)
     access_log.install(app)
+    hardening.install(app, private=bool(settings.auth))
     cors.install(app, settings.cors_origins)
+    audit.install(app)
+    authentication.install(app, app.extensions[STORE])
     errors.install(app)
     api = openapi.make_api(app)
     for views in _VIEWS:
         api.register_blueprint(views.blp)
     # Signed URLs are to be used as they were given out: they are no part of the API document.
     app.register_blueprint(media.blp)
-    openapi.install(app, api)
+    openapi.install(app, api, settings.auth or ())
     app.wsgi_app = RequestTarget(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]
     return app

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tams import __version__
+from tams.access_commands import tokens, users
 
 if TYPE_CHECKING:
     from tams.config import Settings
@@ -53,8 +54,10 @@ def serve(
     Makes the data directory, brings the database up to date, and serves until it is stopped by Ctrl-C or SIGTERM.
     """
     from tams import server
+    from tams.services.users import check_users
 
     settings = _start(data_dir=data_dir, workers=workers, threads=threads)
+    check_users(settings)
     listener = server.listen(host, port)
     url = settings.public_url or server.base_url(listener)
     _in_a_child(lambda: _upgrade(settings))
@@ -76,9 +79,9 @@ def serve(
 def worker(data_dir: Path | None) -> None:
     """Do the background work in a process of its own.
 
-    Deletes what was asked to be deleted, and collects storage that was given out and never used, until it is stopped
-    by Ctrl-C or SIGTERM. Any number may run at the same time. Only needed beside `tams serve --no-worker` and other
-    servers: `tams serve` has its own. The database has to be up to date.
+    Deletes what was asked to be deleted, collects storage that was given out and never used, and sends events to
+    webhooks, until it is stopped by Ctrl-C or SIGTERM. Any number may run at the same time. Only needed beside
+    `tams serve --no-worker` and other servers: `tams serve` has its own. The database has to be up to date.
     """
     from tams import server
 
@@ -99,6 +102,95 @@ def upgrade(data_dir: Path | None) -> None:
     click.echo(f"The database {settings.shown_database_url()} is up to date.")
 
 
+@commands.group()
+def storage() -> None:
+    """Look after the storage backends.
+
+    They are configured by TAMS_S3_… and TAMS_STORAGE_… variables, or in the file that TAMS_STORAGE_CONFIG names.
+    """
+
+
+@storage.command("init")
+@_data_dir
+@click.option("--create-bucket", is_flag=True, help="Make the bucket where it does not exist.")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+def storage_init(data_dir: Path | None, create_bucket: bool, backends: tuple[str, ...]) -> None:
+    """Set up the buckets of S3 backends: all, or those whose id or label is given.
+
+    Adds a lifecycle rule that ends uploads in parts which nobody finished, and a CORS rule that lets pages of
+    TAMS_CORS_ORIGINS read and write media. Rules that are there stay as they are. Safe to be repeated.
+    """
+    from tams import storage_commands
+
+    settings = _start(data_dir=data_dir)
+    sys.exit(storage_commands.init(settings, backends, create_bucket=create_bucket))
+
+
+@storage.command("check")
+@_data_dir
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+def storage_check(data_dir: Path | None, backends: tuple[str, ...]) -> None:
+    """Try out what the store needs of its backends: all, or those whose id or label is given.
+
+    Writes a probe, reads, lists and copies it, uses presigned URLs as clients do, looks at the rules of the bucket,
+    and deletes the probe. Says for each step whether it works, and ends with exit code 1 where one does not.
+    """
+    from tams import storage_commands
+
+    settings = _start(data_dir=data_dir)
+    sys.exit(storage_commands.check(settings, backends))
+
+
+@storage.command("reconcile")
+@_data_dir
+@click.option("--repair", is_flag=True, help="Delete orphaned bytes that are older than unregistered storage is kept.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON object on each line.")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+def storage_reconcile(data_dir: Path | None, repair: bool, as_json: bool, backends: tuple[str, ...]) -> None:
+    """Compare the database with the backends: all, or those whose id or label is given.
+
+    Tells of orphaned bytes, which nothing in the database names, and of missing bytes, which clients are shown. Ends
+    with exit code 0 where there are none, 1 where there are, and 2 where a backend does not answer. Safe at any time.
+    """
+    from tams import storage_commands
+
+    sys.exit(storage_commands.reconcile(_start(data_dir=data_dir), backends, repair=repair, as_json=as_json))
+
+
+@commands.group("webhooks")
+def webhooks_group() -> None:
+    """Look after webhooks, the receivers of events."""
+
+
+@webhooks_group.command("list")
+@_data_dir
+def webhooks_list(data_dir: Path | None) -> None:
+    """Show every webhook: its id, its state, how many events wait for it, its URL, and why it is in error."""
+    from tams import webhook_commands
+
+    sys.exit(webhook_commands.show(_start(data_dir=data_dir)))
+
+
+@webhooks_group.command("replay")
+@_data_dir
+@click.option("--all", "every", is_flag=True, help="All webhooks in error, instead of those that are named.")
+@click.argument("webhooks", nargs=-1, metavar="[ID]...")
+def webhooks_replay(data_dir: Path | None, every: bool, webhooks: tuple[str, ...]) -> None:
+    """Have webhooks in error send again: first what waits for them, in order, then what comes.
+
+    Does what their owner does by PUT with the status created, and changes nothing about other webhooks.
+    """
+    from tams import webhook_commands
+
+    if bool(webhooks) == every:
+        raise click.UsageError("Name the webhooks, or write --all.")
+    sys.exit(webhook_commands.replay(_start(data_dir=data_dir), webhooks, every=every))
+
+
+commands.add_command(users)
+commands.add_command(tokens)
+
+
 @commands.command("settings")
 def show_settings() -> None:
     """Show every environment variable that is a setting."""
@@ -114,8 +206,11 @@ def _start(**overrides: Any) -> Settings:
     """Settings with a data directory that can be written to, and logging set up. Raises ConfigurationError."""
     from tams import logs
     from tams.config import Settings
+    from tams.storage.configuration import configured_backends
 
     settings = Settings.from_env(**{name: value for name, value in overrides.items() if value is not None})
+    # Before anything is made or served: no process is to find out later.
+    configured_backends(settings)
     settings.prepare_data_dir()
     logs.configure(settings)
     return settings
@@ -123,24 +218,16 @@ def _start(**overrides: Any) -> Settings:
 
 def _upgrade(settings: Settings) -> None:
     """Bring the database up to date. Raises ConfigurationError where it cannot be, with what to do about it."""
-    from alembic.util import CommandError
-    from sqlalchemy.exc import DBAPIError
-
     from tams.config import ConfigurationError
-    from tams.repository.sql import migrate
+    from tams.domain.errors import Unavailable
+    from tams.repository.sql import upgrade as upgrade_schema
 
-    database = settings.shown_database_url()
     try:
-        migrate.upgrade(settings.database_url)
-    except CommandError as error:
+        upgrade_schema(settings.database_url)
+    except Unavailable as error:
         raise ConfigurationError(
-            f"The database {database} cannot be brought up to date ({error}): it was made by a newer version of the "
-            "store; install that version, or name another database with TAMS_DATABASE_URL or --data-dir."
-        ) from error
-    except DBAPIError as error:
-        raise ConfigurationError(
-            f"The database {database} cannot be used ({error.orig}): mend that, or name another database with "
-            "TAMS_DATABASE_URL or --data-dir."
+            f"{settings.shown_database_url()} cannot be used. {error} Mend that, install the version of the store that "
+            "made it, or name another database with TAMS_DATABASE_URL or --data-dir."
         ) from error
 
 

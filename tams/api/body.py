@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +31,8 @@ _LARGEST = 2**63 - 1
 _ROUNDED = 2.0**63
 _MOST_DIGITS = 20
 _BODY = "body"
+_PIECE = 64 * 1024
+_PASSED_OVER = 64 * 1024 * 1024
 _JSON_TYPE = re.compile(r"application/(?:[\w.!#$&^-]+\+)?json", re.ASCII)
 
 
@@ -68,15 +71,29 @@ def _read() -> Any:
 
 
 def _content() -> bytes:
-    content = request.get_data(cache=False)
     declared = request.content_length
+    try:
+        content = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        _pass_over()
+        raise
     # Where the length is not known, the framework stops reading at the limit and says nothing.
     if declared is None and len(content) == request.max_content_length:
+        _pass_over()
         raise RequestEntityTooLarge
     # A server hands over a body that was cut off as if it had ended.
     if declared is not None and len(content) != declared:
         raise ClientDisconnected
     return content
+
+
+def _pass_over() -> None:
+    """Read on for a while: a client that is still sending when the connection is closed never sees the answer."""
+    stream = request.environ["wsgi.input"]
+    with suppress(OSError):  # it has gone
+        for _ in range(_PASSED_OVER // _PIECE):
+            if not stream.read(_PIECE):
+                return
 
 
 def invalid(errors: Mapping[str, list[str]]) -> Invalid:

@@ -20,8 +20,13 @@ def store() -> Store:
 
 
 def principal() -> Principal:
-    """On whose behalf the request is made."""
-    return ANONYMOUS
+    """On whose behalf the request is made, as `tams.api.authentication` found out."""
+    return cast("Principal", g.get("principal", ANONYMOUS))
+
+
+def url_token() -> str | None:
+    """The token in the URL by which the request was authenticated, if that was how."""
+    return cast("str | None", g.get("url_token"))
 
 
 def request_id() -> str:

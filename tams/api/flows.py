@@ -12,7 +12,6 @@ from tams.api import context, deletion
 from tams.api.answers import json_answer, no_content
 from tams.api.body import Blueprint
 from tams.api.paging import page_request, paged
-from tams.api.present.flows import flow_json, flow_json_with_timerange
 from tams.api.query import (
     FlagParameter,
     FormatParameter,
@@ -30,6 +29,7 @@ from tams.api.tagged import TaggedListingQuery
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.services import flows
+from tams.services.present.flows import flow_json, flow_json_with_timerange
 
 blp = Blueprint("flows", __name__, description="Sources which have been rendered to a specific encoding")
 

@@ -34,13 +34,11 @@ _TRANSFERS: Final = "tams.transfers"
 def download(storage_id: str, key: str) -> Response:
     """The bytes, or one range of them. HEAD gives the same headers."""
     storage = _storage(storage_id, key)
-    if SIGNATURE in request.args:
+    if is_signed():
         try:
             storage.verify_get(key, request.args, store().now())
         except SignatureRefused as error:
             raise Forbidden(str(error)) from error
-    else:
-        authenticate_plain_request()
     file, stored = storage.open_file(key)
     try:
         return _answer(file, stored)
@@ -54,10 +52,7 @@ def upload(storage_id: str, key: str) -> Response:
     """Store the request's body, all or none, and replace what was there."""
     storage = _storage(storage_id, key)
     content_type = request.headers.get("Content-Type", "")
-    if SIGNATURE in request.args:
-        at_end = _check_signed_upload(storage, key, content_type)
-    else:
-        at_end = _check_plain_upload(storage, key)
+    at_end = _check_signed_upload(storage, key, content_type) if is_signed() else _check_plain_upload(storage, key)
     checksums = expected_digests(request.headers)
     _refuse_partial_or_encoded()
     if len(content_type) > _LONGEST_TYPE:
@@ -74,8 +69,9 @@ def upload(storage_id: str, key: str) -> Response:
     return Response(status=200, headers={"ETag": stored.etag, "Content-Length": "0"})
 
 
-def authenticate_plain_request() -> None:
-    """Whether a request without signature may go on: the seam for credentials of the API. Today everybody may."""
+def is_signed() -> bool:
+    """Whether the URL is to be judged by its signature. Any other has passed `tams.api.authentication`."""
+    return SIGNATURE in request.args
 
 
 class _Arriving:
@@ -146,7 +142,6 @@ def _check_signed_upload(storage: LocalStorage, key: str, content_type: str) -> 
 def _check_plain_upload(storage: LocalStorage, key: str) -> Callable[[], None]:
     from tams.services.objects import may_upload
 
-    authenticate_plain_request()
     asked = store()
     encoded = request.args.get(OBJECT, "")
     try:

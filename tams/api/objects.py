@@ -13,11 +13,11 @@ from tams.api.answers import no_content
 from tams.api.body import Blueprint
 from tams.api.get_urls import UrlsQuery, url_plan
 from tams.api.paging import page_request, paged
-from tams.api.present.segments import object_json
 from tams.api.query import Query, TextParameter, UuidParameter, tag_filter
 from tams.api.schemas.objects import InstanceBody, ObjectDetails
 from tams.domain.errors import Invalid
 from tams.services import objects
+from tams.services.present.segments import object_json
 
 _LISTING: Final = "references"
 _UNKNOWN: Final = "The Object does not exist, or it is allocated and not registered yet."

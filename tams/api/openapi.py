@@ -5,7 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from html import escape
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import flask_smorest  # type: ignore[import-untyped]
 import flask_swagger_ui  # type: ignore[import-untyped]
@@ -14,11 +16,15 @@ from flask import Response, send_from_directory
 from marshmallow import Schema, fields
 
 from tams.api.answers import json_answer
-from tams.api.context import base_url
+from tams.api.authentication import security_schemes
+from tams.api.context import base_url, url_token
 from tams.api.converters import IdConverter, TextConverter
+from tams.api.permissions import Needed, needed
 from tams.domain.identifiers import UUID_PATTERN
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from flask import Flask
 
 API_VERSION = "8.2"
@@ -39,12 +45,14 @@ _TAGS = [
     {"name": "Objects", "description": "The Object in the Storage Backends that contains the media essence"},
     {"name": "MediaStorage", "description": "The system that stores the Objects referenced by Flow Segments"},
     {"name": "FlowDeleteRequests", "description": "Long running deletion of Flows and Flow Segments"},
+    {"name": "Webhooks", "description": "Notifications that are delivered to other services"},
     {"name": "Health", "description": "Whether the service is up, and whether it can answer"},
 ]
 _TAG_OF_BLUEPRINT = {
     "root": "Service",
     "service": "Service",
     "profiles": "Profiles",
+    "webhooks": "Webhooks",
     "health": "Health",
     "sources": "Sources",
     "flows": "Flows",
@@ -61,16 +69,23 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>{title}</title>
-<link rel="stylesheet" href="{base}/docs/swagger-ui.css">
-<link rel="icon" href="{base}/docs/favicon-32x32.png">
+<link rel="stylesheet" href="{base}/docs/swagger-ui.css{token}">
+<link rel="icon" href="{base}/docs/favicon-32x32.png{token}">
 </head>
 <body>
 <div id="ui"></div>
-<script src="{base}/docs/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({{url: "{base}/openapi.json", dom_id: "#ui", deepLinking: true}})</script>
+<script src="{base}/docs/swagger-ui-bundle.js{token}"></script>
+<script nonce="{nonce}">
+SwaggerUIBundle({{url: "{base}/openapi.json{token}", dom_id: "#ui", deepLinking: true}})
+</script>
 </body>
 </html>
 """
+# The user interface sets styles of its own as it runs; scripts are its own and the one above.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src {origin} 'nonce-{nonce}'; style-src {origin} 'unsafe-inline'; "
+    "img-src {origin} data:; connect-src {origin}; frame-ancestors 'none'"
+)
 
 
 class ErrorBody(Schema):
@@ -112,14 +127,23 @@ def make_api(app: Flask) -> Api:
     return api
 
 
-def install(app: Flask, api: Api) -> None:
-    """Serve the document at `/openapi.json` and the user interface at `/docs`."""
+def install(app: Flask, api: Api, methods: Collection[str]) -> None:
+    """Serve the document at `/openapi.json` and its user interface at `/docs`; `methods` are how clients log in."""
 
     def openapi_json() -> Response:
-        return json_answer(orjson.dumps({**document(api), "servers": [{"url": base_url()}]}))
+        return json_answer(orjson.dumps({**document(api, methods), "servers": [{"url": base_url()}]}))
 
     def docs() -> Response:
-        return Response(_PAGE.format(title=escape(_TITLE), base=escape(base_url())), content_type="text/html")
+        nonce = token_urlsafe(16)
+        token = url_token()
+        page = _PAGE.format(
+            title=escape(_TITLE),
+            base=escape(base_url()),
+            nonce=nonce,
+            token="" if token is None else f"?access_token={token}",
+        )
+        policy = _PAGE_POLICY.format(origin="{0.scheme}://{0.netloc}".format(urlsplit(base_url())), nonce=nonce)
+        return Response(page, headers={"Content-Security-Policy": policy}, content_type="text/html")
 
     def docs_asset(name: str) -> Response:
         return send_from_directory(_ASSETS, name, max_age=3600)
@@ -129,18 +153,30 @@ def install(app: Flask, api: Api) -> None:
     app.add_url_rule("/docs/<text:name>", view_func=docs_asset)
 
 
-def document(api: Api) -> dict[str, Any]:
-    """The OpenAPI document: what the views declare, with the specification's tags and a HEAD for each GET."""
+def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
+    """The OpenAPI document: what the views declare, with the specification's tags, what each operation needs of the
+    credentials that are accepted, and a HEAD for each GET."""
     described: dict[str, Any] = deepcopy(api.spec.to_dict())
     described["tags"] = _TAGS
-    for operations in described["paths"].values():
+    schemes = security_schemes(methods)
+    if schemes:
+        described.setdefault("components", {})["securitySchemes"] = schemes
+    for path, operations in described["paths"].items():
         for method, operation in list(operations.items()):
             if not isinstance(operation, dict):
                 continue
             operation["tags"] = [_TAG_OF_BLUEPRINT.get(tag, tag) for tag in operation.get("tags", ())]
+            if schemes:
+                operation["security"] = _security(needed(path, method.upper()), schemes)
             if method == "get":
                 operations.setdefault("head", _head_of(operation))
     return described
+
+
+def _security(asked: Needed, schemes: Iterable[str]) -> list[dict[str, list[str]]]:
+    """One entry per scheme, because any of them suffices; empty where nothing is needed. Any scope is no scope here."""
+    scopes = list(asked.scopes) if len(asked.scopes) == 1 else []
+    return [{scheme: scopes} for scheme in schemes] if asked.scopes else []
 
 
 def _head_of(operation: dict[str, Any]) -> dict[str, Any]:

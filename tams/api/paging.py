@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from flask import Response, current_app, request
 
 from tams.api.answers import json_answer
-from tams.api.context import base_url
+from tams.api.context import base_url, url_token
 from tams.api.query import query_pairs
 from tams.domain.errors import Invalid
 
@@ -31,6 +31,8 @@ PAGE_KEY = "tams_page_key"
 """Where the application keeps the key that signs page keys, in `app.extensions`."""
 
 _SIGNATURE_BYTES = 16
+# A token that the request was not authenticated by is none of the next one's business.
+_NOT_CARRIED_ON = {"page", "access_token"}
 _NOT_OURS = "this is no page key of this listing: take the one of X-Paging-NextKey or Link"
 
 
@@ -71,25 +73,28 @@ def paged(
     if reverse is not None:
         paging["X-Paging-Reverse-Order"] = "true" if reverse else "false"
     if next is not None:
-        key = _signed(next, listing)
+        pairs = query_pairs()
+        key = _signed(next, listing, pairs)
         paging["X-Paging-NextKey"] = key
-        paging["Link"] = f'<{_url_of_page(key)}>; rel="next"'
+        paging["Link"] = f'<{_url_of_page(key, pairs)}>; rel="next"'
     if headers:
         paging.update(headers)
     return json_answer(body, headers=paging, signed_urls=signed_urls)
 
 
-def _url_of_page(key: str) -> str:
+def _url_of_page(key: str, pairs: list[tuple[str, str]]) -> str:
     """The URL of this request with another page key: percent-encoded, so that no comma or semicolon ends the link."""
-    pairs = [(name, value) for name, value in query_pairs() if name != "page"]
-    pairs.append(("page", key))
-    query = urlencode(pairs, safe="", quote_via=quote, errors="surrogateescape")
+    kept = [(name, value) for name, value in pairs if name not in _NOT_CARRIED_ON]
+    token = url_token()
+    if token is not None:
+        kept.append(("access_token", token))
+    query = urlencode([*kept, ("page", key)], safe="", quote_via=quote, errors="surrogateescape")
     # In the path of the request `%` and `/` inside a segment are encoded already (see tams.api.target).
     return f"{base_url()}{quote(request.path, safe='/%')}?{query}"
 
 
-def _signed(cursor: Cursor, listing: str) -> str:
-    backwards = any(name == "reverse_order" and value.lower() == "true" for name, value in query_pairs())
+def _signed(cursor: Cursor, listing: str, pairs: list[tuple[str, str]]) -> str:
+    backwards = any(name == "reverse_order" and value.lower() == "true" for name, value in pairs)
     content = cursor.encode()
     bound = "\x00".join((request.path, listing, "-" if backwards else "+")).encode() + b"\x00" + content
     signature = hmac.digest(current_app.extensions[PAGE_KEY], bound, "sha256")[:_SIGNATURE_BYTES]
@@ -103,6 +108,6 @@ def _cursor(key: str, listing: str) -> Cursor:
     except ValueError as error:
         raise Invalid.field("page", _NOT_OURS) from error
     # Whole keys are compared, because several texts decode to the same bytes.
-    if not hmac.compare_digest(_signed(cursor, listing).encode(), key.encode()):
+    if not hmac.compare_digest(_signed(cursor, listing, query_pairs()).encode(), key.encode()):
         raise Invalid.field("page", _NOT_OURS)
     return cursor

@@ -15,7 +15,6 @@ from tams.api.get_urls import UrlsQuery, url_plan
 from tams.api.media import _begin_transfer as begin_transfer
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
-from tams.api.present.segments import failed_segments_json, segments_json
 from tams.api.query import FlagParameter, TextParameter, TimerangeParameter
 from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentUpload
 from tams.domain.errors import Invalid
@@ -25,6 +24,7 @@ from tams.domain.segment_rules import SegmentRequest, parse_requests
 from tams.domain.timerange import ETERNITY
 from tams.services import flows, registration, segments
 from tams.services.get_urls import UrlPlan
+from tams.services.present.segments import failed_segments_json, segments_json
 
 _MULTIPART: Final = "multipart/form-data"
 _LISTING: Final = "segments"
@@ -71,10 +71,10 @@ class Segments(MethodView):
             reverse=query["reverse_order"],
             after=wanted.after,
             limit=wanted.limit,
-            with_objects=not plan.shows_nothing,
+            with_instances=not plan.shows_nothing,
         )
         rows = segments_json(
-            page.segments, page.objects, plan, include_object_timerange=query["include_object_timerange"]
+            page.segments, page.instances, plan, include_object_timerange=query["include_object_timerange"]
         )
         return paged(
             rows,
@@ -145,11 +145,11 @@ def _upload(flow_id: str) -> Response:
         raise Invalid.field("segment_data", "required, before file")
     release = begin_transfer()
     try:
-        segment, objects = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts))
+        segment, instances = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts))
     finally:
         release()
     plan = UrlPlan(store, UrlFilter(), context.base_url())
-    (answer,) = segments_json([segment], objects, plan, include_object_timerange=False)
+    (answer,) = segments_json([segment], instances, plan, include_object_timerange=False)
     return json_answer(answer, 201, signed_urls=plan.signed)
 
 

@@ -9,11 +9,12 @@ from flask.views import MethodView
 import tams
 from tams.api.answers import json_answer, no_content
 from tams.api.body import Blueprint
-from tams.api.context import store
+from tams.api.context import base_url, store
 from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
-from tams.api.query import ListingQuery, tag_filter
+from tams.api.query import tag_filter
 from tams.api.schemas.service import ServiceChange
+from tams.api.tagged import TaggedListingQuery
 from tams.domain.timerange import NANOSECONDS, format_timestamp
 from tams.services import backends, service
 
@@ -46,6 +47,7 @@ class Service(MethodView):
                 "type": _TYPE,
                 "api_version": API_VERSION,
                 "service_version": tams.__version__,
+                "event_stream_mechanisms": [{"name": "webhooks", "docs": f"{base_url()}/docs"}],
                 "min_object_timeout": format_timestamp(settings.min_object_timeout * NANOSECONDS),
                 "min_presigned_url_timeout": format_timestamp(settings.min_presigned_url_timeout * NANOSECONDS),
             }
@@ -69,13 +71,12 @@ class StorageBackends(MethodView):
     """The places where the bytes are."""
 
     @blp.doc(operationId="GET_storage-backends")
-    @blp.arguments(ListingQuery, location="query")
+    @blp.arguments(TaggedListingQuery, location="query")
     @blp.response(200, {"type": "array", "items": {"type": "object"}})
     def get(self, query: dict[str, Any]) -> Response:
         """Storage Backend Information
 
         The Storage Backends available on this service instance, in alphabetical order of their `label`.
-        `tag.{name}` and `tag_exists.{name}` filter them.
         """
         wanted = page_request(query, _BACKENDS)
         reverse: bool = query["reverse_order"]

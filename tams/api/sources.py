@@ -12,7 +12,6 @@ from tams.api import context, deletion
 from tams.api.answers import json_answer
 from tams.api.body import Blueprint
 from tams.api.paging import page_request, paged
-from tams.api.present.flows import source_json
 from tams.api.properties import Property, Resource, add_property, add_tags
 from tams.api.query import FormatParameter, TextParameter, UuidListParameter, tag_filter
 from tams.api.schemas.common import LABEL_BYTES, Text
@@ -21,6 +20,7 @@ from tams.api.tagged import TaggedListingQuery
 from tams.domain.filters import SourceFilter
 from tams.domain.flows import Document
 from tams.services import sources
+from tams.services.present.flows import source_json
 from tams.services.store import Store
 
 blp = Blueprint("sources", __name__, description="The ephemeral concept of an individual piece of media")

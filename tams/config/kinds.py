@@ -14,6 +14,7 @@ from environs import Env, validate
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from tams.domain.destinations import parse_allowed
 from tams.domain.identifiers import is_uuid
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ SHORTEST_SECRET: Final = 32
 """Bytes that a secret has at least."""
 
 LONGEST_PREFIX: Final = 128
-"""Characters that a key prefix has at most: what follows it is up to 890 of the 1024 bytes that a key may have."""
+"""Characters that a key prefix has at most: what follows it is up to 880 of the 1024 bytes that a key may have."""
 
 _UNITS: Final = {
     "": 1,
@@ -43,6 +44,7 @@ _UNITS: Final = {
 }
 _SIZE: Final = re.compile(r"([0-9]{1,15}) *([a-z]{0,3})", re.ASCII | re.IGNORECASE)
 
+_LONGEST_NUMBER: Final = 9
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
 
@@ -139,6 +141,21 @@ def read_origins(text: str) -> tuple[str, ...]:
     if any(urlsplit(origin).path for origin in origins):
         raise ValueError(text)
     return origins
+
+
+def read_allowed(text: str) -> tuple[str, ...]:
+    """Names of hosts, IP addresses and networks."""
+    items = _items(text)
+    parse_allowed(items)
+    return items
+
+
+def read_waits(text: str) -> tuple[int, ...]:
+    """Whole numbers of seconds, 0 or more."""
+    items = _items(text)
+    if not items or not all(item.isascii() and item.isdigit() and len(item) <= _LONGEST_NUMBER for item in items):
+        raise ValueError(text)
+    return tuple(int(item) for item in items)
 
 
 def read_uuid(text: str) -> str:

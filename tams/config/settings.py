@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import URL, make_url
 
+from tams.config.authentication import METHODS, AuthenticationSettings, check_authentication, read_methods
 from tams.config.kept import kept_text, prepare_directory
 from tams.config.kinds import (
     BASE_URL,
@@ -36,6 +37,7 @@ from tams.config.kinds import (
     Variables,
     one_of,
     parsed,
+    read_allowed,
     read_bucket,
     read_database_url,
     read_endpoint,
@@ -45,6 +47,7 @@ from tams.config.kinds import (
     read_proxies,
     read_secret,
     read_uuid,
+    read_waits,
     setting,
     text,
     whole,
@@ -58,6 +61,8 @@ PRODUCTION: Final = "production"
 # variables of their own: none of them is a setting.
 _NOT_SETTINGS: Final = re.compile(r"TAMS_(HOST|PORT|PORT_.*|SERVICE_.*|TEST_.*)")
 
+_WEBHOOK_RETRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, *[3600] * 23)
+
 
 @dataclass(frozen=True, slots=True)
 class SettingDocument:
@@ -70,7 +75,7 @@ class SettingDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(AuthenticationSettings):
     """Everything that can be set. Made by `from_env`; immutable; safe to hand to any thread or process."""
 
     environment: str = setting(
@@ -86,11 +91,11 @@ class Settings:
         "The least severe log messages that are written. Libraries never log below WARNING.",
         variable="LOG_LEVEL",
     )
-    auth: str | None = setting(
-        one_of("none"),
+    auth: tuple[str, ...] | None = setting(
+        parsed("none, or a comma-separated list of " + ", ".join(METHODS), "basic,token", read_methods),
         None,
-        "How clients prove who they are. `none`: not at all, everybody may do everything. Must be set in production; "
-        "in development it is `none` where it is not set.",
+        "How clients prove who they are, in one or several ways (see docs/security.md). `none`: not at all, everybody "
+        "may do everything. Must be set in production; in development it is `none` where it is not set.",
     )
     data_dir: Path = setting(
         DIRECTORY,
@@ -296,6 +301,46 @@ class Settings:
         "How long a background worker holds a job. If the worker dies, another one takes the job after this time.",
     )
 
+    outbound_allow: tuple[str, ...] = setting(
+        parsed(
+            "a comma-separated list of host names, IP addresses or networks",
+            "hooks.internal.example,10.1.0.0/16",
+            read_allowed,
+        ),
+        (),
+        "Where requests to URLs that clients choose may lead besides the internet: webhooks of receivers on this "
+        "machine or in a private network. Whoever may register a webhook can have the store send requests there.",
+    )
+    webhook_key: str | None = setting(
+        parsed(f"a random text of {SHORTEST_SECRET} bytes or more", "$(openssl rand -hex 32)", read_secret),
+        None,
+        "The key that signs what is sent to webhooks; receivers verify with it. Every process of one store needs the "
+        "same. Where it is not set, a random key is made once and kept in `webhook.key` in the data directory.",
+        secret=True,
+    )
+    webhook_timeout: int = setting(
+        whole("seconds", 1, 10), 10, "How long a webhook's receiver has to take an event and answer."
+    )
+    webhook_retries: tuple[int, ...] = setting(
+        parsed("a comma-separated list of whole numbers of seconds", "1,2,4,8,16,32,64", read_waits),
+        _WEBHOOK_RETRIES,
+        "The waits before an event is sent to a webhook again, each made up to a quarter shorter or longer by chance. "
+        "When it fails after the last of them the webhook is in error.",
+        shown=",".join(map(str, _WEBHOOK_RETRIES)),
+    )
+    webhook_backlog: int = setting(
+        whole("events", 1, 100_000),
+        100_000,
+        "The most events that wait for one webhook, give or take a tenth. Beyond it the oldest are dropped, and the "
+        "webhook is in error.",
+    )
+    webhook_threads: int = setting(
+        whole("threads", 1, 8),
+        8,
+        "How many webhooks a background worker sends to at once; it sends to as many again whose receivers are slow or "
+        "fail.",
+    )
+
     def __post_init__(self) -> None:
         data_dir = self.data_dir.expanduser().absolute()
         self._complete("data_dir", data_dir)
@@ -303,7 +348,9 @@ class Settings:
             url = URL.create("sqlite", database=str(data_dir / "tams.db"))
             self._complete("database_url", url.render_as_string(hide_password=False))
         if self.auth is None and self.environment != PRODUCTION:
-            self._complete("auth", "none")
+            self._complete("auth", ())
+        if self.users_file is None:
+            self._complete("users_file", data_dir / "users.json")
         self._check()
 
     def _complete(self, attribute: str, value: object) -> None:
@@ -316,6 +363,7 @@ class Settings:
                 "TAMS_AUTH is not set, and in production the store does not start without authentication: write "
                 "TAMS_AUTH=none to let everybody do everything, or ENVIRONMENT=development on your own machine."
             )
+        check_authentication(self, self.auth, development=self.environment == DEVELOPMENT)
         if self.min_presigned_url_timeout > self.min_object_timeout:
             raise ConfigurationError(
                 f"TAMS_MIN_PRESIGNED_URL_TIMEOUT ({self.min_presigned_url_timeout}) is above TAMS_MIN_OBJECT_TIMEOUT "
@@ -367,6 +415,21 @@ class Settings:
             )
         return key.encode()
 
+    def webhook_signing_key(self) -> bytes:
+        """The key that signs what is sent to webhooks: `webhook_key`, or the one kept in the data directory.
+
+        The same for every process, whichever comes first. Reads a file: ask once. Raises ConfigurationError.
+        """
+        if self.webhook_key is not None:
+            return self.webhook_key.encode()
+        key = kept_text(self.data_dir / "webhook.key", lambda: secrets.token_hex(SHORTEST_SECRET))
+        if len(key) < SHORTEST_SECRET:
+            raise ConfigurationError(
+                f"{self.data_dir / 'webhook.key'} holds no key: remove the file to have a new one made (receivers have "
+                "to be given it), or write the key into TAMS_WEBHOOK_KEY."
+            )
+        return key.encode()
+
     def local_storage_id(self) -> str:
         """The id of the local storage backend: `storage_id`, or the one kept in the data directory.
 
@@ -392,8 +455,9 @@ class Settings:
 
 
 def documentation() -> Iterator[SettingDocument]:
-    """Every setting, in the order of its declaration."""
-    for declared in fields(Settings):
+    """Every setting, in the order of its declaration; those of authentication come last."""
+    of_base = {declared.name for declared in fields(AuthenticationSettings)}
+    for declared in sorted(fields(Settings), key=lambda declared: declared.name in of_base):
         metadata = declared.metadata
         default = declared.default if metadata["shown"] == "" else metadata["shown"]
         yield SettingDocument(

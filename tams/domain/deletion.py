@@ -33,8 +33,8 @@ class DeleteRequest:
     """A deletion that the worker carries out in batches (specification, `deletion-request.json`).
 
     It removes the Segments of the Flow key that lie within `timerange`, use the given Object, and were registered
-    before the moment `before`. With `delete_flow` the Flow itself was taken out of every answer when the request was accepted.
-    With `keep_last` it ends in error rather than drop an Object's last reference. Times are microseconds.
+    before the moment `before`. With `delete_flow` the Flow itself was taken out of every answer when the request was
+    accepted. With `keep_last` it ends in error rather than drop an Object's last reference. Times are microseconds.
     """
 
     id: str

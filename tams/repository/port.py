@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeV
 from tams.domain.events import Delivery, Event
 from tams.domain.filters import NO_TAGS, FlowFilter, FlowOrder, SourceFilter, SourceOrder, TagFilter
 from tams.domain.flows import Flow, Source
-from tams.domain.objects import Object
+from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, TimeRange
 
@@ -141,6 +141,9 @@ class Read(Protocol):
     def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
         """Those of the Objects that exist (unregistered ones too), each with all its instances."""
 
+    def instances(self, object_ids: Collection[str]) -> dict[str, tuple[Instance, ...]]:
+        """The instances of those of the Objects that have any, in their order: all that a page of Segments needs."""
+
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:
         """Those that a Segment of any Flow (detached ones too) or, as init Object, another Object refers to."""
 
@@ -151,6 +154,13 @@ class Read(Protocol):
 
     def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
+
+    def instances_of(self, storage_id: str, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
+        """The instances in the Storage Backend by their keys (code-point order), each with the id of its Object, which
+        may be unregistered."""
+
+    def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
+        """Those of the storage keys that instances in the Storage Backend have."""
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""
@@ -171,6 +181,9 @@ class Read(Protocol):
     ) -> Page[Document]:
         """Documents of the kind whose keys equal all of `where` and whose tags `tags` matches, by their key `order`
         (those without it are left out)."""
+
+    def queued(self, kind: str, keys: Collection[str]) -> set[str]:
+        """Those of the keys that a job of the kind has, lent or not."""
 
     # Events on their way to webhooks
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
@@ -270,6 +283,10 @@ class Repository(Protocol):
 
         Advisory: a paused worker may go on after its lease, so handlers are idempotent.
         """
+
+    def prolong(self, job: Job, seconds: int) -> bool:
+        """Hold a leased job for so long from now. False where the lease was lost: the job is done, was given back or
+        enqueued anew, or another worker has it."""
 
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
         """Give a leased job back, to be done later (microseconds)."""

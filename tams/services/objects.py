@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tams.domain.errors import Forbidden, Invalid, NotFound
 from tams.domain.filters import TagFilter
@@ -11,6 +11,7 @@ from tams.domain.limits import MOST_URLS, check_count
 from tams.domain.objects import Instance, Object
 from tams.repository.port import Cursor, Read, Write
 from tams.services.bytes import forget_bytes
+from tams.services.copies import queue_copy
 from tams.services.store import Store
 
 logger = logging.getLogger(__name__)
@@ -44,15 +45,23 @@ def check_registered(store: Store, object_id: str) -> None:
 
 
 def add_controlled_instance(store: Store, object_id: str, storage_id: str) -> None:
-    """See to an instance in the Storage Backend; where there is one already, that is all.
+    """Have the Object copied to the Storage Backend; where it has an instance there, ready or under way, that is all.
 
-    `NotFound`; `Invalid` for an unknown Storage Backend, or one that the Object would have to be copied to.
+    The instance is shown when its bytes are there (specification, `POST /objects/{objectId}/instances`). `NotFound`;
+    `Invalid` for an unknown Storage Backend.
     """
-    store.storage(storage_id)
-    with store.repository.read() as read:
-        item = _registered(read, object_id)
-    if all(instance.storage_id != storage_id for instance in item.instances):
-        raise Invalid.field("storage_id", "this service does not copy Objects between Storage Backends")
+    key = store.storage(storage_id).new_key(object_id)
+
+    def body(tx: Write) -> bool:
+        tx.claim(("object", object_id))
+        item = _registered(tx, object_id)
+        if any(instance.storage_id == storage_id for instance in item.instances):
+            return False
+        queue_copy(tx, item, storage_id, key, store.now())
+        return True
+
+    if store.write(body):
+        logger.info("object %s is to be copied to Storage Backend %s", object_id, storage_id)
 
 
 def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str) -> None:
@@ -72,7 +81,7 @@ def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str
                     raise Invalid.field("label", "another instance of this Object has it")
                 return
         check_count("instances", sum(instance.url is not None for instance in item.instances) + 1, MOST_URLS)
-        tx.put_objects([replace(item, instances=(*item.instances, Instance(url=url, label=label)))])
+        tx.put_objects([item._replace(instances=(*item.instances, Instance(url=url, label=label)))])
 
     store.write(body)
 
@@ -102,7 +111,7 @@ def delete_instance(store: Store, object_id: str, *, storage_id: str | None, lab
                 "This is the Object's last instance: delete the Segments that use the Object to be rid of it.",
                 {"label" if storage_id is None else "storage_id": ["the last instance of the Object"]},
             )
-        tx.put_objects([replace(item, instances=tuple(left))])
+        tx.put_objects([item._replace(instances=tuple(left))])
         forget_bytes(tx, gone, store.now())
 
     store.write(body)

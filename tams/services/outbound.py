@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import math
 import socket
 import ssl
 import threading
@@ -88,18 +89,21 @@ class Channel(http.client.HTTPConnection):
         self._destination = destination
         self._addresses = addresses
         self._until = 0.0
+        self._silence = 0.0
         # The base class writes the port unless it is this one.
         self.default_port = 443 if destination.scheme == "https" else 80
 
     def send_request(
-        self, method: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self, method: str, headers: Mapping[str, str], body: bytes | None, seconds: float, silence: float = math.inf
     ) -> http.client.HTTPResponse:
         """Send a request; its answer is to be read, or this closed, before the next one.
 
-        All of it, the reading included, has to be done within `seconds`. A connection that the peer closed between two
+        All of it, the reading included, has to be done within `seconds`, and nothing may be waited for longer than
+        `silence`. A connection that the peer closed between two
         requests is made anew.
         """
         self._until = time.monotonic() + seconds
+        self._silence = silence
         used_before = self.sock is not None
         try:
             return self._exchange(method, headers, body)
@@ -150,7 +154,7 @@ class Channel(http.client.HTTPConnection):
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("out of time")
-        return left
+        return min(left, self._silence)
 
 
 class _Wire:

@@ -19,7 +19,7 @@ from tams.services import flows
 from tams.services.bytes import DELETE_BYTES, forget_bytes
 from tams.services.events import Outbox
 from tams.services.store import Store
-from tams.storage.port import Storage
+from tams.storage.port import BackendDown, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +49,10 @@ def register(store: Store, flow_id: str, requests: Sequence[SegmentRequest]) -> 
     return failed
 
 
-def upload(store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO) -> tuple[Segment, dict[str, Object]]:
+def upload(store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
     """Store the bytes that `stream` gives until its end in the default Storage Backend, and register them.
 
-    Returns the Segment and the Objects it refers to (the init Object too).
+    Returns the Segment and the instances of the Objects that it refers to (the init Object too).
     `request.object_id` is a new id, or one that was allocated to this Flow and never registered. Raises what `register`
     does, `Invalid` where the Segment is refused, what `stream` raises, and what the Storage Backend does; then neither
     record nor bytes are left. No transaction is open while the bytes come.
@@ -80,7 +80,7 @@ def upload(store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO
         tx.enqueue([_deletion(storage, key, latest)])
         return str(flow.document["container"])
 
-    def end(tx: Write) -> tuple[Segment, dict[str, Object]]:
+    def end(tx: Write) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
         flow, registered, allocated = judge(tx)
         now = store.now()
         if now >= latest:
@@ -89,17 +89,20 @@ def upload(store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO
         tx.finish(DELETE_BYTES, key)
         if allocated is not None:
             forget_bytes(tx, allocated.instances, now)
-        return registered.segments[0], tx.objects(ids)
+        return registered.segments[0], tx.instances(ids)
 
     content_type = store.write(begin)
     try:
         storage.put(key, stream, content_type)
         return store.write(end)
-    except BaseException:
+    except BaseException as error:
         logger.info("The upload of object %s to flow %s failed", request.object_id, flow_id)
+        now = store.now()
+        # A backend that did not answer in time may still be about to store the bytes.
+        until = latest if isinstance(error, BackendDown) else 0
         # Where even this fails, the bytes go at `latest`: the first failure is the one to tell.
         with contextlib.suppress(Unavailable):
-            store.write(lambda tx: tx.enqueue([_deletion(storage, key, store.now())]))
+            store.write(lambda tx: tx.enqueue([_deletion(storage, key, now, until)]))
         raise
 
 
@@ -176,6 +179,6 @@ def _filled(object_id: str, flow: Flow, allocated: Object | None, instance: Inst
     return Object(object_id, allocated.created, (instance,), flow.key, allocated.content_type)
 
 
-def _deletion(storage: Storage, key: str, due: int) -> Job:
-    """The bytes under the key go at `due` (microseconds), unless the job is finished before."""
-    return Job(DELETE_BYTES, key, {"storage_id": storage.backend.id, "put_until": 0}, due)
+def _deletion(storage: Storage, key: str, due: int, until: int = 0) -> Job:
+    """The bytes under the key go at `due`, and once more after `until` (microseconds), unless the job is finished."""
+    return Job(DELETE_BYTES, key, {"storage_id": storage.backend.id, "put_until": until}, due)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tams.domain.objects import Object
+from tams.domain.objects import Instance
 from tams.domain.segments import Segment
 from tams.domain.timerange import NEVER, TimeRange
 from tams.repository.port import Cursor, Page
@@ -14,10 +14,11 @@ from tams.services.store import Store
 
 @dataclass(frozen=True, slots=True)
 class SegmentPage:
-    """A page of Segments in time order (or the reverse), and the Objects they refer to, where these were asked for."""
+    """A page of Segments in time order (or the reverse), and the instances of the Objects they refer to,
+    where these were asked for."""
 
     segments: list[Segment]
-    objects: Mapping[str, Object]
+    instances: Mapping[str, tuple[Instance, ...]]
     next: Cursor | None
     reverse: bool
 
@@ -41,12 +42,12 @@ def list_segments(
     reverse: bool,
     after: Cursor | None,
     limit: int,
-    with_objects: bool,
+    with_instances: bool,
 ) -> SegmentPage:
     """A page of the Segments that overlap the range (of one Object if given).
 
-    An unknown Flow has no Segments (specification, `GET /flows/{flowId}/segments`). `with_objects` reads the Objects,
-    init Objects included, in the same snapshot.
+    An unknown Flow has no Segments (specification, `GET /flows/{flowId}/segments`). `with_instances` reads the
+    instances of the Objects, init Objects included, in the same snapshot.
     """
     with store.repository.read() as tx:
         flow = None if overlapping.is_empty else tx.flow(flow_id)
@@ -54,9 +55,9 @@ def list_segments(
             return SegmentPage([], {}, None, reverse)
         page: Page[Segment] = tx.segments(flow.key, overlapping, object_id, reverse, after, limit)
         needed: set[str] = set()
-        if with_objects:
+        if with_instances:
             for segment in page.items:
                 needed.add(segment.object_id)
                 if segment.init_object_id is not None:
                     needed.add(segment.init_object_id)
-        return SegmentPage(page.items, tx.objects(needed) if needed else {}, page.next, reverse)
+        return SegmentPage(page.items, tx.instances(needed), page.next, reverse)

@@ -36,6 +36,7 @@ LONGEST_PASSWORD: Final = 1024
 LONGEST_NAME: Final = 128
 """Characters that a user's name has at most."""
 
+
 @dataclass(frozen=True, slots=True)
 class User:
     """One who may prove who they are by a password. `password` is its hash."""

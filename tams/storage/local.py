@@ -148,11 +148,15 @@ class LocalStorage:
 
     def copy(self, source: str, target: str, origin: Storage | None = None) -> Stored:
         """Copy the bytes; `ChecksumMismatch` where they are no longer what was stored, with nothing copied."""
-        if origin is not None and origin is not self:
+        if origin is not None and not self.shares_server(origin):
             return stream_copy(origin, source, self, target)
         file, stored = self.open_file(source)
         with Stretch(file, 0, stored.size) as stretch:
             return self._store(target, stretch, stored.content_type, stored.checksums, stored.size)
+
+    def shares_server(self, origin: Storage) -> bool:
+        """Only with itself."""
+        return origin is self
 
     def delete(self, key: str) -> None:
         """Remove the bytes, for good even where the power fails right after."""

@@ -112,6 +112,9 @@ class Storage(Protocol):
         `ChecksumMismatch` where they are not what they were, with nothing copied.
         """
 
+    def shares_server(self, origin: Storage) -> bool:
+        """True where bytes that are copied from `origin` need not pass through this process."""
+
     def delete(self, key: str) -> None:
         """Remove the bytes. Harmless when there are none."""
 

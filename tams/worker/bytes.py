@@ -14,18 +14,17 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _LONGEST_WAIT = 3600 * MICROSECONDS
-# A PUT that began just before its URL ended may still be under way for a while.
-_AFTER_LAST_PUT = 60 * MICROSECONDS
 
 
 def delete_bytes(store: Store, worker: str) -> bool:
     """Delete the bytes of a batch of due jobs; True where there may be more to do at once.
 
     The bytes are deleted again after the last PUT URL for their key has ended, because a client may have written them
-    anew in the meantime. A backend that is down delays its deletions and loses none.
+    anew in the meantime. A backend that is down delays its deletions and loses none; it is waited for once in a batch.
     """
     jobs = store.repository.lease(DELETE_BYTES, worker, _BATCH, store.settings.job_lease)
-    finished = [job for job in jobs if _delete(store, job)]
+    down: set[str] = set()
+    finished = [job for job in jobs if _delete(store, job, down)]
     if finished:
 
         def body(tx: Write) -> None:
@@ -36,8 +35,8 @@ def delete_bytes(store: Store, worker: str) -> bool:
     return len(jobs) == _BATCH
 
 
-def _delete(store: Store, job: Job) -> bool:
-    """Delete once; True where that was the last time it has to be done."""
+def _delete(store: Store, job: Job, down: set[str]) -> bool:
+    """Delete once; True where that was the last time it has to be done. `down` are the backends that failed before."""
     now = store.now()
     storage_id = job.payload["storage_id"]
     storage = store.storages.get(storage_id)
@@ -45,15 +44,25 @@ def _delete(store: Store, job: Job) -> bool:
         logger.error("Storage Backend %s of key %s is not configured; its bytes stay", storage_id, job.key)
         store.repository.postpone(job, now + _LONGEST_WAIT)
         return False
+    if storage_id in down:
+        _put_off(store, job)
+        return False
     try:
         storage.delete(job.key)
     except StorageError as error:
-        wait = min(2 ** min(job.attempts, 12) * MICROSECONDS, _LONGEST_WAIT)
         logger.warning("key %s of Storage Backend %s could not be deleted: %s", job.key, storage_id, error)
-        store.repository.postpone(job, now + wait)
+        down.add(storage_id)
+        _put_off(store, job)
         return False
     logger.info("deleted key %s of Storage Backend %s", job.key, storage_id)
-    if now <= job.payload["put_until"]:
-        store.repository.postpone(job, job.payload["put_until"] + _AFTER_LAST_PUT)
+    # A PUT that began just before its URL ended may still be under way for the grace.
+    last_put = job.payload["put_until"] + store.settings.object_grace * MICROSECONDS
+    if now <= last_put:
+        store.repository.postpone(job, last_put + MICROSECONDS)
         return False
     return True
+
+
+def _put_off(store: Store, job: Job) -> None:
+    wait = min(2 ** min(job.attempts, 12) * MICROSECONDS, _LONGEST_WAIT)
+    store.repository.postpone(job, store.now() + wait)

@@ -78,7 +78,7 @@ def test_a_segment_is_what_it_decodes_to(echo: FlaskClient, raw: str, understood
         "/flows/",
         "/flows//",
         "/service/../flows",
-        "/service/webhooks",
+        "/service/webhooks/",
         "/%",
         "/%25",
     ],

@@ -28,6 +28,7 @@ def test_the_service_says_what_it_is(client: FlaskClient) -> None:
         "type": "urn:x-tams:service.tams",
         "api_version": "8.2",
         "service_version": tams.__version__,
+        "event_stream_mechanisms": [{"name": "webhooks", "docs": "http://localhost/docs"}],
         "min_object_timeout": "600:0",
         "min_presigned_url_timeout": "300:0",
     }

@@ -78,7 +78,7 @@ ADDED_STATUSES = (
 )
 
 _NO_CREDENTIALS = "refused only to a client that lacks a permission, and the session is driven without authentication"
-_NO_WEBHOOKS = "the service does not offer webhooks, for which the document has 404"
+_WEBHOOKS = "answered only by a service that does not offer webhooks, and this one does"
 
 UNSEEN_STATUSES = {
     "403 to POST /service": _NO_CREDENTIALS,
@@ -91,17 +91,11 @@ UNSEEN_STATUSES = {
     "403 to PUT /flows/{flowId}/read_only": _NO_CREDENTIALS,
     "403 to POST /objects/{objectId}/instances": _NO_CREDENTIALS,
     "403 to DELETE /objects/{objectId}/instances": _NO_CREDENTIALS,
-    "200 to GET /service/webhooks": _NO_WEBHOOKS,
-    "200 to HEAD /service/webhooks": _NO_WEBHOOKS,
-    "201 to POST /service/webhooks": _NO_WEBHOOKS,
-    "400 to POST /service/webhooks": _NO_WEBHOOKS,
-    "200 to GET /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "200 to HEAD /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "201 to PUT /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "400 to PUT /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "403 to PUT /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "204 to DELETE /service/webhooks/{webhookId}": _NO_WEBHOOKS,
-    "403 to DELETE /service/webhooks/{webhookId}": _NO_WEBHOOKS,
+    "403 to PUT /service/webhooks/{webhookId}": _NO_CREDENTIALS,
+    "403 to DELETE /service/webhooks/{webhookId}": _NO_CREDENTIALS,
+    "404 to GET /service/webhooks": _WEBHOOKS,
+    "404 to HEAD /service/webhooks": _WEBHOOKS,
+    "404 to POST /service/webhooks": _WEBHOOKS,
 }
 """Documented statuses that the session cannot bring about."""
 
@@ -138,8 +132,6 @@ EXAMPLES = {
         "its min_presigned_url_timeout is longer than its min_object_timeout, which the text forbids: there is nothing "
         "to send, the two are compared"
     ),
-    "webhook-post.json": _NO_WEBHOOKS,
-    "webhook-put.json": _NO_WEBHOOKS,
 }
 """Examples of the document that a store cannot accept; each is replayed to see that the reason still holds."""
 

@@ -48,7 +48,6 @@ class Known:
         listed = session.call("GET", "/flow-delete-requests", expect=200).json()
         self._fixed = {
             "profileId": document["id"],
-            "webhookId": new_id(),
             "request-id": listed[0]["id"] if listed else new_id(),
             "name": "known",
         }
@@ -56,15 +55,18 @@ class Known:
         self.renew()
 
     def renew(self) -> None:
-        """A new Flow with its Source, a tag, a Segment and its object, and an object still to be registered."""
+        """A new Flow with its Source, a tag, a Segment and its object, an object still to be registered, a webhook."""
         flow = put_flow(self._session, tags={"known": "yes"}, label="known", description="known", max_bit_rate=1)
         registered, self.unregistered = (one["object_id"] for one in allocate(self._session, flow["id"], 2))
         register(self._session, flow["id"], registered, "[0:0_1:0)")
+        webhook = {"url": "https://receiver.invalid/", "events": [], "status": "disabled"}
+        webhook_id = self._session.call("POST", "/service/webhooks", body=webhook, expect=201).json()["id"]
         self.names = {
             **self._fixed,
             "flowId": flow["id"],
             "sourceId": flow["source_id"],
             "objectId": registered,
+            "webhookId": webhook_id,
         }
 
 
@@ -140,7 +142,11 @@ def _aim(case: Case[Any], operation: Operation, known: Known) -> None:
 
 def _agree(case: Case[Any], operation: Operation) -> None:
     """A body with an id of its own has to have the path's, or nothing else of it would be looked at."""
-    if operation.label in {"PUT /flows/{flowId}", "POST /service/profiles/{profileId}"}:
+    if operation.label in {
+        "PUT /flows/{flowId}",
+        "POST /service/profiles/{profileId}",
+        "PUT /service/webhooks/{webhookId}",
+    }:
         (path_id,) = case.path_parameters.values()
         if isinstance(case.body, dict) and isinstance(case.body.get("id"), str):
             case.body["id"] = path_id

@@ -21,6 +21,8 @@ _FLOW = "/flows/{flowId}"
 _SEGMENTS = "/flows/{flowId}/segments"
 _STORAGE = "/flows/{flowId}/storage"
 _PROFILE = "/service/profiles/{profileId}"
+_WEBHOOKS = "/service/webhooks"
+_WEBHOOK = "/service/webhooks/{webhookId}"
 _INSTANCES = "/objects/{objectId}/instances"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -59,6 +61,8 @@ def _replay(session: Session, example: Example) -> None:
         _put_flow(session, example, value)
     elif label.endswith((" /service/profiles", f" {_PROFILE}")):
         _send(session, example, "POST", _PROFILE, {"profileId": value["id"]}, value, 201)
+    elif example.operation.path in (_WEBHOOKS, _WEBHOOK):
+        _webhook(session, example, value)
     elif label == f"GET {_SEGMENTS}":
         _register(session, example, value)
     elif label == f"POST {_INSTANCES}":
@@ -78,7 +82,6 @@ def _request(session: Session, example: Example, value: Any) -> None:
     names = {
         "flowId": document["id"],
         "sourceId": document["source_id"],
-        "webhookId": value.get("id", "") if isinstance(value, dict) else "",
         "name": "an example",
     }
     names = {name: of for name, of in names.items() if f"{{{name}}}" in operation.path}
@@ -131,6 +134,18 @@ def _add_instance(session: Session, example: Example, value: dict[str, Any]) -> 
     _send(session, example, "POST", _INSTANCES, {"objectId": object_id}, value, 201)
 
 
+def _webhook(session: Session, example: Example, value: dict[str, Any]) -> None:
+    """One that is registered, or changed after it was registered: the store gives it its id."""
+    names = {}
+    if example.operation.method == "PUT":
+        new = {"url": value["url"], "events": []}
+        names["webhookId"] = session.call("POST", _WEBHOOKS, body=new, expect=201).json()["id"]
+        value = {**value, "id": names["webhookId"]}
+    answer = _send(session, example, example.operation.method, example.operation.path, names, value, 201)
+    # Nothing is to be sent to the example's receiver.
+    session.call("DELETE", _WEBHOOK, {"webhookId": answer.json()["id"]}, expect=204)
+
+
 def _compare_timeouts(session: Session, example: Example) -> None:
     """Nothing can be sent: see that the example still contradicts the text."""
     url, stored = (
@@ -158,8 +173,6 @@ _REFUSED_WITH = {
     "flow-put-multi.json": 400,
     "flow-get-200-multi.json": 400,
     "flow-segments-get-200-object-timerange.json": 200,
-    "webhook-post.json": 404,
-    "webhook-put.json": 404,
 }
 
 

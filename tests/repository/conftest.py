@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
@@ -67,7 +68,27 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
     return new
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def new_vast() -> Iterator[NewDatabase]:
+    """Makes an empty schema in a cluster that is as unhelpful as one may be; returns its URL."""
+    from tams.repository import vast
+    from tests.repository.vast.steps import address_of, url_of
+    from tests.vast_emulator.emulator import Emulator
+    from tests.vast_emulator.settings import Settings
+
+    with Emulator(Settings.hostile()) as emulator:
+
+        def new() -> str:
+            # One schema at a time: a cluster that keeps what hundreds of tests wrote gets slow.
+            emulator.reset()
+            url = url_of(emulator)
+            vast.upgrade(address_of(url))
+            return url
+
+        yield new
+
+
+@pytest.fixture(params=["sqlite", "postgresql", *(["vast"] if importlib.util.find_spec("vastdb") else [])])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each adapter."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")

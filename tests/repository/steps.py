@@ -20,6 +20,11 @@ R = TypeVar("R")
 
 def open_repository(url: str) -> Repository:
     """The adapter for the URL, as each process opens it."""
+    if url.startswith("vast"):
+        from tams.repository.vast import VastRepository
+        from tests.repository.vast.steps import address_of
+
+        return VastRepository(address_of(url))
     return SqlRepository(url)
 
 

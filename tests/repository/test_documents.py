@@ -123,6 +123,30 @@ def test_a_postponed_job_comes_back_with_its_payload_or_another(repository: Repo
     assert repository.lease("k", "one", 1, 60) == [Job("k", "1", {"n": 2}, due=8, attempts=3)]
 
 
+def test_a_lease_is_prolonged_by_who_holds_it(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {"n": 1}, due=5))
+    (first,) = repository.lease("k", "one", 1, 0)
+    assert repository.prolong(first, 60)
+    assert repository.lease("k", "two", 1, 60) == []
+    assert repository.prolong(first, 0)
+    (second,) = repository.lease("k", "two", 1, 60)
+    assert not repository.prolong(first, 60)
+    repository.postpone(second, 7)
+    assert not repository.prolong(second, 60)
+    assert repository.lease("k", "one", 1, 60) == [Job("k", "1", {"n": 1}, due=7, attempts=3)]
+    write(repository, lambda tx: tx.finish("k", "1"))
+    assert not repository.prolong(second, 60)
+
+
+def test_queued_jobs_are_found_by_their_keys_lent_or_not(repository: Repository) -> None:
+    enqueue(repository, Job("k", "1", {}, due=5), Job("k", "2", {}, due=2**60), Job("other", "3", {}, due=5))
+    repository.lease("k", "one", 1, 60)
+    assert read(repository, lambda snapshot: snapshot.queued("k", ["1", "2", "3", "4"])) == {"1", "2"}
+    assert read(repository, lambda snapshot: snapshot.queued("k", [])) == set()
+    write(repository, lambda tx: tx.finish("k", "1"))
+    assert read(repository, lambda snapshot: snapshot.queued("k", ["1", "2", "3"])) == {"2"}
+
+
 def test_enqueuing_a_job_again_replaces_payload_and_due_time(repository: Repository) -> None:
     enqueue(repository, Job("k", "1", {"n": 1}, due=5))
     (before,) = repository.lease("k", "one", 1, 3600)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tams.domain.errors import IntegrityBroken
@@ -65,6 +63,20 @@ def test_objects_without_instances_and_allocations_are_read_too(repository: Repo
     assert found(repository) == {}
 
 
+def test_instances_are_read_without_their_objects_in_their_order(repository: Repository) -> None:
+    first, second = factories.instance(storage_id="b"), factories.instance(storage_id="a")._replace(ready=False)
+    mirror = Instance(url="https://example.com/", label="mirror")
+    several = factories.media_object(instances=(first, mirror, second))
+    one, none = factories.allocation(to=5), factories.media_object(instances=())
+    put_objects(repository, several, one, none)
+    asked = [several.id, one.id, none.id, "unknown", one.id]
+    assert read(repository, lambda snapshot: snapshot.instances(asked)) == {
+        several.id: (first, mirror, second),
+        one.id: one.instances,
+    }
+    assert read(repository, lambda snapshot: snapshot.instances([])) == {}
+
+
 def test_putting_an_object_again_replaces_it_and_its_instances(repository: Repository) -> None:
     allocated = factories.allocation(to=5)
     put_objects(repository, allocated)
@@ -73,15 +85,15 @@ def test_putting_an_object_again_replaces_it_and_its_instances(repository: Repos
     assert found(repository, allocated.id) == {allocated.id: registered}
 
     first, second = factories.instance(storage_id="a"), factories.instance(storage_id="b")
-    for instances in [(first, second), (second,), (second, first), (first, replace(second, ready=False)), ()]:
-        changed = replace(registered, instances=instances)
+    for instances in [(first, second), (second,), (second, first), (first, second._replace(ready=False)), ()]:
+        changed = registered._replace(instances=instances)
         put_objects(repository, changed)
         assert found(repository, allocated.id) == {allocated.id: changed}
 
 
 def test_instances_put_twice_in_one_transaction_are_those_of_the_last(repository: Repository) -> None:
     made = factories.media_object()
-    changed = replace(made, instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
+    changed = made._replace(instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
 
     def body(tx: Write) -> dict[str, Object]:
         tx.put_objects([made])
@@ -228,6 +240,47 @@ def test_allocations_come_oldest_first_and_end_with_registration(repository: Rep
         )
     put_objects(repository, factories.media_object(expected[0].id, instances=expected[0].instances))
     assert read(repository, lambda snapshot: snapshot.allocations_before(3, None, 50)).items == expected[1:]
+
+
+def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repository) -> None:
+    keys = ["a/2", "a/10", "A/1", "a-1", "\U0001f4f9", "\uffff", "a"]
+    made = [
+        factories.media_object(
+            instances=(factories.instance(key)._replace(ready=number != 3), factories.instance(storage_id="b"))
+        )
+        for number, key in enumerate(keys)
+    ]
+    allocated = factories.allocation(to=1)
+    uncontrolled = factories.media_object(instances=(Instance(url="https://example.com/x", label="x"),))
+    put_objects(repository, *made, allocated, uncontrolled)
+    expected = sorted([(each.id, each.instances[0]) for each in [*made, allocated]], key=lambda pair: pair[1].key or "")
+    for limit in (1, 3, 8, 100):
+        assert (
+            walk(
+                repository,
+                lambda snapshot, after, size=limit: snapshot.instances_of(STORAGE, after, size),  # type: ignore[misc]
+            )
+            == expected
+        )
+    assert len(read(repository, lambda snapshot: snapshot.instances_of("b", None, 100)).items) == len(made)
+    assert read(repository, lambda snapshot: snapshot.instances_of("c", None, 100)) == ([], None)
+
+
+def test_keys_are_known_while_an_instance_has_them(repository: Repository) -> None:
+    made = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
+    put_objects(repository, made, factories.allocation(to=1))
+    asked = ["k/1", "k/2", "k/3"]
+    assert read(repository, lambda snapshot: snapshot.keys_known(STORAGE, asked)) == {"k/1"}
+    assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == {"k/2"}
+    assert read(repository, lambda snapshot: snapshot.keys_known("b", [])) == set()
+
+    def body(tx: Write) -> set[str]:
+        tx.put_objects([made._replace(instances=made.instances[1:])])
+        return tx.keys_known(STORAGE, asked)
+
+    assert write(repository, body) == set()
+    write(repository, lambda tx: tx.delete_objects([made.id]))
+    assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == set()
 
 
 def test_uses_are_counted_up_to_a_cap(repository: Repository) -> None:

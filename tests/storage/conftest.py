@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import itertools
 import os
 import secrets
 import signal
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,28 +21,27 @@ import requests
 
 from tams.storage.local import LocalStorage
 from tams.storage.port import Storage
+from tests.storage import s3_endpoint, server
 
-
-def _load(name: str) -> ModuleType:
-    """The module beside this one: the tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-server = _load("server")
+OTHER_ID = "4b7d1c0e-9f0a-4a53-8d1e-2f6f0c3f9a11"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An adapter under contract. `base` goes in front of URLs that begin with a slash; `down` has lost its backend."""
+    """An adapter under contract. `base` goes in front of URLs that begin with a slash; `down` has lost its backend.
+
+    `fresh` has nothing in it; `other` is another backend that it can be copied from. `verifies` are the headers with
+    checksums that the server behind it knows: `Content-MD5` all of them, the others not all. Objects of `large` bytes
+    are the largest that are handled; S3 has to have them sent and copied in parts.
+    """
 
     storage: Storage
     base: str
     down: Storage
+    fresh: Callable[[], Storage]
+    other: Storage
+    verifies: frozenset[str]
+    large: int
 
     def url(self, url: str) -> str:
         return self.base + url if url.startswith("/") else url
@@ -107,8 +105,17 @@ def _local(directory: Path) -> Iterator[Subject]:
     lost = directory / "lost"
     down = server.local_storage(lost)
     _replace_by_file(lost)
+    number = itertools.count()
     try:
-        yield Subject(running.storage, running.base, down)
+        yield Subject(
+            running.storage,
+            running.base,
+            down,
+            fresh=lambda: server.local_storage(directory / f"fresh{next(number)}", OTHER_ID),
+            other=server.local_storage(directory / "other", OTHER_ID),
+            verifies=frozenset({"Content-MD5", "x-amz-checksum-sha1", "x-amz-checksum-sha256"}),
+            large=server.MAX_UPLOAD,
+        )
     finally:
         running.stop()
 
@@ -118,7 +125,22 @@ def _replace_by_file(root: Path) -> None:
     root.write_bytes(b"")
 
 
-ADAPTERS: dict[str, Callable[[Path], Any]] = {"local": _local}
+@contextmanager
+def _s3(directory: Path) -> Iterator[Subject]:
+    with s3_endpoint.running() as endpoint:
+        storage = endpoint.storage(adapter={"largest_copy": 6 * 1024 * 1024})
+        yield Subject(
+            storage,
+            "",
+            s3_endpoint.unreachable(),
+            fresh=endpoint.storage,
+            other=endpoint.storage(bucket=endpoint.new_bucket()),
+            verifies=endpoint.verified_headers(storage),
+            large=s3_endpoint.MAX_UPLOAD,
+        )
+
+
+ADAPTERS: dict[str, Callable[[Path], Any]] = {"local": _local, "s3": _s3}
 
 
 @pytest.fixture(scope="session", params=sorted(ADAPTERS))
@@ -150,3 +172,10 @@ def own_server(tmp_path: Path) -> Iterator[LocalServer]:
 @pytest.fixture
 def local(tmp_path: Path) -> LocalStorage:
     return server.local_storage(tmp_path / "media")
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Any]:
+    """An S3 server (see `s3_endpoint.py`)."""
+    with s3_endpoint.running() as found:
+        yield found

@@ -105,7 +105,9 @@ class TestHelp:
     def test_the_version(self, tmp_path):
         assert tams("--version", cwd=tmp_path).stdout == f"tams, version {__version__}\n"
 
-    @pytest.mark.parametrize("command", ["serve", "worker", "db", "db upgrade", "settings"])
+    @pytest.mark.parametrize(
+        "command", ["serve", "worker", "db", "db upgrade", "storage", "storage init", "storage check", "settings"]
+    )
     def test_every_command_explains_itself(self, command, tmp_path):
         ended = tams(*command.split(), "--help", cwd=tmp_path)
         assert ended.returncode == 0
@@ -188,9 +190,11 @@ class TestServe:
         assert running.worker_ids() == []
 
     def test_the_data_are_kept_over_a_restart(self, server, tmp_path):
+        assert server.status("/health/live") == 200
         kept = (tmp_path / "data" / "secret.key").read_text()
         server.end()
         again = Server(tmp_path)
+        assert again.status("/health/live") == 200
         assert (tmp_path / "data" / "secret.key").read_text() == kept
         assert again.end() == 0
         again.process.stdout.close()

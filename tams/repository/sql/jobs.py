@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, literal_column, select, update
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Job
-from tams.repository.sql.dialects import upsert
+from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Session
 from tams.repository.sql.models import jobs
 from tams.repository.sql.rows import encoded
@@ -32,23 +32,40 @@ _LEND = (
     .values(available=bindparam("until"), attempts=jobs.c.attempts + literal_column("1"), worker=bindparam("by"))
 )
 # Only as long as it is the same lease: the job may have been enqueued anew, or lent to another, in the meantime.
-_POSTPONE = (
-    update(jobs)
-    .where(
-        jobs.c.kind == bindparam("of_kind"),
-        jobs.c.key == bindparam("of_key"),
-        jobs.c.attempts == bindparam("lease"),
-        jobs.c.worker.is_not(None),
-    )
-    .values(due=bindparam("later"), available=bindparam("later"), worker=None)
+_LENT = update(jobs).where(
+    jobs.c.kind == bindparam("of_kind"),
+    jobs.c.key == bindparam("of_key"),
+    jobs.c.attempts == bindparam("lease"),
+    jobs.c.worker.is_not(None),
 )
+_PROLONG = _LENT.values(available=bindparam("until"))
+_POSTPONE = _LENT.values(due=bindparam("later"), available=bindparam("later"), worker=None)
 _POSTPONE_CHANGED = _POSTPONE.values(payload=bindparam("changed"))
+_keys = texts("keys")
+_QUEUED = select(_keys.c.value).where(
+    exists(
+        select(literal_column("1"))
+        .select_from(jobs)
+        .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == _keys.c.value)
+    )
+)
 
 
-class JobWrites:
-    """What a transaction can do to the queue."""
+class JobReads:
+    """What can be asked about the queue."""
 
     _session: Session
+
+    def queued(self, kind: str, keys: Collection[str]) -> set[str]:
+        """Those of the keys that a job of the kind has, lent or not."""
+        if not keys:
+            return set()
+        rows = self._session.rows(_QUEUED, {"of_kind": kind, "keys": self._session.array(sorted(set(keys)))})
+        return {row[0] for row in rows}
+
+
+class JobWrites(JobReads):
+    """What a transaction can do to the queue."""
 
     def enqueue(self, jobs: Iterable[Job]) -> None:
         """Queue work, done once this transaction is committed."""
@@ -83,6 +100,12 @@ def lend(session: Session, kind: str, worker: str, limit: int, seconds: int) -> 
     until = moment + seconds * MICROSECONDS
     session.run_many(_LEND, ("of_kind", "of_key", "until", "by"), [(kind, row[0], until, worker) for row in rows])
     return [Job(kind, row[0], orjson.loads(row[1]), row[2], row[3] + 1) for row in rows]
+
+
+def prolong(session: Session, job: Job, seconds: int) -> bool:
+    """Lend a lent job for longer; whether it is still the same lease."""
+    values = {"of_kind": job.kind, "of_key": job.key, "lease": job.attempts, "until": now() + seconds * MICROSECONDS}
+    return session.run(_PROLONG, values) > 0
 
 
 def postpone(session: Session, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:

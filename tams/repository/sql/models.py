@@ -18,10 +18,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: the schema that this code needs."""
 
 metadata = MetaData(
@@ -182,13 +183,14 @@ object_instances = Table(
     Column("object_id", TEXT, ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True),
     Column("position", INTEGER, primary_key=True),
     Column("storage_id", TEXT),
-    Column("storage_key", TEXT, unique=True),
+    Column("storage_key", TEXT),
     Column("put_until", INTEGER, nullable=False),
     Column("url", Text),
     Column("label", TEXT),
     Column("ready", Boolean, nullable=False),
     CheckConstraint("(storage_id IS NULL) = (storage_key IS NULL)", "storage"),
     CheckConstraint("storage_key IS NOT NULL OR url IS NOT NULL", "place"),
+    UniqueConstraint("storage_id", "storage_key"),
     sqlite_with_rowid=False,
 )
 for _column in ("storage_id", "label"):

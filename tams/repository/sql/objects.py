@@ -66,6 +66,7 @@ _INSTANCE = (
 )
 _INSTANCE_ROW = ("object_id", *(column.name for column in _INSTANCE))
 _WIDTH = len(_OBJECT)
+_PLACE = itemgetter(0, 1)
 
 _ids = texts("ids")
 _BY_ID = select(*_OBJECT, *_INSTANCE).select_from(
@@ -95,6 +96,22 @@ _ALLOCATIONS = (
 )
 _MORE_ALLOCATIONS = _ALLOCATIONS.where(
     tuple_(objects.c.created, objects.c.id) > tuple_(bindparam("after_created"), bindparam("after_id"))
+)
+_OF_STORAGE = (
+    select(object_instances.c.object_id, *_INSTANCE)
+    .where(object_instances.c.storage_id == bindparam("storage_id"))
+    .order_by(object_instances.c.storage_key)
+    .limit(bindparam("limit"))
+)
+_MORE_OF_STORAGE = _OF_STORAGE.where(object_instances.c.storage_key > bindparam("after"))
+
+_keys_asked = texts("keys")
+_KNOWN = select(object_instances.c.storage_key).select_from(
+    _keys_asked.join(
+        object_instances,
+        (object_instances.c.storage_id == bindparam("storage_id"))
+        & (object_instances.c.storage_key == _keys_asked.c.value),
+    )
 )
 
 
@@ -198,6 +215,18 @@ class ObjectReads:
             groups.setdefault(row[0], []).append(row)
         return {object_id: _object(group) for object_id, group in groups.items()}
 
+    def instances(self, object_ids: Collection[str]) -> dict[str, tuple[Instance, ...]]:
+        """The instances of those of the Objects that have any, in their order."""
+        if not object_ids:
+            return {}
+        rows = self._session.rows(_INSTANCES, {"ids": self._session.array(sorted(set(object_ids)))})
+        # SQLite gives them in this order already, which makes the sort one comparison for each.
+        rows.sort(key=_PLACE)
+        found: dict[str, tuple[Instance, ...]] = {}
+        for row in rows:
+            found[row[0]] = (*found.get(row[0], ()), _instance(row[1:]))
+        return found
+
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:
         """Those that a Segment of any Flow or, as init Object, another Object refers to."""
         if not object_ids:
@@ -233,6 +262,20 @@ class ObjectReads:
         found = self.objects([row[0] for row in rows[:limit]])
         cursor = f"{rows[limit - 1][1]} {rows[limit - 1][0]}" if len(rows) > limit else None
         return Page([found[row[0]] for row in rows[:limit]], cursor)
+
+    def instances_of(self, storage_id: str, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
+        """The instances in the Storage Backend, each with the id of its Object. The cursor is the last key."""
+        values: dict[str, Any] = {"storage_id": storage_id, "after": after, "limit": limit + 1}
+        rows = self._session.rows(_OF_STORAGE if after is None else _MORE_OF_STORAGE, values)
+        items = [(row[0], _instance(row[1:])) for row in rows[:limit]]
+        return Page(items, items[-1][1].key if len(rows) > limit else None)
+
+    def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
+        """Those of the storage keys that instances in the Storage Backend have."""
+        if not keys:
+            return set()
+        rows = self._session.rows(_KNOWN, {"storage_id": storage_id, "keys": self._session.array(sorted(set(keys)))})
+        return {row[0] for row in rows}
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""
@@ -283,14 +326,7 @@ class ObjectWrites(ObjectReads):
                 self._known.pop(object_id, None)
 
     def _learn_instances(self, object_ids: list[str]) -> None:
-        if not object_ids:
-            return
-        stored: dict[str, list[Row]] = {}
-        for row in self._session.rows(_INSTANCES, {"ids": self._session.array(sorted(object_ids))}):
-            stored.setdefault(row[0], []).append(row[1:])
-        for object_id, rows in stored.items():
-            rows.sort(key=itemgetter(0))
-            self._known[object_id] = tuple([_instance(row) for row in rows])
+        self._known.update(self.instances(object_ids))
 
 
 def _object_row(each: Object) -> Row:

@@ -96,6 +96,10 @@ class SqlRepository:
                 return []
         return self._write(new_id(), lambda session: jobs.lend(session, kind, worker, limit, seconds))
 
+    def prolong(self, job: Job, seconds: int) -> bool:
+        """Hold a leased job for longer; False where the lease was lost."""
+        return self._write(new_id(), lambda session: jobs.prolong(session, job, seconds))
+
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
         """Give a leased job back, to be done later (microseconds)."""
         self._write(new_id(), lambda session: jobs.postpone(session, job, due, payload))

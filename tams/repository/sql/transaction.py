@@ -11,7 +11,7 @@ from tams.repository.sql.documents import DocumentReads, DocumentWrites
 from tams.repository.sql.engine import Session
 from tams.repository.sql.events import DeliveryReads, EventWrites
 from tams.repository.sql.flows import FlowReads, FlowWrites
-from tams.repository.sql.jobs import JobWrites
+from tams.repository.sql.jobs import JobReads, JobWrites
 from tams.repository.sql.objects import ObjectReads, ObjectWrites
 from tams.repository.sql.segments import SegmentReads, SegmentWrites
 from tams.repository.sql.sources import SourceReads, SourceWrites
@@ -20,7 +20,7 @@ _locks = integers("locks")
 _LOCK = select(func.pg_advisory_xact_lock(_locks.c.value)).select_from(_locks)
 
 
-class SqlRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads, DeliveryReads):
+class SqlRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads, DeliveryReads, JobReads):
     """One snapshot."""
 
     def __init__(self, session: Session) -> None:

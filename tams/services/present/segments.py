@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tams.domain.clock import format_time
-from tams.domain.objects import Object
+from tams.domain.objects import Instance, Object
 from tams.domain.registration import FailedSegment
 from tams.domain.segments import Segment
 from tams.domain.timerange import format_bounded, format_timestamp
@@ -14,17 +14,21 @@ from tams.services.get_urls import UrlPlan
 
 
 def segments_json(
-    segments: Iterable[Segment], objects: Mapping[str, Object], plan: UrlPlan, *, include_object_timerange: bool
+    segments: Iterable[Segment],
+    instances: Mapping[str, tuple[Instance, ...]],
+    plan: UrlPlan,
+    *,
+    include_object_timerange: bool,
 ) -> list[dict[str, Any]]:
-    """The Segments as `flow-segment.json` has them. `objects` are those they refer to, unless the plan shows no URL."""
+    """The Segments as `flow-segment.json` has them. `instances` are those of the Objects that they refer to,
+    unless the plan shows no URL."""
     rows: list[dict[str, Any]] = []
     shown: dict[str, list[dict[str, Any]]] = {}
 
     def get_urls(object_id: str) -> list[dict[str, Any]]:
         urls = shown.get(object_id)
         if urls is None:
-            item = objects.get(object_id)
-            urls = shown[object_id] = [] if item is None else plan.entries(item.instances)
+            urls = shown[object_id] = plan.entries(instances.get(object_id, ()))
         return urls
 
     for segment in segments:

@@ -54,12 +54,12 @@ def _segments(store: Store, event: Event, webhook: Webhook) -> list[dict[str, An
         store.settings.public_url or webhook.base_url,
     )
     segments = added_segments(event)
-    objects = {}
+    instances = {}
     if not plan.shows_nothing:
         needed = {segment.object_id for segment in segments}
         needed |= {segment.init_object_id for segment in segments if segment.init_object_id is not None}
         with store.repository.read() as read:
-            objects = read.objects(needed)
+            instances = read.instances(needed)
     return segments_json(
-        segments, objects, plan, include_object_timerange=wanted.get("include_object_timerange", False)
+        segments, instances, plan, include_object_timerange=wanted.get("include_object_timerange", False)
     )

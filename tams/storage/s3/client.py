@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+# Refusals that answer a question, and tell of no trouble.
+_ANSWERS: Final = frozenset({"416", "InvalidRange", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration"})
 _OWN_LOGS: Final = ("boto3", "botocore", "urllib3")
+
+
+def content_md5(data: bytes) -> str:
+    """The value of a Content-MD5 header: every S3 server compares it, whatever else it knows of checksums."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 class Refused(BackendDown):
@@ -53,6 +62,10 @@ def make_session(configuration: S3Configuration) -> Session:
         ) from error
 
 
+def _add_content_md5(params: dict[str, Any], **_: Any) -> None:
+    params["headers"]["Content-MD5"] = content_md5(params["body"])
+
+
 class Bucket:
     """A bucket and the client that speaks to it. Thread-safe."""
 
@@ -64,6 +77,9 @@ class Bucket:
         for name in _OWN_LOGS:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = self._make_client(session, {})
+        # The SDK sends another checksum now, which older servers do not know; they insist on this one.
+        for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration"):
+            self._client.meta.events.register(f"before-call.s3.{operation}", _add_content_md5)
 
     def address(self, session: Session) -> str:
         """The URL that keys are appended to, as the SDK makes it of endpoint, region, addressing and bucket."""
@@ -96,7 +112,7 @@ class Bucket:
             REQUESTS.add(self.backend_id, operation, code)
             if code in _MISSING:
                 raise MissingObject(f"there are no bytes under {key}") from error
-            if code not in ("416", "InvalidRange"):
+            if code not in _ANSWERS:
                 logger.warning("Storage backend %s refused %s of key %s: %s", self.backend_id, operation, key, code)
             raise Refused(f"S3 refused {operation} ({code})", code) from error
         except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:

@@ -31,6 +31,7 @@ class Keys:
     """The keys of one store in one bucket. `prefix` is empty or ends with a slash."""
 
     def __init__(self, prefix: str, store_id: str) -> None:
+        self.store_id = store_id
         self.own = f"{prefix}{store_id}/"
         """What every key of this store begins with."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import logging
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from tams.storage.port import MissingObject, StorageError
-from tams.storage.s3.client import Bucket, Refused
+from tams.storage.s3.client import Bucket, Refused, content_md5
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +54,6 @@ def copy_parts(
         return str(answer["CopyPartResult"]["ETag"])
 
     _assemble(bucket, key, content_type, ranges, send, lambda: None)
-
-
-def content_md5(data: bytes) -> str:
-    """The value of a Content-MD5 header: every S3 server compares it, whatever else it knows of checksums."""
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 def plain_md5(etag: str) -> bytes | None:

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from tams.storage.checksums import Verification
 from tams.storage.port import BackendDown, Listed, MissingObject, Storage, Stored, TooLarge
-from tams.storage.s3.client import Bucket, Refused, make_session
+from tams.storage.s3.client import Bucket, Refused, content_md5, make_session
 from tams.storage.s3.credentials import LastingCredentials
 from tams.storage.s3.keys import Keys
-from tams.storage.s3.multipart import MOST_PARTS, content_md5, copy_parts, plain_md5, upload_parts
+from tams.storage.s3.multipart import MOST_PARTS, copy_parts, plain_md5, upload_parts
 from tams.storage.s3.presign import Presigner, Signing
 from tams.storage.transfer import require_same, stream_copy
 
@@ -175,7 +175,7 @@ class S3Storage:
         """Copy within the server where it holds both backends under one set of credentials, and does it."""
         if origin is None:
             origin = self
-        if not isinstance(origin, S3Storage) or origin.configuration.server != self.configuration.server:
+        if not isinstance(origin, S3Storage) or not self.shares_server(origin):
             return stream_copy(origin, source, self, target)
         before = origin.head(source)
         if before is None:
@@ -192,6 +192,10 @@ class S3Storage:
                 raise
             return stream_copy(origin, source, self, target)
         return require_same(origin, source, self, target, before)
+
+    def shares_server(self, origin: Storage) -> bool:
+        """With other buckets that the same credentials reach at the same endpoint."""
+        return isinstance(origin, S3Storage) and origin.configuration.server == self.configuration.server
 
     def delete(self, key: str) -> None:
         """Remove the bytes."""

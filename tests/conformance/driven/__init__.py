@@ -13,13 +13,14 @@ from tests.conformance.driven import (
     segments,
     service,
     sources,
+    webhooks,
 )
 from tests.conformance.session import Session
 
 STEPS: tuple[Callable[[Session], None], ...] = (
     service.service,
     service.storage_backends,
-    service.webhooks,
+    webhooks.webhooks,
     profiles.profiles,
     profiles.profiled_flows,
     flows.flows,

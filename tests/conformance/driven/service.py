@@ -1,13 +1,9 @@
-"""The service itself: root, /service, storage backends, and webhooks, which it does not have."""
+"""The service itself: root, /service, and storage backends."""
 
 from __future__ import annotations
 
-from tests.conformance.driven.documents import new_id
 from tests.conformance.driven.listings import check_listing, items
 from tests.conformance.session import Session
-
-_NAMES_OF_WEBHOOKS = {"webhookId": new_id()}
-_WEBHOOK = {"url": "https://example.com/hook", "events": ["flows/created"]}
 
 
 def service(session: Session) -> None:
@@ -64,16 +60,3 @@ def storage_backends(session: Session) -> None:
     )
     for bad in ({"tag_exists.kind": "perhaps"}, {"reverse_order": "perhaps"}):
         session.call("GET", "/service/storage-backends", query=bad, expect=400)
-
-
-def webhooks(session: Session) -> None:
-    """Not offered: neither announced nor there, on any operation."""
-    announced = session.call("GET", "/service", expect=200)
-    mechanisms = [mechanism["name"] for mechanism in announced.json().get("event_stream_mechanisms", [])]
-    session.expect("webhooks are not announced", False, "webhooks" in mechanisms, announced)
-    session.call("GET", "/service/webhooks", expect=404)
-    session.call("POST", "/service/webhooks", body=_WEBHOOK, expect=404)
-    session.call("GET", "/service/webhooks/{webhookId}", _NAMES_OF_WEBHOOKS, expect=404)
-    changed = {**_WEBHOOK, "id": _NAMES_OF_WEBHOOKS["webhookId"], "status": "created"}
-    session.call("PUT", "/service/webhooks/{webhookId}", _NAMES_OF_WEBHOOKS, body=changed, expect=404)
-    session.call("DELETE", "/service/webhooks/{webhookId}", _NAMES_OF_WEBHOOKS, expect=404)

@@ -65,9 +65,14 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "extent": lambda snapshot: snapshot.extent(7, seconds(3, 9)),
     "init use": lambda snapshot: snapshot.init_use(7),
     "objects": lambda snapshot: snapshot.objects(["a", "b"]),
+    "instances": lambda snapshot: snapshot.instances(["a", "b"]),
     "still referenced": lambda snapshot: snapshot.still_referenced(["a", "b"]),
     "allocations": lambda snapshot: snapshot.allocations_before(5, None, 5),
     "more allocations": lambda snapshot: snapshot.allocations_before(5, "3 a", 5),
+    "instances of storage": lambda snapshot: snapshot.instances_of("s", None, 5),
+    "more instances of storage": lambda snapshot: snapshot.instances_of("s", "k", 5),
+    "keys known": lambda snapshot: snapshot.keys_known("s", ["a", "b"]),
+    "queued": lambda snapshot: snapshot.queued("k", ["a", "b"]),
     "flows of source": lambda snapshot: snapshot.count_up_to("flows of source", "s", 5),
     "segments of object": lambda snapshot: snapshot.count_up_to("segments of object", "o", 5),
     "objects of init": lambda snapshot: snapshot.count_up_to("objects of init", "init", 5),
@@ -129,6 +134,7 @@ def test_changes_find_their_rows_by_key(traced: tuple[SqlRepository, list[str]])
     write(repository, lambda tx: tx.delete_objects([segment.object_id for segment in segments]))
     write(repository, lambda tx: tx.enqueue([Job("k", "1", {}, due=1)]))
     (job,) = repository.lease("k", "w", 5, 5)
+    repository.prolong(job, 5)
     repository.postpone(job, 3)
     write(repository, lambda tx: tx.add_deliveries([Delivery("w", 1, factories.event())]))
     write(repository, lambda tx: tx.drop_deliveries("w", 0))

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from tams.domain.errors import Unavailable
+from tams.domain.objects import Instance
 from tams.repository.sql import SqlRepository, upgrade
 from tams.repository.sql.migrate import configuration, migration_engine
 from tams.repository.sql.models import REVISION, metadata
+from tests import factories
 from tests.repository.processes import in_processes
+from tests.repository.steps import put_objects, read
 
 
 def test_models_and_migrations_agree(database_url: str) -> None:
@@ -24,6 +28,22 @@ def test_models_and_migrations_agree(database_url: str) -> None:
         assert compare_metadata(context, metadata) == []
         assert ScriptDirectory.from_config(configuration(connection)).get_current_head() == REVISION
     engine.dispose()
+
+
+def test_instances_survive_the_change_of_their_table(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    upgrade(url)
+    repository = SqlRepository(url)
+    made = factories.media_object(instances=(factories.instance(), Instance(url="https://example.com/", label="x")))
+    put_objects(repository, made, factories.allocation(to=1))
+    engine = migration_engine(url)
+    for go in (lambda config: command.downgrade(config, "0002"), lambda config: command.upgrade(config, "head")):
+        with engine.begin() as connection:
+            go(configuration(connection))
+    engine.dispose()
+    assert read(repository, lambda snapshot: snapshot.objects([made.id])) == {made.id: made}
+    assert read(repository, lambda snapshot: snapshot.keys_known(factories.STORAGE, [made.instances[0].key or ""]))
+    repository.close()
 
 
 def test_upgrading_what_is_up_to_date_changes_nothing(database_url: str) -> None:

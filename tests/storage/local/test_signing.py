@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tams.storage.signing import SignatureRefused, UrlSigner
+from tests.storage.server import local_storage
 
 KEY = "abc/" + "d" * 37
 SECOND = 1_000_000
@@ -19,8 +20,8 @@ moments = st.integers(min_value=0, max_value=10**17)
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory, subject):
-    return subject.storage
+def storage(tmp_path_factory):
+    return local_storage(tmp_path_factory.mktemp("signing"))
 
 
 def query_of(url):

@@ -85,15 +85,15 @@ def test_the_plain_url_takes_the_bytes_of_an_allocated_object(app, storage, allo
 
 
 def test_a_registered_object_takes_no_bytes(app, store, storage, allocated):
-    keep(store, replace(allocated, kind="init", registered=store.now()))
+    keep(store, allocated._replace(kind="init", registered=store.now()))
     key = allocated.instances[0].key
     assert put(app, storage.plain_put_url(key, OBJECT_ID)).status_code == 403
     assert storage.head(key) is None
 
 
 def test_bytes_that_come_too_late_are_refused(app, store, storage, allocated):
-    place = replace(allocated.instances[0], put_until=store.now())
-    keep(store, replace(allocated, instances=(place,)))
+    place = allocated.instances[0]._replace(put_until=store.now())
+    keep(store, allocated._replace(instances=(place,)))
     assert put(app, storage.plain_put_url(place.key, OBJECT_ID)).status_code == 403
     assert storage.head(place.key) is None
 
@@ -102,7 +102,7 @@ def test_an_object_that_is_registered_during_its_upload_keeps_what_it_has(app, s
     key = allocated.instances[0].key
 
     def register():
-        keep(store, replace(allocated, kind="init", registered=store.now()))
+        keep(store, allocated._replace(kind="init", registered=store.now()))
 
     assert put_slowly(app, storage.plain_put_url(key, OBJECT_ID), register).status_code == 403
     assert storage.head(key) is None

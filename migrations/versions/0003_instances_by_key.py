@@ -1,0 +1,70 @@
+"""Instances are listed by their keys within a storage backend."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+INTEGER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+_TABLE = "object_instances"
+_BEFORE = ("storage_key",)
+_AFTER = ("storage_id", "storage_key")
+
+
+def upgrade() -> None:
+    """A key is unique in its storage backend, and found by both."""
+    _replace(_BEFORE, _AFTER)
+
+
+def downgrade() -> None:
+    """A key is unique, and found by itself."""
+    _replace(_AFTER, _BEFORE)
+
+
+def _replace(old: tuple[str, ...], new: tuple[str, ...]) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint(_name(old), _TABLE, type_="unique")
+        op.create_unique_constraint(_name(new), _TABLE, list(new))
+        return
+    # SQLite cannot take a constraint away: the rows move to another table.
+    for column in ("label", "storage_id"):
+        op.drop_index(f"uq_{_TABLE}_object_id_{column}", _TABLE)
+    op.rename_table(_TABLE, f"{_TABLE}_before")
+    op.create_table(
+        _TABLE,
+        sa.Column("object_id", TEXT, nullable=False),
+        sa.Column("position", INTEGER, nullable=False),
+        sa.Column("storage_id", TEXT, nullable=True),
+        sa.Column("storage_key", TEXT, nullable=True),
+        sa.Column("put_until", INTEGER, nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("label", TEXT, nullable=True),
+        sa.Column("ready", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("(storage_id IS NULL) = (storage_key IS NULL)", name=f"ck_{_TABLE}_storage"),
+        sa.CheckConstraint("storage_key IS NOT NULL OR url IS NOT NULL", name=f"ck_{_TABLE}_place"),
+        sa.ForeignKeyConstraint(
+            ["object_id"], ["objects.id"], name=f"fk_{_TABLE}_object_id_objects", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("object_id", "position", name=f"pk_{_TABLE}"),
+        sa.UniqueConstraint(*new, name=_name(new)),
+        sqlite_with_rowid=False,
+    )
+    op.execute(f"INSERT INTO {_TABLE} SELECT * FROM {_TABLE}_before")  # noqa: S608 - all of it is written here
+    op.drop_table(f"{_TABLE}_before")
+    for column in ("label", "storage_id"):
+        op.create_index(
+            f"uq_{_TABLE}_object_id_{column}",
+            _TABLE,
+            ["object_id", column],
+            unique=True,
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+        )
+
+
+def _name(columns: tuple[str, ...]) -> str:
+    return "_".join(("uq", _TABLE, *columns))

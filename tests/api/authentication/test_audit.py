@@ -1,0 +1,82 @@
+"""Each change and each refusal leaves a line: who, what, which, and the request's id. And `created_by` says who."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tams.domain.access import READ, WRITE
+from tams.domain.identifiers import new_id
+from tests.api import flow_documents
+from tests.api.authentication.conftest import basic, grant
+from tests.api.authentication.issuer import Issuer, bearer
+from tests.api.steps import make_flow
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What is logged; the lines of the audit are picked by `told`."""
+    caplog.set_level(logging.INFO, "tams")
+    return caplog
+
+
+def told(lines: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
+    return [
+        (record.getMessage(), record.__dict__["principal"], record.__dict__["status"], record.__dict__["request_id"])
+        for record in lines.records
+        if record.name == "tams.audit"
+    ]
+
+
+def test_changes_are_recorded_and_questions_are_not(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+    flow_id = make_flow(alice)
+    lines.clear()
+    url = f"/flows/{flow_id}/label"
+    alice.put(url, json="one", headers={"X-Request-ID": "a"})
+    alice.get(url)
+    alice.put(url, json=1)
+    alice.delete(url, headers={"X-Request-ID": "b"})
+    assert told(lines) == [
+        (f"done PUT /flows/<id:flow_id>/label {url}", "alice", 204, "a"),
+        (f"done DELETE /flows/<id:flow_id>/label {url}", "alice", 204, "b"),
+    ]
+
+
+def test_what_got_its_id_from_the_store_is_named(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+    document = flow_documents.data()
+    del document["id"]
+    flow_id = alice.post("/flows", json=document).json["id"]
+    assert told(lines)[-1][0] == f"done POST /flows /flows/{flow_id}"
+
+
+def test_refusals_are_recorded(client: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+    request_id = {"X-Request-ID": "a"}
+    client.get("/flows", headers=request_id)
+    client.get("/some/secret", headers=request_id)
+    client.post("/service", json={}, headers={**bearer(Issuer.token()), **request_id})
+    assert told(lines) == [
+        ("refused GET /flows /flows", "anonymous", 401, "a"),
+        ("refused GET - -", "anonymous", 401, "a"),
+        ("refused POST /service /service", "alice", 403, "a"),
+    ]
+    assert {record.__dict__["address"] for record in lines.records if record.name == "tams.audit"} == {"127.0.0.1"}
+
+
+def test_the_access_line_names_the_principal(client: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+    client.get("/flows", headers=basic("read"))
+    assert [record.__dict__["principal"] for record in lines.records if record.name == "tams.access"] == ["read"]
+
+
+def test_the_principal_is_whoever_created_and_updated(app: Flask, alice: FlaskClient, client: FlaskClient) -> None:
+    flow_id, source_id = new_id(), new_id()
+    make_flow(alice, flow_id, source_id)
+    token = grant(app, READ, WRITE, name="robot")
+    assert client.put(f"/flows/{flow_id}/label?access_token={token}", json="x").status_code == 204
+    flow = client.get(f"/flows/{flow_id}", headers=basic("everything")).json
+    source = client.get(f"/sources/{source_id}", headers=basic("everything")).json
+    assert (flow["created_by"], flow["updated_by"]) == ("alice", "robot")
+    assert source["created_by"] == "alice"

@@ -1,0 +1,185 @@
+"""The issuer's keys: cached, renewed when they change, asked for sparingly, and missed gracefully."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tams.api.authentication.bearer import JsonWebTokens
+from tams.api.authentication.keys import FRESH, KEPT, PAUSE, KeySet, PublishedKeys
+from tams.api.authentication.refusal import Refused
+from tams.domain.errors import Unavailable
+from tests.api.authentication.conftest import secured
+from tests.api.authentication.issuer import Issuer, bearer, published, rsa_key
+
+HOUR = 3600.0
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(issuer: Issuer, clock: Clock) -> PublishedKeys:
+    return PublishedKeys(issuer.url, ("RS256",), clock)
+
+
+def knows(keys: PublishedKeys, kid: str) -> bool:
+    return keys.find("RS256", kid) is not None
+
+
+def test_nothing_is_asked_before_a_token_comes(client: FlaskClient, issuer: Issuer) -> None:
+    assert client.get("/health/live").status_code == 200
+    assert client.get("/flows").status_code == 401
+    assert issuer.asked == 0
+
+
+def test_keys_are_asked_for_once(client: FlaskClient, issuer: Issuer) -> None:
+    for number in range(20):
+        assert client.get("/flows", headers=bearer(Issuer.token(sub=f"user {number}"))).status_code == 200
+    assert issuer.asked == 1
+
+
+def test_a_new_key_is_found_and_an_old_one_forgotten(keys: PublishedKeys, issuer: Issuer, clock: Clock) -> None:
+    assert knows(keys, "one")
+    issuer.keys = [published(rsa_key(2), "two")]
+    clock.now += PAUSE
+    assert knows(keys, "two")
+    assert not knows(keys, "one")
+
+
+def test_a_rotated_key_ends_the_tokens_that_were_verified_with_it(tmp_path: Path, issuer: Issuer, clock: Clock) -> None:
+    tokens = JsonWebTokens(secured(tmp_path, issuer), PublishedKeys(issuer.url, ("RS256",), clock))
+    old, new = Issuer.token(), Issuer.token(key=2, kid="two")
+    assert tokens.principal(old).name == "alice"
+    issuer.keys = [published(rsa_key(2), "two")]
+    # The issuer was asked a moment ago.
+    with pytest.raises(Refused):
+        tokens.principal(new)
+    assert tokens.principal(old).name == "alice"
+    clock.now += PAUSE
+    assert tokens.principal(new).name == "alice"
+    with pytest.raises(Refused):
+        tokens.principal(old)
+
+
+def test_unknown_key_ids_do_not_make_the_store_ask_all_the_time(
+    keys: PublishedKeys, issuer: Issuer, clock: Clock
+) -> None:
+    assert knows(keys, "one")
+    for number in range(50):
+        assert not knows(keys, f"unknown {number}")
+    assert issuer.asked == 1
+    clock.now += PAUSE
+    for number in range(50):
+        assert not knows(keys, f"unknown {number}")
+    assert issuer.asked == 2
+
+
+def test_old_keys_are_asked_for_again_and_stay_the_same_where_nothing_changed(
+    keys: PublishedKeys, issuer: Issuer, clock: Clock
+) -> None:
+    first = keys.current()
+    clock.now += FRESH
+    assert keys.current() is first
+    assert issuer.asked == 2
+    issuer.keys = [published(rsa_key(2), "two")]
+    clock.now += FRESH
+    assert keys.current() is not first
+
+
+def break_status(issuer: Issuer) -> None:
+    issuer.status = 503
+
+
+def break_document(issuer: Issuer) -> None:
+    issuer.body = b"<html>maintenance</html>"
+
+
+def break_by_emptiness(issuer: Issuer) -> None:
+    issuer.body = b'{"keys": []}'
+
+
+def break_by_size(issuer: Issuer) -> None:
+    issuer.body = b'{"keys": [' + b" " * 600_000 + b"]}"
+
+
+def break_by_depth(issuer: Issuer) -> None:
+    issuer.body = b"[" * 200_000
+
+
+def redirect(issuer: Issuer) -> None:
+    issuer.status, issuer.location = 302, "http://127.0.0.1:1/keys"
+
+
+@pytest.fixture(params=[break_status, break_document, break_by_emptiness, break_by_size, break_by_depth, redirect])
+def outage(request: pytest.FixtureRequest, issuer: Issuer) -> Iterator[None]:
+    """The issuer answers, but no keys."""
+    request.param(issuer)
+    yield
+    issuer.status, issuer.body, issuer.location = 200, None, None
+
+
+@pytest.mark.usefixtures("outage")
+def test_without_keys_nothing_can_be_checked(client: FlaskClient) -> None:
+    answer = client.get("/flows", headers=bearer(Issuer.token()))
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "harm", [break_status, break_document, break_by_emptiness, break_by_size, break_by_depth, redirect]
+)
+def test_known_keys_outlive_an_outage_for_a_day(
+    keys: PublishedKeys, issuer: Issuer, clock: Clock, harm: object
+) -> None:
+    assert knows(keys, "one")
+    assert callable(harm)
+    harm(issuer)
+    for _ in range(23):
+        clock.now += HOUR
+        assert knows(keys, "one")
+    clock.now += KEPT
+    with pytest.raises(Unavailable):
+        keys.current()
+
+
+def test_an_issuer_that_cannot_be_reached_is_tried_again_after_a_pause(issuer: Issuer, clock: Clock) -> None:
+    keys = PublishedKeys(issuer.url, ("RS256",), clock)
+    issuer.status = 500
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            keys.current()
+    assert issuer.asked == 1
+    issuer.status = 200
+    clock.now += PAUSE
+    assert knows(keys, "one")
+
+
+def test_a_slow_issuer_holds_a_request_for_seconds_only(issuer: Issuer, clock: Clock) -> None:
+    keys = PublishedKeys(issuer.url, ("RS256",), clock)
+    issuer.delay = 4
+    with pytest.raises(Unavailable):
+        keys.current()
+
+
+def test_a_token_without_key_id_is_for_the_only_key() -> None:
+    one = KeySet([published(rsa_key(1), None)], ("RS256",))
+    two = KeySet([published(rsa_key(1), "one"), published(rsa_key(2), "two")], ("RS256",))
+    assert one.find("RS256", None) is not None
+    assert two.find("RS256", None) is None

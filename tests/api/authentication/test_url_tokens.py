@@ -1,0 +1,153 @@
+"""Long-lived tokens, `Link`, and what is never written anywhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tams.api.authentication import long_lived
+from tams.api.context import STORE
+from tams.domain.access import READ, SCOPES
+from tams.services import tokens
+from tests.api.authentication.conftest import basic, grant
+from tests.api.authentication.issuer import Issuer, bearer
+from tests.api.steps import make_flow
+
+
+@pytest.fixture
+def flows(alice: FlaskClient) -> list[str]:
+    return [make_flow(alice) for _ in range(3)]
+
+
+def link(answer: object) -> str:
+    header: str = answer.headers["Link"]  # type: ignore[attr-defined]
+    assert header.endswith('>; rel="next"')
+    return header[1 : header.index(">")]
+
+
+@pytest.mark.usefixtures("flows")
+def test_link_carries_the_token_on(app: Flask, client: FlaskClient) -> None:
+    token = grant(app, READ)
+    url = f"/flows?access_token={token}&limit=1&x=y"
+    seen = []
+    for _ in range(3):
+        answer = client.get(url)
+        assert answer.status_code == 200
+        seen += [flow["id"] for flow in answer.json]
+        if "Link" in answer.headers:
+            url = link(answer)
+            query = parse_qs(urlsplit(url).query)
+            assert query["access_token"] == [token]
+            assert query["x"] == ["y"]
+            assert "," not in url
+    assert len(set(seen)) == 3
+    assert "Link" not in answer.headers
+
+
+@pytest.mark.usefixtures("flows")
+def test_link_has_no_token_that_the_request_was_not_authenticated_by(app: Flask, client: FlaskClient) -> None:
+    token = grant(app, READ)
+    for headers in (bearer(Issuer.token()), basic("read"), bearer(token)):
+        answer = client.get(f"/flows?limit=1&access_token={token}", headers=headers)
+        assert "access_token" not in link(answer)
+        assert client.get(link(answer), headers=headers).status_code == 200
+
+
+def test_a_token_given_twice_counts_once_and_two_tokens_not_at_all(app: Flask, client: FlaskClient) -> None:
+    one, two = grant(app, READ), grant(app, READ)
+    assert client.get(f"/flows?access_token={one}&access_token={one}").status_code == 200
+    assert client.get(f"/flows?access_token={one}&access_token={two}").status_code == 401
+
+
+def test_a_token_does_not_disturb_a_deletion(app: Flask, client: FlaskClient, flows: list[str]) -> None:
+    token = grant(app, *SCOPES)
+    assert client.delete(f"/flows/{flows[0]}/segments?access_token={token}&timerange=_").status_code == 204
+
+
+def test_a_revoked_token_ends_within_seconds(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_lived, "REMEMBERED_FOR", 0.0)
+    store = app.extensions[STORE]
+    token, text = tokens.create(store, "player", [READ], [], None)
+    assert client.get(f"/flows?access_token={text}").status_code == 200
+    tokens.revoke(store, token.id)
+    assert client.get(f"/flows?access_token={text}").status_code == 401
+
+
+def test_what_is_stored_of_a_token_is_of_no_use(app: Flask, client: FlaskClient) -> None:
+    store = app.extensions[STORE]
+    token, text = tokens.create(store, "player", [READ], [], None)
+    with store.repository.read() as read:
+        stored = read.document(tokens.KIND, token.id)
+    assert stored is not None
+    assert text not in str(stored)
+    assert text.rpartition("_")[2] not in str(stored)
+    for guess in (stored.body["hash"], f"tams_{token.id}_{stored.body['hash']}"):
+        assert client.get("/flows", query_string={"access_token": guess}).status_code == 401
+
+
+def test_tokens_are_listed_latest_first(app: Flask) -> None:
+    store = app.extensions[STORE]
+    made = [tokens.create(store, f"player {number}", [READ], [], None)[0] for number in range(3)]
+    assert [token.id for token in tokens.list_tokens(store)] == [token.id for token in reversed(made)]
+
+
+@pytest.fixture
+def everything_logged() -> Iterator[list[str]]:
+    """Whatever any logger says, down to DEBUG, formatted with all its extras."""
+    said: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(f"{record.getMessage()} {vars(record)}")
+
+    handler, root = Handler(), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield said
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def test_no_credentials_are_ever_logged_or_answered(
+    app: Flask, client: FlaskClient, everything_logged: list[str]
+) -> None:
+    app.add_url_rule("/service/fail", view_func=lambda: 1 / 0)
+    token, jwt = grant(app, *SCOPES), Issuer.token()
+    secret = token.rpartition("_")[2]
+    answered = []
+    for path in (
+        "/flows",
+        "/nowhere",
+        "/flows/x",
+        "/flows?limit=x",
+        "/service/fail",
+        "/flow-delete-requests",
+        "/docs/x",
+    ):
+        joined = "&" if "?" in path else "?"
+        for method in ("GET", "PUT", "POST", "DELETE"):
+            answered += [
+                client.open(f"{path}{joined}access_token={given}", method=method)
+                for given in (token, token[:-1], token + "0")
+            ]
+            answered.append(client.open(path, method=method, headers=bearer(jwt)))
+            answered.append(client.open(path, method=method, headers=bearer(jwt[:-1])))
+        answered.append(client.get(path, headers=basic("read", "a wrong and secret password")))
+    said = "\n".join(everything_logged) + "\n".join(answer.text for answer in answered)
+    assert len(everything_logged) > 100
+    for part in (
+        secret,
+        secret[:-1],
+        token,
+        jwt,
+        *jwt.split(".")[1:],
+        "secret password",
+        basic("read")["Authorization"][6:],
+    ):
+        assert part not in said

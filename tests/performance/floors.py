@@ -1,0 +1,51 @@
+"""What the same machine could do at best: bare Flask routes, run by gunicorn as the store is.
+
+They give what the plan says: fixed bytes, or the rows of SQL statements, written by orjson as they come.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask, Response
+
+_JSON = "application/json"
+
+
+def make_app(plan_file: str) -> Flask:
+    """The application; the plan is what `tests.performance.site` writes."""
+    plan: dict[str, Any] = orjson.loads(Path(plan_file).read_bytes())
+    app = Flask(__name__)
+    kept = threading.local()
+
+    def connection() -> sqlite3.Connection:
+        opened: sqlite3.Connection | None = getattr(kept, "connection", None)
+        if opened is None:
+            opened = kept.connection = sqlite3.connect(plan["database"], isolation_level=None)
+            for statement in plan["setup"]:
+                opened.execute(statement)
+        return opened
+
+    for name, text in plan["bytes"].items():
+
+        def fixed(content: bytes = text.encode()) -> Response:
+            return Response(content, content_type=_JSON)
+
+        app.add_url_rule(f"/{name}", f"bytes {name}", fixed)
+
+    for name, statements in plan["pages"].items():
+
+        def rows(statements: list[tuple[str, Any]] = statements) -> Response:
+            session = connection()
+            session.execute("BEGIN")
+            found = [session.execute(text, values).fetchall() for text, values in statements]
+            session.rollback()
+            return Response(orjson.dumps(found), content_type=_JSON)
+
+        app.add_url_rule(f"/{name}", f"page {name}", rows)
+
+    return app

@@ -1,0 +1,37 @@
+"""Stores over several Storage Backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.storage.faulty_proxy import FaultyProxy
+from tests.storage.s3.conftest import proxy_before
+from tests.storage.s3_endpoint import Endpoint
+from tests.storage.store.site import Site, open_site, s3_backend
+
+
+@pytest.fixture
+def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
+    """A proxy before the S3 server."""
+    made = proxy_before(endpoint)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def site(endpoint: Endpoint, tmp_path: Path) -> Iterator[Site]:
+    """Two buckets of one server."""
+    with open_site(tmp_path / "site", s3_backend(endpoint), s3_backend(endpoint)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def watched(endpoint: Endpoint, proxy: FaultyProxy, tmp_path: Path) -> Iterator[Site]:
+    """The same behind the proxy, and with little patience."""
+    hurried = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
+    first, second = (s3_backend(endpoint, **hurried) for _ in range(2))
+    with open_site(tmp_path / "watched", first, second, job_lease=5) as opened:
+        yield opened
