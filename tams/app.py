@@ -71,6 +71,16 @@ class Application(Flask):
         return func
 
 
+def open_repository(settings: Settings) -> Repository:
+    """The repository that the settings choose. Nothing is connected until it is needed."""
+    if settings.repository == "vast":
+        # Only where it is chosen: the SDK may not be installed, and takes a second to be imported.
+        from tams.repository.vast import Address, VastRepository
+
+        return VastRepository(Address(**settings.vast_address()))
+    return SqlRepository(settings.database_url)
+
+
 def open_store(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Store:
@@ -78,7 +88,7 @@ def open_store(
     if storages is None:
         storages = open_storages(settings)
     return Store(
-        repository=SqlRepository(settings.database_url) if repository is None else repository,
+        repository=open_repository(settings) if repository is None else repository,
         storages=storages,
         settings=settings,
     )

@@ -13,6 +13,7 @@ import click
 
 from tams import __version__
 from tams.access_commands import tokens, users
+from tams.domain.identifiers import is_uuid
 
 if TYPE_CHECKING:
     from tams.config import Settings
@@ -102,6 +103,15 @@ def upgrade(data_dir: Path | None) -> None:
     click.echo(f"The database {settings.shown_database_url()} is up to date.")
 
 
+@db.command("check")
+@_data_dir
+def db_check(data_dir: Path | None) -> None:
+    """Say whether the database answers, and what it lacks; ends with exit code 1 where that is anything."""
+    from tams import database_commands
+
+    sys.exit(database_commands.check(_start(data_dir=data_dir)))
+
+
 @commands.group()
 def storage() -> None:
     """Look after the storage backends.
@@ -187,6 +197,32 @@ def webhooks_replay(data_dir: Path | None, every: bool, webhooks: tuple[str, ...
     sys.exit(webhook_commands.replay(_start(data_dir=data_dir), webhooks, every=every))
 
 
+@commands.group()
+def dev() -> None:
+    """Try the store out."""
+
+
+@dev.command("seed")
+@_data_dir
+@click.option("--flows", type=click.IntRange(1), default=1, show_default=True, help="How many Flows.")
+@click.option("--segments", type=click.IntRange(0), default=0, show_default=True, help="How many Segments for each.")
+@click.option("--flow", "flow_id", metavar="ID", help="Add the Segments to this Flow, made where it is not there.")
+@click.option("--seed", "number", type=int, default=1, show_default=True, help="The same number: the same Flows.")
+def dev_seed(data_dir: Path | None, flows: int, segments: int, flow_id: str | None, number: int) -> None:
+    """Make an archive of any size, quickly.
+
+    The Segments, each a second long, come behind the last one of their Flow. Their Objects have no bytes, so that their
+    URLs lead to 404. Brings the database up to date first. Not for an archive that is in use: no event tells of it.
+    """
+    from tams import seed_commands
+
+    if flow_id is not None and (flows != 1 or not is_uuid(flow_id)):
+        raise click.UsageError("--flow takes the UUID of one Flow, and no --flows.")
+    settings = _start(data_dir=data_dir)
+    _upgrade(settings)
+    sys.exit(seed_commands.seed(settings, flows, segments, flow_id, number))
+
+
 commands.add_command(users)
 commands.add_command(tokens)
 
@@ -220,10 +256,16 @@ def _upgrade(settings: Settings) -> None:
     """Bring the database up to date. Raises ConfigurationError where it cannot be, with what to do about it."""
     from tams.config import ConfigurationError
     from tams.domain.errors import Unavailable
-    from tams.repository.sql import upgrade as upgrade_schema
 
     try:
-        upgrade_schema(settings.database_url)
+        if settings.repository == "vast":
+            from tams.repository import vast
+
+            vast.upgrade(vast.Address(**settings.vast_address()))
+        else:
+            from tams.repository import sql
+
+            sql.upgrade(settings.database_url)
     except Unavailable as error:
         raise ConfigurationError(
             f"{settings.shown_database_url()} cannot be used. {error} Mend that, install the version of the store that "

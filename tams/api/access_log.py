@@ -40,7 +40,7 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    response.headers[REQUEST_ID] = g.request_id
+    response.headers.add(REQUEST_ID, g.request_id)
     if logger.isEnabledFor(logging.INFO):
         line = _line(response.status_code)
         if response.is_streamed:

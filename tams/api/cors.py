@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_HEADERS = (
-    "Authorization, Content-Type, Range, If-Range, If-None-Match, X-Request-ID, Content-MD5, Digest, "
+    "Authorization, Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, "
+    "X-Request-ID, Content-MD5, Digest, Content-Digest, Repr-Digest, "
     "x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-sha1, x-amz-checksum-sha256, "
     "x-amz-sdk-checksum-algorithm"
 )

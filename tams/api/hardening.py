@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from flask import Flask
 
 _HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -17,15 +20,25 @@ _HEADERS: Final = (
 )
 
 
+class _Careful:
+    """WSGI middleware: beneath the framework the headers of an answer are a plain list, which is quick to add to."""
+
+    def __init__(self, app: WSGIApplication, headers: tuple[tuple[str, str], ...]) -> None:
+        self._app = app
+        self._headers = headers
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer by the wrapped application."""
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            present = {name.lower() for name, _ in headers}
+            added = [header for header in self._headers if header[0].lower() not in present]
+            return start_response(status, headers + added, *error)
+
+        return self._app(environ, start)
+
+
 def install(app: Flask, *, private: bool) -> None:
     """Add the headers to every answer that does not have them; `private` where answers depend on who asks."""
     headers = (*_HEADERS, ("Cache-Control", "private")) if private else _HEADERS
-
-    def harden(response: Response) -> Response:
-        present = response.headers
-        for name, value in headers:
-            if name not in present:
-                present[name] = value
-        return response
-
-    app.after_request(harden)
+    app.wsgi_app = _Careful(app.wsgi_app, headers)  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import IO, BinaryIO, Final, cast
 
 from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import get_input_stream, wrap_file
 
 from tams.api.context import store
@@ -61,7 +61,7 @@ def upload(storage_id: str, key: str) -> Response:
         raise TooLarge(f"an object has at most {storage.max_upload} bytes here")
     # Not `request.stream`, which has the limit of JSON bodies; the storage has its own.
     body = cast("BinaryIO", _Arriving(get_input_stream(request.environ), request.content_length, at_end))
-    release = _begin_transfer()
+    release = begin_transfer()
     try:
         stored = storage.put(key, body, content_type or "application/octet-stream", checksums=checksums)
     finally:
@@ -166,7 +166,7 @@ def _refuse_partial_or_encoded() -> None:
         raise Invalid.field("Content-Encoding", "send the bytes as they are to be stored")
 
 
-def _begin_transfer() -> Callable[[], None]:
+def begin_transfer() -> Callable[[], None]:
     """Take a place among the transfers of this process, half of its threads; what gives it back.
 
     Media that come and go slowly would else hold every thread, and the API stand still.
@@ -212,7 +212,7 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
     if request.method == "HEAD":
         file.close()
         return response
-    leaving = _Leaving(file, start, end - start, _begin_transfer())
+    leaving = _Leaving(file, start, end - start, begin_transfer())
     response.response = wrap_file(request.environ, cast("BinaryIO", leaving), PIECE)
     # To the server as it is: it closes what it was given, whatever becomes of the client.
     response.direct_passthrough = True
@@ -220,10 +220,14 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
 
 
 def _condition(stored: Stored, modified: datetime) -> int:
-    """200, or the status that the request's conditions ask for instead (RFC 9110, section 13.2.2)."""
+    """200 or 304, as the request's conditions ask for (RFC 9110, section 13.2.2); 412 where they do not hold."""
     tag = stored.etag.strip('"')
-    if request.if_match and not request.if_match.contains(tag):
-        return 412
+    if request.if_match:
+        holds = request.if_match.contains(tag)
+    else:
+        holds = request.if_unmodified_since is None or modified <= request.if_unmodified_since
+    if not holds:
+        raise PreconditionFailed
     if request.if_none_match:
         return 304 if request.if_none_match.contains_weak(tag) else 200
     since = request.if_modified_since

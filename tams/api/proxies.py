@@ -40,6 +40,8 @@ class TrustedProxies:
         # The peer of a Unix socket has no address.
         if not address:
             return self._unix
+        if not self._networks:
+            return False
         try:
             peer = ip_address(address)
         except ValueError:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO, Final, cast
 
-import orjson
 from flask import Response, request
 from flask.views import MethodView
 
 from tams.api import context, deletion
 from tams.api.answers import json_answer, no_content
-from tams.api.body import Blueprint, json_body
+from tams.api.body import Blueprint, json_body, parse_json
 from tams.api.get_urls import UrlsQuery, url_plan
-from tams.api.media import _begin_transfer as begin_transfer
+from tams.api.media import begin_transfer
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
 from tams.api.query import FlagParameter, TextParameter, TimerangeParameter
@@ -140,6 +139,8 @@ def _upload(flow_id: str) -> Response:
         if name is None:
             raise Invalid.field("file", "required")
         if name == "segment_data":
+            if wanted is not None:
+                raise Invalid.field("segment_data", "given more than once")
             wanted = _segment_of(parts.read_whole(settings.max_body))
     if wanted is None:
         raise Invalid.field("segment_data", "required, before file")
@@ -155,10 +156,7 @@ def _upload(flow_id: str) -> Response:
 
 def _segment_of(content: bytes) -> SegmentRequest:
     """The Segment of an upload; an id is made for its Object where none is given."""
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise Invalid.field("segment_data", f"it is not valid JSON: {error}") from error
+    body = parse_json(content, "segment_data")
     if not isinstance(body, dict):
         raise Invalid.field("segment_data", "expected one Segment: an object with timerange")
     return parse_requests({"object_id": new_id(), **body})[0]

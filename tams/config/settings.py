@@ -52,6 +52,7 @@ from tams.config.kinds import (
     text,
     whole,
 )
+from tams.config.vast import VAST, VastSettings, check_vast
 from tams.domain.identifiers import is_uuid, new_id
 
 DEVELOPMENT: Final = "development"
@@ -75,7 +76,7 @@ class SettingDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(AuthenticationSettings):
+class Settings(VastSettings, AuthenticationSettings):
     """Everything that can be set. Made by `from_env`; immutable; safe to hand to any thread or process."""
 
     environment: str = setting(
@@ -364,6 +365,7 @@ class Settings(AuthenticationSettings):
                 "TAMS_AUTH=none to let everybody do everything, or ENVIRONMENT=development on your own machine."
             )
         check_authentication(self, self.auth, development=self.environment == DEVELOPMENT)
+        check_vast(self)
         if self.min_presigned_url_timeout > self.min_object_timeout:
             raise ConfigurationError(
                 f"TAMS_MIN_PRESIGNED_URL_TIMEOUT ({self.min_presigned_url_timeout}) is above TAMS_MIN_OBJECT_TIMEOUT "
@@ -397,7 +399,9 @@ class Settings(AuthenticationSettings):
         prepare_directory(self.data_dir)
 
     def shown_database_url(self) -> str:
-        """The database URL for people to read, its password hidden."""
+        """The database for people to read, as a URL without password."""
+        if self.repository == VAST:
+            return f"{self.vast_endpoint}/{self.vast_bucket}/{self.vast_schema}"
         return make_url(self.database_url).render_as_string(hide_password=True)
 
     def signing_key(self) -> bytes:
@@ -455,9 +459,9 @@ class Settings(AuthenticationSettings):
 
 
 def documentation() -> Iterator[SettingDocument]:
-    """Every setting, in the order of its declaration; those of authentication come last."""
-    of_base = {declared.name for declared in fields(AuthenticationSettings)}
-    for declared in sorted(fields(Settings), key=lambda declared: declared.name in of_base):
+    """Every setting, in the order of its declaration; those of authentication and of VAST Database come last."""
+    of_bases = [{declared.name for declared in fields(base)} for base in (VastSettings, AuthenticationSettings)]
+    for declared in sorted(fields(Settings), key=lambda declared: [declared.name in names for names in of_bases]):
         metadata = declared.metadata
         default = declared.default if metadata["shown"] == "" else metadata["shown"]
         yield SettingDocument(

@@ -15,4 +15,4 @@ def now() -> int:
 
 def format_time(microseconds: int) -> str:
     """`2026-01-31T12:00:00Z`: whole seconds, because widely used players reject fractions."""
-    return datetime.fromtimestamp(microseconds // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(microseconds // MICROSECONDS, UTC).isoformat()[:19] + "Z"

@@ -99,7 +99,7 @@ def complete(store: Store, job: Job, copy: Copy) -> bool:
         if current is None:
             now = store.now()
             # No attempt that ever began is allowed for longer.
-            latest = replace(copy.target, put_until=now + LONGEST_COPY)
+            latest = copy.target._replace(put_until=now + LONGEST_COPY)
             if not _is_there(tx, copy):
                 forget_bytes(tx, [latest], now)
             return False

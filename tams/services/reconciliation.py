@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tams.domain.clock import MICROSECONDS
 from tams.repository.port import Cursor
@@ -21,8 +21,6 @@ from tams.services.store import Store
 from tams.storage.port import BackendDown, Listed, Storage, StorageError
 
 logger = logging.getLogger(__name__)
-
-_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,17 @@ class _Named(NamedTuple):
 class Reconciliation:
     """Compares one Storage Backend with the database, and with `repair` deletes orphans that are old enough.
 
-    `stored` and `named` count the keys with bytes and those with instances that were seen so far.
+    `page` keys of each side are in memory at a time. `stored` and `named` count the keys with bytes and those with
+    instances that were seen so far.
     """
 
-    def __init__(self, store: Store, storage: Storage, *, repair: bool) -> None:
+    def __init__(self, store: Store, storage: Storage, *, repair: bool, page: int = 1000) -> None:
         self.stored = 0
         self.named = 0
         self._store = store
         self._storage = storage
         self._repair = repair
+        self._page = page
 
     def discrepancies(self) -> Iterator[Discrepancy]:
         """All of them, as they are found. Raises `StorageError` and `Unavailable`; a key in doubt is none of them."""
@@ -72,7 +72,7 @@ class Reconciliation:
                 orphans.append(found)
             else:
                 missing.append(found)
-            if len(orphans) + len(missing) == _PAGE:
+            if len(orphans) + len(missing) == self._page:
                 yield from self._second_look(orphans, missing)
                 orphans, missing = [], []
         yield from self._second_look(orphans, missing)
@@ -93,7 +93,7 @@ class Reconciliation:
 
     def _listed(self) -> Iterator[Listed]:
         after: str | None = None
-        while page := self._storage.listing(after, _PAGE):
+        while page := self._storage.listing(after, self._page):
             self.stored += len(page)
             yield from page
             after = page[-1].key
@@ -102,7 +102,7 @@ class Reconciliation:
         after: Cursor | None = None
         while True:
             with self._store.repository.read() as read:
-                page, after = read.instances_of(self._storage.backend.id, after, _PAGE)
+                page, after = read.instances_of(self._storage.backend.id, after, self._page)
             self.named += len(page)
             yield from (_Named(instance.key, object_id) for object_id, instance in page if instance.key is not None)
             if after is None:

@@ -49,7 +49,9 @@ def register(store: Store, flow_id: str, requests: Sequence[SegmentRequest]) -> 
     return failed
 
 
-def upload(store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
+def upload(
+    store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO
+) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
     """Store the bytes that `stream` gives until its end in the default Storage Backend, and register them.
 
     Returns the Segment and the instances of the Objects that it refers to (the init Object too).

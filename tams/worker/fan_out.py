@@ -23,9 +23,10 @@ from tams.services.store import Moved, Store
 
 logger = logging.getLogger(__name__)
 
-EVERY: Final = 0.25
-"""Seconds between two looks into an empty outbox."""
-
+# Seconds between two looks into an outbox that is empty, and into one that was not a moment ago.
+_IDLE: Final = 0.25
+_BUSY: Final = 0.05
+_MOMENT: Final = 2.0
 _LONGEST_LEASE: Final = 10
 _MOST_EVENTS: Final = 100
 # Of one transaction: other writers wait for it.
@@ -50,13 +51,16 @@ class FanOut:
 
     def _work(self, job: Job) -> bool:
         until = time.monotonic() + self._lease / 2
+        busy_until = 0.0
         while not self._stop.is_set() and time.monotonic() < until:
             if self._outbox_is_empty():
                 if self._end_without_webhooks():
                     return False
-                self._stop.wait(EVERY)
-            elif fan_out(self._store):
-                self._ready()
+                self._stop.wait(_BUSY if time.monotonic() < busy_until else _IDLE)
+            else:
+                busy_until = time.monotonic() + _MOMENT
+                if fan_out(self._store):
+                    self._ready()
         self._store.repository.postpone(job, self._store.now())
         return True
 

@@ -49,7 +49,7 @@ def run(store: Store, stop: threading.Event) -> None:
     outbound = Outbound(parse_allowed(store.settings.outbound_allow))
     # Events, and whatever waits for Storage Backends, are done beside the rest.
     beside = [
-        [_Task("fan-out", fan_out.step, _IDLE)],
+        [_Task("fan-out", fan_out.step, _IDLE / 2)],
         [_Task("deliver", deliverer.step, _IDLE)],
         [
             _Task("delete-bytes", lambda: delete_bytes(store, worker), _IDLE),

@@ -72,17 +72,16 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
 def new_vast() -> Iterator[NewDatabase]:
     """Makes an empty schema in a cluster that is as unhelpful as one may be; returns its URL."""
     from tams.repository import vast
-    from tests.repository.vast.steps import address_of, url_of
-    from tests.vast_emulator.emulator import Emulator
-    from tests.vast_emulator.settings import Settings
+    from tests.repository.vast.steps import address_of, emulator_process
+    from tests.vast_emulator.admin import Admin
 
-    with Emulator(Settings.hostile()) as emulator:
+    with emulator_process("--hostile") as url:
 
         def new() -> str:
+            address = address_of(url)
             # One schema at a time: a cluster that keeps what hundreds of tests wrote gets slow.
-            emulator.reset()
-            url = url_of(emulator)
-            vast.upgrade(address_of(url))
+            Admin(address.endpoint).reset()
+            vast.upgrade(address)
             return url
 
         yield new

@@ -106,7 +106,18 @@ class TestHelp:
         assert tams("--version", cwd=tmp_path).stdout == f"tams, version {__version__}\n"
 
     @pytest.mark.parametrize(
-        "command", ["serve", "worker", "db", "db upgrade", "storage", "storage init", "storage check", "settings"]
+        "command",
+        [
+            "serve",
+            "worker",
+            "db",
+            "db upgrade",
+            "storage",
+            "storage init",
+            "storage check",
+            "settings",
+            "webhooks list",
+        ],
     )
     def test_every_command_explains_itself(self, command, tmp_path):
         ended = tams(*command.split(), "--help", cwd=tmp_path)

@@ -104,6 +104,22 @@ class TestValues:
         made = settings(TAMS_TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8,::1,unix")
         assert made.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8", "::1/128", "unix")
 
+    def test_what_requests_may_lead_to_are_names_addresses_and_networks(self):
+        made = settings(TAMS_OUTBOUND_ALLOW="hooks.example, 127.0.0.1,fd00::/8")
+        assert made.outbound_allow == ("hooks.example", "127.0.0.1", "fd00::/8")
+
+    def test_waits_are_a_list_of_seconds(self):
+        assert settings(TAMS_WEBHOOK_RETRIES="0, 1,60").webhook_retries == (0, 1, 60)
+
+    def test_the_key_of_webhooks_is_given_or_made_once(self, tmp_path):
+        assert settings(TAMS_WEBHOOK_KEY="w" * 32).webhook_signing_key() == b"w" * 32
+        made = settings(TAMS_DATA_DIR=str(tmp_path)).webhook_signing_key()
+        assert len(made) >= 32
+        assert settings(TAMS_DATA_DIR=str(tmp_path)).webhook_signing_key() == made
+        (tmp_path / "webhook.key").write_text("short")
+        with pytest.raises(ConfigurationError, match="TAMS_WEBHOOK_KEY"):
+            settings(TAMS_DATA_DIR=str(tmp_path)).webhook_signing_key()
+
     def test_origins_are_a_list_or_all(self):
         assert settings(TAMS_CORS_ORIGINS="https://a.example, http://b.example:8080").cors_origins == (
             "https://a.example",
@@ -151,6 +167,14 @@ class TestValues:
             ("TAMS_TRUSTED_PROXIES", "proxy.example"),
             ("TAMS_VERIFY_UPLOADS", "maybe"),
             ("TAMS_WORKERS", "many"),
+            ("TAMS_OUTBOUND_ALLOW", "10.0.0.1/8"),
+            ("TAMS_OUTBOUND_ALLOW", "*.example"),
+            ("TAMS_OUTBOUND_ALLOW", "http://hooks.example"),
+            ("TAMS_WEBHOOK_BACKLOG", "0"),
+            ("TAMS_WEBHOOK_RETRIES", ","),
+            ("TAMS_WEBHOOK_RETRIES", "1,-1"),
+            ("TAMS_WEBHOOK_RETRIES", "1.5"),
+            ("TAMS_WEBHOOK_TIMEOUT", "0"),
         ],
     )
     def test_a_wrong_value_is_named_with_what_to_write_instead(self, variable, text):

@@ -6,9 +6,8 @@ import io
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -69,11 +68,11 @@ class TestACopy:
         }[kinds]
         large = MEDIA * 400  # sent in parts
         with open_site(tmp_path / "site", first, second) as site:
-            object_ids = site.record(MEDIA, b"", large)
+            object_ids = site.record(MEDIA, b".", large)
             for object_id in object_ids:
                 site.ask_for_copy(object_id)
             site.copy()
-            assert [site.shown(object_id)["second"] for object_id in object_ids] == [MEDIA, b"", large]
+            assert [site.shown(object_id)["second"] for object_id in object_ids] == [MEDIA, b".", large]
             site.require_consistent()
 
     def test_may_be_made_of_a_copy(self, site: Site) -> None:

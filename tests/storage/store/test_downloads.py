@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tams.domain.identifiers import new_id
 from tests.api.steps import make_flow
+from tests.receivers import Answer, answering, receiver
 from tests.storage.s3_endpoint import Endpoint
 from tests.storage.store.site import FIRST, SECOND, Site, open_site, s3_backend
-from tests.unit.receivers import Answer, answering, receiver
 
 MEDIA = bytes(range(256)) * 50_000  # sent to S3 in parts
 MD5 = base64.b64encode(hashlib.md5(MEDIA).digest()).decode()
@@ -23,7 +24,7 @@ SHA_256 = base64.b64encode(hashlib.sha256(MEDIA).digest()).decode()
 
 def external(site: Site, url: str) -> str:
     """An Object whose bytes are only there; its id."""
-    object_id = f"theirs/{url[-6:]}"
+    object_id = new_id()
     segment = {"object_id": object_id, "timerange": "[0:0_1:0)", "get_urls": [{"url": url, "label": "theirs"}]}
     answer = site.client.post(f"/flows/{make_flow(site.client)}/segments", json=segment)
     assert answer.status_code == 201, answer.text

@@ -1,0 +1,113 @@
+"""Segments made by the engine itself, by the million: rows that no request brought, for tests of size.
+
+Each is a second long, on an Object of its own with one instance in a Storage Backend, whose bytes nobody ever stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+
+from tams.domain.errors import NotFound
+from tams.domain.timerange import NANOSECONDS
+from tams.repository.sql.dialects import PerDialect
+from tams.repository.sql.engine import Database, Session
+from tams.repository.sql.transaction import SqlWrite
+
+_BATCH = 50_000
+"""Segments in a transaction: SQLite lets nobody else write meanwhile."""
+
+
+def _statement(target: str, values: str) -> PerDialect:
+    """`INSERT INTO target` of `values` for each `n` from `first` to before `end`."""
+    first, end = "CAST(:first AS BIGINT)", "CAST(:end AS BIGINT)"
+    # All of it is made of constants.
+    insert = f"INSERT INTO {target} SELECT {values} FROM"  # noqa: S608
+    counted = f"SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end}"  # noqa: S608
+    return PerDialect(
+        text(f"WITH RECURSIVE numbers (n) AS ({counted}) {insert} numbers".format(digits="printf('%016x', n)")),
+        text(f"{insert} generate_series({first}, {end} - 1) AS numbers (n)".format(digits="lpad(to_hex(n), 16, '0')")),
+    )
+
+
+_OBJECT_ID = "CAST(:prefix AS TEXT) || '-' || {digits}"
+_START, _END = f"n * {NANOSECONDS}", f"(n + 1) * {NANOSECONDS}"
+
+_ADD = (
+    _statement(
+        "objects (id, created, content_type, kind, registered, start_ns, end_ns, closed, first_flow_id)",
+        f"{_OBJECT_ID}, CAST(:at AS BIGINT), CAST(:content_type AS TEXT), 'media', CAST(:at AS BIGINT), "
+        f"{_START}, {_END}, FALSE, CAST(:flow_id AS TEXT)",
+    ),
+    # The key has the form of those of `LocalStorage`.
+    _statement(
+        "object_instances (object_id, position, storage_id, storage_key, put_until, ready)",
+        f"{_OBJECT_ID}, 0, CAST(:storage_id AS TEXT), '5ee/00000' || CAST(:prefix AS TEXT) || {{digits}}, 0, TRUE",
+    ),
+    _statement(
+        "segments (flow_key, start_ns, end_ns, closed, object_id, sample_count, object_start, object_end, "
+        "object_closed, registered)",
+        f"CAST(:flow_key AS BIGINT), {_START}, {_END}, FALSE, {_OBJECT_ID}, 25, {_START}, {_END}, "
+        "FALSE, CAST(:at AS BIGINT)",
+    ),
+)
+_COUNT = text(
+    "UPDATE flow_keys SET segment_count = segment_count + CAST(:more AS BIGINT), segments_updated = :at "
+    "WHERE key = :flow_key"
+)
+_ANALYZE = text("ANALYZE")
+
+
+def add_segments(database_url: str, flow_id: str, count: int, storage_id: str, now: int) -> Iterator[int]:
+    """Add so many Segments behind the last of the Flow, and yield after each batch how many are stored.
+
+    `now` in microseconds. `NotFound` without the Flow. `IntegrityBroken` where Objects of Segments that were made
+    before and deleted are still in use.
+    """
+    database = Database(database_url)
+    try:
+        done = 0
+        while done < count:
+            batch = min(_BATCH, count - done)
+            with database.session(database.dialect.begin_write) as session:
+                _add(session, flow_id, batch, storage_id, now)
+                session.commit()
+            done += batch
+            yield done
+    finally:
+        database.close()
+
+
+def renew_statistics(database_url: str) -> None:
+    """Have the engine look at what there is now, as it would by itself some time after so many rows."""
+    database = Database(database_url)
+    try:
+        with database.session(database.dialect.begin_write) as session:
+            session.run(_ANALYZE, {})
+            session.commit()
+    finally:
+        database.close()
+
+
+def _add(session: Session, flow_id: str, count: int, storage_id: str, now: int) -> None:
+    tx = SqlWrite(session)
+    tx.claim(("flow", flow_id))
+    flow = tx.flow(flow_id)
+    if flow is None:
+        raise NotFound(f"there is no Flow {flow_id}")
+    last = None if flow.extent is None else flow.extent.end
+    first = 0 if last is None else -(-last // NANOSECONDS)
+    values = {
+        "first": first,
+        "end": first + count,
+        "prefix": f"{flow.key:016x}",
+        "at": flow.next_change(now),
+        "content_type": flow.document.get("container"),
+        "flow_id": flow.id,
+        "flow_key": flow.key,
+        "storage_id": storage_id,
+    }
+    for statement in _ADD:
+        session.run(statement, values)
+    session.run(_COUNT, {"more": count, "at": values["at"], "flow_key": flow.key})

@@ -1,0 +1,153 @@
+"""A backend that fails at a step of the work: nothing is lost, nothing is left once the worker has caught up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.api.steps import make_flow
+from tests.storage.faulty_proxy import FaultyProxy, within
+from tests.storage.s3.conftest import proxy_before
+from tests.storage.s3_endpoint import Endpoint
+from tests.storage.store.site import SECOND, Site, open_site, s3_backend
+from tests.storage.store.test_collection import send_with_bytes
+
+MEDIA = bytes(range(256)) * 100
+LARGE = MEDIA * 400  # sent in parts
+# An attempt of a second at each of a few steps, and the time that a busy machine takes.
+PATIENCE = 20
+
+WITHIN_SERVER = ["head_object", "copy_object"]
+STREAMED = ["put_object", "head_object"]
+STREAMED_IN_PARTS = ["create_multipart_upload", "upload_part", "complete_multipart_upload"]
+READ = ["head_object", "get_object"]
+
+
+@pytest.fixture(scope="module")
+def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
+    """A proxy before the S3 server."""
+    made = proxy_before(endpoint)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def sites(
+    endpoint: Endpoint, proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Site]]:
+    """Stores whose backends can fail: both, the second, and the first, which the copies are made of."""
+    directory = tmp_path_factory.mktemp("sites")
+    failing = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
+    behind, sound = (lambda: s3_backend(endpoint, **failing)), (lambda: s3_backend(endpoint))
+    opened = {"both": (behind, behind), "second": (sound, behind), "first": (behind, sound)}
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(open_site(directory / name, first(), second()))
+            for name, (first, second) in opened.items()
+        }
+
+
+def promptly(site: Site, object_id: str) -> None:
+    """What clients ask meanwhile is answered at once: it takes no word of a backend."""
+    begun = time.monotonic()
+    assert site.client.get(f"/objects/{object_id}").status_code == 200
+    site.ask_for_copy(object_id)
+    assert site.client.post(f"/flows/{make_flow(site.client)}/storage", json={"limit": 1}).status_code == 201
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
+@pytest.mark.parametrize(
+    ("name", "content", "step"),
+    [("both", MEDIA, step) for step in WITHIN_SERVER]
+    + [("second", MEDIA, step) for step in STREAMED]
+    + [("second", LARGE, step) for step in STREAMED_IN_PARTS]
+    + [("first", LARGE, step) for step in READ],
+    ids=lambda value: len(value) if isinstance(value, bytes) else value,
+)
+def test_a_copy_that_fails_is_made_later(
+    sites: dict[str, Site], proxy: FaultyProxy, name: str, content: bytes, step: str, fault: str
+) -> None:
+    site = sites[name]
+    (object_id,) = site.record(content)
+    site.ask_for_copy(object_id)
+    with proxy.failing(step, fault):
+        within(PATIENCE, site.copy)
+        promptly(site, object_id)
+    assert "second" not in [entry["label"] for entry in site.client.get(f"/objects/{object_id}").json["get_urls"]]
+    site.time_passes()
+    site.copy()
+    assert site.shown(object_id) == {"first": content, "second": content}
+    forget(site, object_id)
+
+
+def test_bytes_that_break_off_are_no_copy(sites: dict[str, Site], proxy: FaultyProxy) -> None:
+    site = sites["first"]
+    (object_id,) = site.record(LARGE)
+    site.ask_for_copy(object_id)
+    with proxy.failing("get_object", "cut"):
+        within(PATIENCE, site.copy)
+    assert site.contents(site.second) == []
+    site.time_passes()
+    site.copy()
+    assert site.shown(object_id)["second"] == LARGE
+    forget(site, object_id)
+
+
+@pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
+def test_a_deletion_that_fails_is_done_later(sites: dict[str, Site], proxy: FaultyProxy, fault: str) -> None:
+    site = sites["both"]
+    object_ids = site.record(*[MEDIA] * 3)
+    for object_id in object_ids:
+        site.ask_for_copy(object_id)
+    site.copy()
+    kept = object_ids.pop()
+    with proxy.failing("delete_object", fault):
+        for object_id in object_ids:
+            site.delete_object(object_id)
+        assert site.delete_instance(kept, storage_id=SECOND) == 204
+        before = len(proxy.seen)
+        # However many there are, each backend is waited for once.
+        within(PATIENCE, site.delete)
+        assert len(proxy.seen) - before <= 2
+        promptly(site, kept)
+    assert site.client.delete(f"/objects/{kept}/instances?storage_id={SECOND}").status_code == 204
+    site.catch_up()
+    assert site.contents(site.first) == [MEDIA]
+    assert site.contents(site.second) == []
+    forget(site, kept)
+
+
+@pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
+@pytest.mark.parametrize(
+    ("content", "step"),
+    [(MEDIA, "put_object"), (MEDIA, "head_object"), *((LARGE, step) for step in STREAMED_IN_PARTS)],
+    ids=lambda value: len(value) if isinstance(value, bytes) else value,
+)
+def test_an_upload_through_the_store_that_fails_is_told_in_time(
+    sites: dict[str, Site], proxy: FaultyProxy, content: bytes, step: str, fault: str
+) -> None:
+    site = sites["both"]
+    flow_id = make_flow(site.client)
+    with proxy.failing(step, fault):
+        answer: Any = within(PATIENCE, lambda: send_with_bytes(site, flow_id, content))
+    assert answer.status_code == 503
+    assert site.client.get(f"/flows/{flow_id}/segments").json == []
+    answer = send_with_bytes(site, flow_id, content)
+    assert answer.status_code == 201
+    assert site.shown(answer.json["object_id"]) == {"first": content}
+    forget(site, answer.json["object_id"])
+
+
+def forget(site: Site, object_id: str) -> None:
+    """Delete it, and find the backends as empty as the database."""
+    site.delete_object(object_id)
+    site.catch_up()
+    for storage in site.store.storages.values():
+        storage.sweep(-60)
+    assert site.contents(site.first) == site.contents(site.second) == []
+    assert site.first.sweep(-60) == site.second.sweep(-60) == 0

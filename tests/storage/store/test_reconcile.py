@@ -1,0 +1,252 @@
+"""`tams storage reconcile`: what the database and the backends do not agree about."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tams import storage_commands
+from tams.domain.clock import MICROSECONDS
+from tams.services.reconciliation import Discrepancy, Reconciliation
+from tams.storage.port import Storage
+from tams.storage.s3.storage import S3Storage
+from tams.worker.allocations import collect_allocations
+from tests.api.steps import make_flow
+from tests.storage.faulty_proxy import FaultyProxy
+from tests.storage.s3_endpoint import Endpoint
+from tests.storage.store.site import A_DAY_LATER, FIRST, SECOND, STORE_ID, TYPE, Site, open_site, s3_backend
+
+MEDIA = b"media" * 100
+
+
+@pytest.fixture(scope="module", params=["s3", "local"])
+def site(request: pytest.FixtureRequest, endpoint: Endpoint, tmp_path_factory: Any) -> Iterator[Site]:
+    """A store whose first backend is of either kind, and empty again after each test."""
+    directory = tmp_path_factory.mktemp("reconcile")
+    local = {"type": "local", "directory": directory / "media"}
+    first = s3_backend(endpoint, prefix="media") if request.param == "s3" else local
+    with open_site(directory / "site", first, s3_backend(endpoint)) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _empty(site: Site) -> Iterator[None]:
+    yield
+    for storage in site.store.storages.values():
+        for item in storage.listing():
+            storage.delete(item.key)
+    for flow in site.client.get("/flows").json:
+        site.client.delete(f"/flows/{flow['id']}")
+    moment = site.store.now() + A_DAY_LATER
+    collect_allocations(replace(site.store, now=lambda: moment))
+    site.catch_up()
+
+
+def put(storage: Storage, name: str = "nobody's") -> str:
+    """Bytes that nothing in the database names; their key."""
+    key = storage.new_key(name)
+    storage.put(key, io.BytesIO(MEDIA), TYPE)
+    return key
+
+
+def found(site: Site, *, repair: bool = False, later: int = 0, page: int = 1000) -> list[Discrepancy]:
+    """What is found in the first backend, now or so many seconds later."""
+    moment = site.store.now() + later * MICROSECONDS
+    store = replace(site.store, now=lambda: moment)
+    return list(Reconciliation(store, site.first, repair=repair, page=page).discrepancies())
+
+
+PAGES = pytest.mark.parametrize("page", [1, 2, 1000])
+
+
+@PAGES
+def test_a_store_as_it_should_be_has_nothing_to_tell(site: Site, page: int) -> None:
+    object_ids = site.record(*[MEDIA] * 5)
+    site.allocate(make_flow(site.client), 3)
+    site.ask_for_copy(object_ids[0])
+    compared = Reconciliation(site.store, site.first, repair=True, page=page)
+    assert list(compared.discrepancies()) == []
+    assert (compared.stored, compared.named) == (5, 8)
+    assert list(Reconciliation(site.store, site.second, repair=True).discrepancies()) == []
+
+
+@PAGES
+def test_orphaned_and_missing_bytes_are_told_apart(site: Site, page: int) -> None:
+    object_ids = site.record(*[MEDIA] * 4)
+    lost = site.first.listing()[1].key
+    lost_object = _object_of(site, lost)
+    site.first.delete(lost)
+    orphans = sorted(put(site.first, "nobody's") for _ in range(3))
+    told = found(site, page=page)
+    assert [(each.finding, each.key) for each in told if each.finding == "missing"] == [("missing", lost)]
+    assert [each.object_id for each in told if each.finding == "missing"] == [lost_object]
+    assert sorted(each.key for each in told if each.finding == "orphan") == orphans
+    for each in told:
+        if each.finding == "orphan":
+            assert (each.size, each.deleted, each.problem) == (len(MEDIA), False, None)
+            assert each.object_id in (None, "nobody's")
+    assert lost_object in object_ids
+    # Nothing was changed by looking.
+    assert sorted(found(site), key=str) == sorted(told, key=str)
+
+
+def _object_of(site: Site, key: str) -> str:
+    with site.store.repository.read() as read:
+        return next(
+            object_id for object_id, instance in read.instances_of(FIRST, None, 100).items if instance.key == key
+        )
+
+
+def test_only_old_orphans_are_deleted(site: Site) -> None:
+    (object_id,) = site.record(MEDIA)
+    key = put(site.first)
+    (told,) = found(site, repair=True)
+    assert (told.key, told.deleted, told.problem) == (key, False, "not deleted: too young to be judged")
+    assert site.first.head(key) is not None
+    kept = site.settings.min_object_timeout + site.settings.object_grace
+    assert not found(site, repair=True, later=kept - 10)[0].deleted
+    (told,) = found(site, repair=True, later=kept + 10)
+    assert (told.key, told.deleted, told.problem) == (key, True, None)
+    assert found(site) == []
+    assert site.shown(object_id) == {"first": MEDIA}
+
+
+def test_bytes_that_a_job_is_about_to_delete_are_no_orphans(site: Site) -> None:
+    (object_id,) = site.record(MEDIA)
+    site.delete_object(object_id)
+    assert len(site.first.listing()) == 1
+    assert found(site, repair=True, later=10**6) == []
+    site.catch_up()
+    assert found(site) == []
+
+
+def test_a_copy_under_way_is_neither(site: Site) -> None:
+    (object_id,) = site.record(MEDIA)
+    site.ask_for_copy(object_id)
+    with site.store.repository.read() as read:
+        ((_, target),) = read.instances_of(SECOND, None, 5).items
+    second = Reconciliation(site.store, site.second, repair=True)
+    assert list(second.discrepancies()) == []
+    site.second.put(target.key or "", io.BytesIO(MEDIA), TYPE)
+    assert list(Reconciliation(site.store, site.second, repair=True).discrepancies()) == []
+
+
+def test_what_is_uploaded_and_deleted_while_it_looks_is_no_discrepancy(site: Site) -> None:
+    """The pages of the two sides are of different moments."""
+    (gone,) = site.record(MEDIA)
+
+    class Busy(type(site.first)):  # type: ignore[misc]
+        """Between its list and the database's, clients go on."""
+
+        def listing(self, after: str | None = None, limit: int = 1000) -> Any:
+            page = super().listing(after, limit)
+            if after is None:
+                site.record(MEDIA, MEDIA)
+                site.delete_object(gone)
+                site.catch_up()
+            return page
+
+    busy = object.__new__(Busy)
+    busy.__dict__.update(site.first.__dict__)
+    assert list(Reconciliation(site.store, busy, repair=True).discrepancies()) == []
+
+
+def test_other_stores_in_the_same_bucket_are_left_alone(site: Site, endpoint: Endpoint) -> None:
+    assert isinstance(site.second, S3Storage)
+    bucket = site.second.bucket.name
+    for key in ("stranger", f"media/{STORE_ID[:-1]}0/000/{'0' * 29}.id.x"):
+        endpoint.client.put_object(Bucket=bucket, Key=key, Body=b"theirs")
+    assert list(Reconciliation(site.store, site.second, repair=True).discrepancies()) == []
+
+
+def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as operators run it."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
+    own = {
+        "ENVIRONMENT": "development",
+        "TAMS_DATA_DIR": str(site.settings.data_dir),
+        "TAMS_STORE_ID": STORE_ID,
+        "TAMS_STORAGE_CONFIG": str(site.settings.storage_config),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "tams.cli", "storage", "reconcile", *arguments],
+        env=inherited | own,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+class TestTheCommand:
+    def test_tells_people_and_ends_with_1_where_something_is_found(self, site: Site) -> None:
+        site.record(MEDIA)
+        clean = run(site)
+        assert (clean.returncode, clean.stderr) == (0, "")
+        assert clean.stdout.splitlines() == [
+            f"first ({FIRST})",
+            "  1 keys with bytes, 1 instances: 0 orphaned (0 deleted), 0 missing",
+            f"second ({SECOND})",
+            "  0 keys with bytes, 0 instances: 0 orphaned (0 deleted), 0 missing",
+        ]
+        key = put(site.first)
+        told = run(site, "--repair", "first")
+        assert told.returncode == 1
+        assert told.stdout.splitlines()[1].startswith(f"  orphan  {key}, ")
+        assert told.stdout.splitlines()[1].endswith("not deleted: too young to be judged")
+        assert told.stdout.splitlines()[2] == "  2 keys with bytes, 1 instances: 1 orphaned (0 deleted), 0 missing"
+
+    def test_tells_programs_in_json(self, site: Site) -> None:
+        (object_id,) = site.record(MEDIA)
+        (lost,) = site.first.listing()
+        site.first.delete(lost.key)
+        told = run(site, "--json", FIRST)
+        assert told.returncode == 1
+        backend = {"storage_id": FIRST, "label": "first"}
+        assert [json.loads(line) for line in told.stdout.splitlines()] == [
+            {
+                **backend,
+                "finding": "missing",
+                "key": lost.key,
+                "object_id": object_id,
+                "size": None,
+                "modified": None,
+                "deleted": False,
+                "problem": None,
+            },
+            {**backend, "finding": "summary", "stored": 0, "instances": 1, "orphan": 0, "missing": 1, "deleted": 0},
+        ]
+
+    def test_refuses_a_backend_that_is_not_there(self, site: Site) -> None:
+        ended = run(site, "elsewhere")
+        assert ended.returncode == 2
+        assert "There is no storage backend elsewhere" in ended.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_backend_that_does_not_answer_is_told_and_finds_nothing(
+    endpoint: Endpoint, proxy: FaultyProxy, tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    hurried = s3_backend(endpoint, endpoint=proxy.url, connect_timeout=1, read_timeout=1, attempts=1)
+    with open_site(tmp_path / "site", hurried, s3_backend(endpoint)) as site:
+        site.record(MEDIA)
+        (lost,) = site.first.listing()
+        site.first.delete(lost.key)
+        for step in ("list", "head_object"):
+            with proxy.failing(step, "500"):
+                assert storage_commands.reconcile(site.settings, [], repair=True, as_json=as_json) == 2
+            out = capsys.readouterr().out
+            assert f"S3 refused {step.replace('list', 'list_objects_v2')}" in out
+            assert "missing  " not in out
+            assert '"finding":"missing"' not in out
+            assert "second" in out
+            assert ("summary" if as_json else "0 missing") in out
