@@ -14,7 +14,7 @@ INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test test-nginx lint format bench conformance wheel clean
+.PHONY: help run test test-postgresql test-nginx lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(VENV)/.installed-test ## Install what the tests need, and run all of the
 
 test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has to be installed
 	$(BIN)/python -m pytest tests/e2e/behind_nginx.py $(ARGS)
+
+test-postgresql: $(VENV)/.installed-test ## The tests of the API on PostgreSQL (make test has them on SQLite)
+	TAMS_TEST_DATABASE=postgresql $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .
@@ -46,6 +49,16 @@ conformance: $(VENV)/.installed-test ## Check against the API document SPEC=, on
 		echo "  make conformance SPEC=path/to/TimeAddressableMediaStore.yaml [URL=http://127.0.0.1:8000]" >&2; \
 		exit 2; }
 	$(BIN)/python -m tests.conformance --spec "$(SPEC)" $(if $(URL),--url "$(URL)") $(ARGS)
+
+vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/vast.md); ARGS= goes to it
+	$(BIN)/python -m tests.vast_emulator $(ARGS)
+
+vast-faults: $(VENV)/.installed-test ## Let every request of every write to VAST Database fail in every way
+	TAMS_TEST_VAST_FAULTS=all $(BIN)/python -m pytest --numprocesses=auto tests/repository/vast/test_faults.py $(ARGS)
+
+vast-sdk-tests: $(VENV)/.installed-test ## Run the tests that VAST ships with its SDK against the emulator; takes minutes
+	@$(INSTALL) '.[vast-sdk-tests]'
+	$(BIN)/python -m tests.vast_emulator.sdk_tests $(ARGS)
 
 wheel: $(VENV)/.installed ## Build the package into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -80,9 +80,10 @@ def serve(
 def worker(data_dir: Path | None) -> None:
     """Do the background work in a process of its own.
 
-    Deletes what was asked to be deleted, collects storage that was given out and never used, and sends events to
-    webhooks, until it is stopped by Ctrl-C or SIGTERM. Any number may run at the same time. Only needed beside
-    `tams serve --no-worker` and other servers: `tams serve` has its own. The database has to be up to date.
+    Deletes what was asked to be deleted, collects storage that was given out and never used, copies objects between
+    storage backends, and sends events to webhooks, until it is stopped by Ctrl-C or SIGTERM. Any number may run at the
+    same time. Only needed beside `tams serve --no-worker` and other servers: `tams serve` has its own. The database has
+    to be up to date.
     """
     from tams import server
 

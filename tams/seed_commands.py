@@ -38,11 +38,9 @@ def seed(settings: Settings, flows: int, segments: int, flow_id: str | None, num
         if segments:
             storage_id = store.storage(None).backend.id
             with click.progressbar(length=len(made) * segments, label="Segments") as bar:
-                for flow in made:
-                    before = 0
-                    for done in seeding.add_segments(settings.database_url, flow.id, segments, storage_id, store.now()):
-                        bar.update(done - before)
-                        before = done
+                flow_ids = [flow.id for flow in made]
+                for added in seeding.add_segments(settings.database_url, flow_ids, segments, storage_id, store.now()):
+                    bar.update(added)
     seeding.renew_statistics(settings.database_url)
     named = made[0].id if len(made) == 1 else f"{len(made)} Flows"
     click.echo(f"{settings.shown_database_url()}: {named}, {segments} Segments each, without bytes.")

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import ParseException
 
 from tams.config import ConfigurationError, Settings
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gunicorn.config import Config
+    from gunicorn.http.message import Request
+    from gunicorn.workers.base import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +69,24 @@ def _close_idle_connections(arbiter: Arbiter) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
 
+class _Chunks(ChunkedReader):
+    """A body in chunks. What is none breaks off like a connection, and ends it: nobody knows where the body does."""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end. `OSError` where they cannot be read."""
+        try:
+            return super().read(size)
+        except ParseException as error:
+            self.req.force_close()
+            raise OSError(f"malformed chunks: {error}") from error
+
+
+def _judge_chunks(_worker: Worker, request: Request) -> None:
+    """Have malformed chunks be the client's fault: gunicorn's exception would look like one of ours."""
+    if request.body is not None and isinstance(request.body.reader, ChunkedReader):
+        request.body.reader = _Chunks(request, request.unreader)
+
+
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     """What the store needs of gunicorn, whoever starts it; `bind` is for whoever does."""
     return {
@@ -86,6 +108,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "logger_class": ServerLog,
         "control_socket_disable": True,
         "when_ready": _close_idle_connections,
+        "pre_request": _judge_chunks,
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 
+from tams.api import digests
 from tams.api.answers import no_content
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, "
-    "X-Request-ID, Content-MD5, Digest, Content-Digest, Repr-Digest, "
-    "x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-sha1, x-amz-checksum-sha256, "
-    "x-amz-sdk-checksum-algorithm"
+    f"X-Request-ID, {', '.join(digests.HEADERS)}, x-amz-sdk-checksum-algorithm"
 )
 EXPOSED_HEADERS = (
     "Link, Location, ETag, X-Paging-Limit, X-Paging-NextKey, X-Paging-Count, X-Paging-Reverse-Order, "

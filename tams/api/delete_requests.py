@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Response
 from flask.views import MethodView
-from marshmallow import fields, validate
+from marshmallow import validate
 
 from tams.api import context
 from tams.api.answers import json_answer
 from tams.api.body import Blueprint
 from tams.api.paging import page_request, paged
-from tams.api.query import ListingQuery
+from tams.api.query import ListingQuery, TextParameter
 from tams.api.schemas.delete_requests import DeleteRequestSchema
 from tams.domain.clock import format_time
 from tams.domain.deletion import DeleteRequest
@@ -30,7 +30,11 @@ blp = Blueprint(
 class DeleteRequestsQuery(ListingQuery):
     """Query of the listing."""
 
-    sort_by = fields.String(load_default="created", validate=validate.OneOf(["created", "expiry"]))
+    sort_by = TextParameter(
+        load_default="created",
+        validate=validate.OneOf(("created", "expiry")),
+        metadata={"description": "Most recent first. Where unset: by id, at the end."},
+    )
 
 
 def request_json(accepted: DeleteRequest) -> dict[str, Any]:
@@ -63,7 +67,7 @@ class DeleteRequests(MethodView):
     def get(self, query: dict[str, Any]) -> Response:
         """List deletion requests, most recent first."""
         order, reverse = query["sort_by"], query["reverse_order"]
-        listing = f"flow-delete-requests {order} {reverse}"
+        listing = f"flow-delete-requests {order}"
         wanted = page_request(query, listing)
         page = delete_requests.list_requests(context.store(), order, reverse, wanted.after, wanted.limit)
         return paged(

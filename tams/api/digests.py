@@ -20,6 +20,9 @@ _NAMES: Final = {
     "sha-256": "sha256",
     "crc32c": "crc32c",
 }
+HEADERS: Final = ("Content-MD5", "Digest", "Content-Digest", "Repr-Digest", *(_AMZ + name for name in SIZES))
+"""Every header that a checksum can be announced in."""
+
 _RFC_3230: Final = re.compile(r"\s*([a-z0-9-]+)=(\S*)\s*", re.ASCII | re.IGNORECASE)
 _RFC_9530: Final = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)=:(.*):\s*", re.ASCII)
 

@@ -8,8 +8,8 @@ from marshmallow import fields
 
 from tams.api.body import Blueprint
 from tams.api.properties import Property, Resource, add_property, add_tags
-from tams.api.schemas.common import LABEL_BYTES, Boolean, Text
-from tams.api.schemas.flows import CollectionItem, NaturalNumber
+from tams.api.schemas.common import LABEL_BYTES, Boolean, NaturalNumber, Text
+from tams.api.schemas.flows import CollectionItem
 from tams.domain.flows import Document
 from tams.services import flows
 from tams.services.store import Store

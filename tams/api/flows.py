@@ -70,8 +70,16 @@ class FlowQuery(Query):
     )
 
 
+def _check_exists(flow_id: str) -> None:
+    flows.check_exists(context.store(), flow_id)
+
+
 def _check_replaceable(flow_id: str) -> None:
     flows.check_replaceable(context.store(), flow_id)
+
+
+def _check_writable(flow_id: str) -> None:
+    flows.check_writable(context.store(), flow_id)
 
 
 def _unless_eternity(timerange: TimeRange) -> TimeRange | None:
@@ -137,6 +145,7 @@ class FlowDetails(MethodView):
     """One Flow."""
 
     @blp.doc(operationId="GET_flows-flowId")
+    @blp.check_before_400(_check_exists)
     @blp.arguments(FlowQuery, location="query")
     @blp.response(200, FlowSchema)
     @blp.alt_response(400, description="Bad request. Invalid query options.")
@@ -168,6 +177,7 @@ class FlowDetails(MethodView):
         return json_answer(flow_json(flow), 201) if created else no_content()
 
     @blp.doc(operationId="DELETE_flows-flowId")
+    @blp.check_before_400(_check_writable)
     @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
     @blp.alt_response(200, description="The same with `cascade=true`, and what has been deleted.")
     @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")

@@ -32,6 +32,10 @@ class DeleteInstanceQuery(Query):
     label = TextParameter(load_default=None, metadata={"description": "The label of the instance in `get_urls`."})
 
 
+def _check_exists(object_id: str) -> None:
+    objects.check_exists(context.store(), object_id)
+
+
 def _check_registered(object_id: str) -> None:
     objects.check_registered(context.store(), object_id)
 
@@ -40,6 +44,7 @@ def _check_registered(object_id: str) -> None:
 class ObjectView(MethodView):
     """One Object."""
 
+    @blp.check_before_400(_check_registered)
     @blp.doc(operationId="GET_objects", summary="Object Information")
     @blp.arguments(UrlsQuery, location="query")
     @blp.response(200, ObjectDetails)
@@ -56,10 +61,10 @@ class ObjectView(MethodView):
             next=details.next,
             request=wanted,
             listing=_LISTING,
-            reverse=None,
             signed_urls=plan.signed,
         )
 
+    @blp.check_before_400(_check_exists)
     @blp.doc(operationId="DELETE_objects", summary="Delete Object")
     @blp.arguments(deletion.DeleteQuery, location="query")
     @blp.response(204, description="The storage is given back, and the Object is gone.")

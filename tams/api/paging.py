@@ -64,14 +64,16 @@ def paged(
     next: Cursor | None,  # noqa: A002 - as in `Page`
     request: PageRequest,
     listing: str,
-    reverse: bool | None,
+    reverse: bool = False,
     headers: Mapping[str, str] | None = None,
     signed_urls: bool = False,
 ) -> Response:
-    """A page of `count` items as JSON, with its paging headers. `reverse` None leaves its header out."""
-    paging = {"X-Paging-Limit": str(request.limit), "X-Paging-Count": str(count)}
-    if reverse is not None:
-        paging["X-Paging-Reverse-Order"] = "true" if reverse else "false"
+    """A page of `count` items as JSON, with its paging headers."""
+    paging = {
+        "X-Paging-Limit": str(request.limit),
+        "X-Paging-Count": str(count),
+        "X-Paging-Reverse-Order": "true" if reverse else "false",
+    }
     if next is not None:
         pairs = query_pairs()
         key = _signed(next, listing, pairs)

@@ -45,7 +45,6 @@ class Profiles(MethodView):
             next=page.next,
             request=wanted,
             listing=_LISTING,
-            reverse=None,
         )
 
 

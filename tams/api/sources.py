@@ -88,6 +88,10 @@ class Sources(MethodView):
         return json_answer(source_json(source), 201, {"Location": f"{context.base_url()}/sources/{source.id}"})
 
 
+def _check_exists(source_id: str) -> None:
+    sources.check_exists(context.store(), source_id)
+
+
 @blp.route("/sources/<id:source_id>")
 class SourceDetails(MethodView):
     """One Source."""
@@ -103,6 +107,7 @@ class SourceDetails(MethodView):
         return json_answer(source_json(sources.get(context.store(), source_id)))
 
     @blp.doc(operationId="DELETE_sources-sourceId")
+    @blp.check_before_400(_check_exists)
     @blp.response(204, description="No content. The Source has been deleted.")
     @blp.alt_response(200, description="With `cascade=true`: its Flows and their Segments as well, and how many.")
     @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")

@@ -310,7 +310,9 @@ class Settings(VastSettings, AuthenticationSettings):
         ),
         (),
         "Where requests to URLs that clients choose may lead besides the internet: webhooks of receivers on this "
-        "machine or in a private network. Whoever may register a webhook can have the store send requests there.",
+        "machine or in a private network, and uncontrolled instances that are copied to a storage backend. Whoever may "
+        "register a webhook can have the store send requests there, and whoever may write objects can have it read "
+        "what is there.",
     )
     webhook_key: str | None = setting(
         parsed(f"a random text of {SHORTEST_SECRET} bytes or more", "$(openssl rand -hex 32)", read_secret),

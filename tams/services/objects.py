@@ -38,6 +38,13 @@ def get(store: Store, object_id: str, flow_tags: TagFilter, after: Cursor | None
     return ObjectDetails(item, init_object, references.items, references.next)
 
 
+def check_exists(store: Store, object_id: str) -> None:
+    """`NotFound` unless there is such an Object, be it registered or only allocated."""
+    with store.repository.read() as read:
+        if object_id not in read.objects([object_id]):
+            raise _unknown()
+
+
 def check_registered(store: Store, object_id: str) -> None:
     """`NotFound` unless there is such an Object, registered: what is checked before a request's body is looked at."""
     with store.repository.read() as read:
@@ -139,5 +146,9 @@ def may_upload(store: Store, object_id: str, storage_id: str, key: str) -> None:
 def _registered(read: Read, object_id: str) -> Object:
     item = read.objects([object_id]).get(object_id)
     if item is None or item.kind is None:
-        raise NotFound("there is no Object with this id")
+        raise _unknown()
     return item
+
+
+def _unknown() -> NotFound:
+    return NotFound("there is no Object with this id")

@@ -1,7 +1,12 @@
-"""The application on a fresh SQLite file and a fresh directory of media, asked in process."""
+"""The application on an empty database and a fresh directory of media, asked in process.
+
+The database is a SQLite file; with TAMS_TEST_DATABASE=postgresql in the environment, PostgreSQL (`make
+test-postgresql`).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,14 +22,19 @@ from tams.app import create_app
 from tams.config import Settings
 from tams.repository.sql import upgrade
 from tams.services.store import Store
+from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server  # noqa: F401 - fixtures
 
 KEY = "k" * 32
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """What the store under test is set to."""
-    return Settings.from_env({}, environment="development", data_dir=tmp_path / "data", secret_key=KEY)
+    environment = {}
+    if os.environ.get("TAMS_TEST_DATABASE") == "postgresql":
+        new: NewDatabase = request.getfixturevalue("new_postgresql")
+        environment["TAMS_DATABASE_URL"] = new()
+    return Settings.from_env(environment, environment="development", data_dir=tmp_path / "data", secret_key=KEY)
 
 
 @pytest.fixture
@@ -50,7 +60,7 @@ def serving(settings: Settings, **parts: Any) -> Iterator[Flask]:
     """The application with these settings, its database made and afterwards closed."""
     settings.prepare_data_dir()
     database = settings.data_dir / "tams.db"
-    if not database.exists():
+    if settings.database_url.startswith("sqlite") and not database.exists():
         database.write_bytes(_empty_database())
     app = create_app(settings, **parts)
     yield app

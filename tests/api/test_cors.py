@@ -44,10 +44,17 @@ def test_a_preflight_allows_what_clients_use(open_to_player: FlaskClient) -> Non
         "authorization",
         "content-type",
         "range",
+        "if-match",
         "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
         "x-request-id",
         "content-md5",
+        "digest",
+        "content-digest",
+        "repr-digest",
         "x-amz-checksum-sha256",
+        "x-amz-checksum-crc64nvme",
     } <= allowed
 
 

@@ -22,7 +22,9 @@ from tams.domain.errors import (
     TamsError,
     Unavailable,
 )
+from tams.domain.identifiers import new_id
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, TooLarge
+from tests.api.steps import allocate, make_flow
 
 
 def failing(app: Flask, error: Exception) -> FlaskClient:
@@ -125,6 +127,33 @@ def test_an_error_to_head_has_the_same_headers_and_no_body(client: FlaskClient) 
     assert head.status_code == got.status_code == 404
     assert head.content_type == got.content_type
     assert head.data == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/flows/{0}?include_timerange=true&timerange=x"),
+        ("DELETE", "/flows/{0}?cascade=x"),
+        ("DELETE", "/flows/{0}/segments?cascade=x"),
+        ("DELETE", "/sources/{0}?cascade=x"),
+        ("GET", "/objects/{0}?limit=0"),
+        ("GET", "/objects/{0}?page=x"),
+        ("DELETE", "/objects/{0}?cascade=x"),
+    ],
+)
+def test_what_is_not_there_comes_before_a_malformed_query(client: FlaskClient, method: str, path: str) -> None:
+    assert client.open(path.format(new_id()), method=method).status_code == 404
+
+
+def test_what_is_there_has_its_query_judged(client: FlaskClient) -> None:
+    flow_id = make_flow(client)
+    (allocated,) = allocate(client, flow_id)
+    assert client.delete(f"/objects/{allocated}?cascade=x").status_code == 400
+    assert client.get(f"/objects/{allocated}?limit=0").status_code == 404
+    assert client.delete(f"/flows/{flow_id}?cascade=x").status_code == 400
+    client.put(f"/flows/{flow_id}/read_only", json=True)
+    assert client.delete(f"/flows/{flow_id}?cascade=x").status_code == 403
+    assert client.get(f"/flows/{flow_id}?timerange=x").status_code == 400
 
 
 def test_a_host_that_is_none_fails_nothing(client: FlaskClient) -> None:

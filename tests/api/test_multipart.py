@@ -167,20 +167,45 @@ def test_a_refused_segment_leaves_neither_record_nor_bytes(
         (body_of(("file", b"media"), ("segment_data", b'{"timerange": "[0:0_1:0)"}')), "segment_data"),
         (body_of(("segment_data", b"{"), ("file", b"media")), "segment_data"),
         (body_of(("segment_data", b"\xff"), ("file", b"media")), "segment_data"),
+        (
+            body_of(
+                ("segment_data", b'{"timerange": "[0:0_1:0)"}'),
+                ("segment_data", b'{"timerange": "[5:0_6:0)"}'),
+                ("file", b"media"),
+            ),
+            "segment_data",
+        ),
     ],
 )
-def test_both_parts_are_needed_in_their_order(client: FlaskClient, flow_id: str, body: bytes, path: str) -> None:
+def test_both_parts_are_needed_once_and_in_their_order(
+    client: FlaskClient, flow_id: str, body: bytes, path: str
+) -> None:
     answer = send(client, flow_id, body)
     assert (answer.status_code, list(answer.json["errors"])) == (400, [path]), answer.text
+
+
+@pytest.mark.parametrize(
+    ("unknown", "path"),
+    [
+        (rb'"a\u0000"', "unknown"),
+        (b"9223372036854775808", "unknown"),
+        (b"[" * 200 + b"]" * 200, "body"),
+    ],
+)
+def test_what_is_refused_in_any_other_body_is_refused_here(
+    client: FlaskClient, store: Store, flow_id: str, unknown: bytes, path: str
+) -> None:
+    segment = b'{"timerange": "[0:0_1:0)", "unknown": ' + unknown + b"}"
+    answer = send(client, flow_id, body_of(("segment_data", segment), ("file", b"media")))
+    assert (answer.status_code, list(answer.json["errors"])) == (400, [path]), answer.text
+    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"no form", f"--{BOUNDARY}".encode(), body_of(("segment_data", b"{}"), ("file", b"media"))[:-15]],
 )
-def test_a_body_that_is_cut_off_stores_nothing(
-    client: FlaskClient, store: Store, flow_id: str, body: bytes
-) -> None:
+def test_a_body_that_is_cut_off_stores_nothing(client: FlaskClient, store: Store, flow_id: str, body: bytes) -> None:
     assert send(client, flow_id, body).status_code == 400
     assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
 

@@ -57,6 +57,8 @@ def test_a_page_says_what_it_is(filled: FlaskClient) -> None:
     answer = filled.get(LISTING, query_string={"limit": 2})
     assert answer.headers["X-Paging-Limit"] == "2"
     assert answer.headers["X-Paging-Count"] == "2"
+    # Also where there is no parameter to turn the listing round.
+    assert answer.headers["X-Paging-Reverse-Order"] == "false"
     assert dict(parse_qsl(urlsplit(next_of(answer)).query))["page"] == answer.headers["X-Paging-NextKey"]
     backends = filled.get("/service/storage-backends?reverse_order=true")
     assert backends.headers["X-Paging-Reverse-Order"] == "true"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
@@ -87,7 +86,7 @@ def new_vast() -> Iterator[NewDatabase]:
         yield new
 
 
-@pytest.fixture(params=["sqlite", "postgresql", *(["vast"] if importlib.util.find_spec("vastdb") else [])])
+@pytest.fixture(params=["sqlite", "postgresql", "vast"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each adapter."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")

@@ -221,6 +221,13 @@ def test_a_copy_from_a_backend_of_another_kind(subject, tmp_path):
     assert whole(origin, back) == MEDIA
 
 
+def test_a_backend_shares_its_server_with_itself_and_no_other_kind(subject, tmp_path):
+    storage, stranger = subject.storage, local_storage(tmp_path)
+    assert storage.shares_server(storage)
+    assert not storage.shares_server(stranger)
+    assert not stranger.shares_server(storage)
+
+
 def test_a_copy_from_a_backend_that_is_down_is_told(subject):
     with pytest.raises(BackendDown):
         subject.storage.copy(subject.down.new_key("x"), subject.new_key(), origin=subject.down)

@@ -279,3 +279,31 @@ def test_gunicorn_serves_the_application_that_wsgi_py_offers(tmp_path):
     eventually(answers, "gunicorn answers")
     process.terminate()
     assert process.wait(PATIENCE) == 0
+
+
+class TestSeed:
+    """`tams dev seed`."""
+
+    def test_the_same_number_makes_the_same_flows(self, tmp_path: Path) -> None:
+        found = []
+        for data in ("one", "other"):
+            ended = tams("dev", "seed", "--flows", "3", "--segments", "4", "--data-dir", data, cwd=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+            assert "3 Flows, 4 Segments each" in ended.stdout
+            with sqlite3.connect(tmp_path / data / "tams.db") as database:
+                assert database.execute("SELECT count(*) FROM segments").fetchone() == (12,)
+                found.append(database.execute("SELECT id, source_id FROM flows ORDER BY id").fetchall())
+        assert found[0] == found[1]
+        assert len(found[0]) == 3
+
+    def test_a_flow_can_be_named_and_grows(self, tmp_path: Path) -> None:
+        flow_id = "0f5a5b0e-6d3c-4b5f-8b52-1d9f6a7c2e11"
+        for _ in range(2):
+            ended = tams("dev", "seed", "--flow", flow_id, "--segments", "5", cwd=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+        with sqlite3.connect(tmp_path / "data" / "tams.db") as database:
+            assert database.execute("SELECT id FROM flows").fetchall() == [(flow_id,)]
+            assert database.execute("SELECT count(*), max(end_ns) FROM segments").fetchone() == (10, 10 * 10**9)
+        refused = tams("dev", "seed", "--flow", "x", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "--flow takes the UUID of one Flow" in refused.stderr

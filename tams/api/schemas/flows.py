@@ -17,6 +17,7 @@ from tams.api.schemas.common import (
     Boolean,
     Format,
     Integer,
+    NaturalNumber,
     PositiveInteger,
     Tags,
     TechnicalType,
@@ -37,13 +38,6 @@ _PACKAGE_UID = (
     r"urn:smpte:umid:[0-9a-fA-F]{8}(.[0-9a-fA-F]{8}){7}"
     r"|urn:uuid:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 )
-
-
-class NaturalNumber(Integer):
-    """A whole number, 0 or more."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(minimum=0, **options)
 
 
 class PatternText(Text):

@@ -5,11 +5,12 @@ Each is a second long, on an Object of its own with one instance in a Storage Ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import text
 
 from tams.domain.errors import NotFound
+from tams.domain.flows import Flow
 from tams.domain.timerange import NANOSECONDS
 from tams.repository.sql.dialects import PerDialect
 from tams.repository.sql.engine import Database, Session
@@ -18,13 +19,15 @@ from tams.repository.sql.transaction import SqlWrite
 _BATCH = 50_000
 """Segments in a transaction: SQLite lets nobody else write meanwhile."""
 
+_FLOWS = 200
+"""Flows in a transaction."""
+
 
 def _statement(target: str, values: str) -> PerDialect:
     """`INSERT INTO target` of `values` for each `n` from `first` to before `end`."""
     first, end = "CAST(:first AS BIGINT)", "CAST(:end AS BIGINT)"
-    # All of it is made of constants.
-    insert = f"INSERT INTO {target} SELECT {values} FROM"  # noqa: S608
-    counted = f"SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end}"  # noqa: S608
+    insert = f"INSERT INTO {target} SELECT {values} FROM"
+    counted = f"SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end}"  # noqa: S608 - made of constants
     return PerDialect(
         text(f"WITH RECURSIVE numbers (n) AS ({counted}) {insert} numbers".format(digits="printf('%016x', n)")),
         text(f"{insert} generate_series({first}, {end} - 1) AS numbers (n)".format(digits="lpad(to_hex(n), 16, '0')")),
@@ -59,24 +62,36 @@ _COUNT = text(
 _ANALYZE = text("ANALYZE")
 
 
-def add_segments(database_url: str, flow_id: str, count: int, storage_id: str, now: int) -> Iterator[int]:
-    """Add so many Segments behind the last of the Flow, and yield after each batch how many are stored.
+def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage_id: str, now: int) -> Iterator[int]:
+    """Add so many Segments behind the last of each of the Flows; yields after each transaction how many it has added.
 
     `now` in microseconds. `NotFound` without the Flow. `IntegrityBroken` where Objects of Segments that were made
     before and deleted are still in use.
     """
     database = Database(database_url)
     try:
-        done = 0
-        while done < count:
-            batch = min(_BATCH, count - done)
+        for parts in _transactions(flow_ids, count):
             with database.session(database.dialect.begin_write) as session:
-                _add(session, flow_id, batch, storage_id, now)
+                tx = SqlWrite(session)
+                tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
+                for flow_id, batch in parts:
+                    _add(session, tx.flow(flow_id), batch, storage_id, now)
                 session.commit()
-            done += batch
-            yield done
+            yield sum(batch for _, batch in parts)
     finally:
         database.close()
+
+
+def _transactions(flow_ids: Sequence[str], count: int) -> Iterator[list[tuple[str, int]]]:
+    """What to add to which Flows: a part of a large one, or several small ones whole."""
+    if count >= _BATCH:
+        for flow_id in flow_ids:
+            for done in range(0, count, _BATCH):
+                yield [(flow_id, min(_BATCH, count - done))]
+        return
+    several = max(1, min(_FLOWS, _BATCH // count))
+    for first in range(0, len(flow_ids), several):
+        yield [(flow_id, count) for flow_id in flow_ids[first : first + several]]
 
 
 def renew_statistics(database_url: str) -> None:
@@ -90,12 +105,9 @@ def renew_statistics(database_url: str) -> None:
         database.close()
 
 
-def _add(session: Session, flow_id: str, count: int, storage_id: str, now: int) -> None:
-    tx = SqlWrite(session)
-    tx.claim(("flow", flow_id))
-    flow = tx.flow(flow_id)
+def _add(session: Session, flow: Flow | None, count: int, storage_id: str, now: int) -> None:
     if flow is None:
-        raise NotFound(f"there is no Flow {flow_id}")
+        raise NotFound("there is no such Flow any more")
     last = None if flow.extent is None else flow.extent.end
     first = 0 if last is None else -(-last // NANOSECONDS)
     values = {

@@ -1,0 +1,65 @@
+"""A PostgreSQL that goes away and comes back: 503 meanwhile, and no restart of ours afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from tams.config import Settings
+from tests.api.conftest import KEY, serving
+from tests.api.steps import make_flow
+from tests.repository.conftest import NewDatabase
+
+
+@pytest.fixture
+def settings(new_postgresql: NewDatabase, tmp_path: Path) -> Settings:
+    """A store on PostgreSQL, whatever the others are on."""
+    environment = {"TAMS_DATABASE_URL": new_postgresql()}
+    return Settings.from_env(environment, environment="development", data_dir=tmp_path, secret_key=KEY)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[FlaskClient]:
+    """A client of it."""
+    for app in serving(settings):
+        yield app.test_client()
+
+
+@contextmanager
+def out_of_reach(url: str) -> Iterator[None]:
+    """End all connections to the database, and refuse new ones."""
+    here = make_url(url)
+    engine = create_engine(here.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def allow(answer: str) -> None:
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER DATABASE {here.database} ALLOW_CONNECTIONS {answer}"))
+
+    allow("false")
+    try:
+        with engine.connect() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+                {"name": here.database},
+            ).all()
+        yield
+    finally:
+        allow("true")
+
+
+def test_a_database_that_is_away_is_503_until_it_is_back(client: FlaskClient, settings: Settings) -> None:
+    path = f"/flows/{make_flow(client)}"
+    with out_of_reach(settings.database_url):
+        for answer in (client.get(path), client.put(f"{path}/label", json="x"), client.get("/health/ready")):
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+        assert client.get("/health/live").status_code == 200
+    assert client.get(path).status_code == 200
+    assert client.put(f"{path}/label", json="after").status_code == 204
+    assert client.get(f"{path}/label").json == "after"
+    assert client.get("/health/ready").status_code == 200

@@ -1,0 +1,128 @@
+"""What PostgreSQL reads for a page is the page's: a hundred times as many Segments in the Flow make no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tams.domain.filters import FlowFilter
+from tams.domain.flows import Flow
+from tams.domain.timerange import ETERNITY, TimeRange
+from tams.repository.port import Read
+from tams.repository.sql import SqlRepository, seeding
+from tams.repository.sql.dialects import Statement
+from tams.repository.sql.engine import Database, Parameters, Session
+from tams.repository.sql.transaction import SqlRead
+from tests.factories import SECOND, STORAGE, seconds
+from tests.repository.conftest import NewDatabase
+from tests.repository.steps import new_flow
+
+SMALL, LARGE = 2_000, 200_000
+LIMIT = 100
+
+
+class Cost(NamedTuple):
+    """What the server looked at to answer."""
+
+    rows: int
+    buffers: int
+
+
+class Explained(Session):
+    """Has each statement explained, with what it really did, before it runs."""
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        super().__init__(connection, database)
+        self.plans: list[dict[str, Any]] = []
+
+    def _execute(self, statement: Statement, parameters: Parameters) -> Any:
+        said, constants = self._database.compiled(statement)
+        told = {**constants, **parameters}
+        ((plan,),) = self._connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {said}", told).fetchall()
+        self.plans.append(plan[0]["Plan"])
+        return super()._execute(statement, parameters)
+
+
+@pytest.fixture(scope="module")
+def flows(new_postgresql: NewDatabase) -> Iterator[tuple[Database, Flow, Flow]]:
+    """A small Flow and a large one."""
+    url = new_postgresql()
+    repository = SqlRepository(url)
+    small, large = new_flow(repository), new_flow(repository)
+    for flow, count in ((small, SMALL), (large, LARGE)):
+        for _ in seeding.add_segments(url, [flow.id], count, STORAGE, now=10):
+            pass
+    seeding.renew_statistics(url)
+    repository.close()
+    database = Database(url)
+    yield database, small, large
+    database.close()
+
+
+def cost(database: Database, question: Callable[[Read], Any]) -> Cost:
+    """What it takes to answer the question."""
+    connection = database.engine.raw_connection()
+    try:
+        explained = Explained(connection.driver_connection, database)
+        question(SqlRead(explained))
+    finally:
+        connection.close()
+    assert explained.plans
+    buffers = sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in explained.plans)
+    return Cost(sum(map(rows, explained.plans)), buffers)
+
+
+def rows(plan: dict[str, Any]) -> int:
+    """The rows that the steps of a plan have found or thrown away."""
+    seen = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return int(seen * plan["Actual Loops"]) + sum(map(rows, plan.get("Plans", [])))
+
+
+def page(flow: Flow, within: TimeRange, *, reverse: bool = False, after: int | None = None) -> Callable[[Read], Any]:
+    cursor = None if after is None else str(after * SECOND)
+    return lambda snapshot: snapshot.segments(flow.key, within, None, reverse, cursor, LIMIT)
+
+
+def of_object(flow: Flow, number: int) -> Callable[[Read], Any]:
+    name = f"{flow.key:016x}-{number:016x}"
+    return lambda snapshot: snapshot.segments(flow.key, ETERNITY, name, False, None, LIMIT)
+
+
+QUESTIONS: dict[str, Callable[[Flow, int], Callable[[Read], Any]]] = {
+    "begin": lambda flow, size: page(flow, ETERNITY),
+    "middle": lambda flow, size: page(flow, seconds(size // 2, size // 2 + 50)),
+    "end": lambda flow, size: page(flow, seconds(size - 50, size + 50)),
+    "from the middle on": lambda flow, size: page(flow, TimeRange(size // 2 * SECOND, None)),
+    "up to the middle": lambda flow, size: page(flow, TimeRange(None, size // 2 * SECOND)),
+    "up to the middle, backwards": lambda flow, size: page(flow, TimeRange(None, size // 2 * SECOND), reverse=True),
+    "from the middle on, backwards": lambda flow, size: page(flow, TimeRange(size // 2 * SECOND, None), reverse=True),
+    "backwards": lambda flow, size: page(flow, ETERNITY, reverse=True),
+    "next page": lambda flow, size: page(flow, ETERNITY, after=size // 2),
+    "next page backwards": lambda flow, size: page(flow, ETERNITY, reverse=True, after=size // 2),
+    "of an Object": lambda flow, size: of_object(flow, size // 2),
+    "overlaps": lambda flow, size: (
+        lambda snapshot: snapshot.overlaps(flow.key, [seconds(size // 2, size // 2 + 1), seconds(size, size + 1)])
+    ),
+    "extent": lambda flow, size: lambda snapshot: snapshot.extent(flow.key, seconds(size // 4, size // 2)),
+    "within": lambda flow, size: lambda snapshot: snapshot.segments_within(flow.key, seconds(9, size - 9), LIMIT),
+    "flow": lambda flow, size: lambda snapshot: snapshot.flow(flow.id),
+    "flows with content": lambda flow, size: (
+        lambda snapshot: snapshot.list_flows(
+            FlowFilter(source_id=flow.source_id, timerange=seconds(size // 2, size)), "created", False, None, LIMIT
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_costs_as_much_in_a_large_flow_as_in_a_small_one(
+    flows: tuple[Database, Flow, Flow], name: str
+) -> None:
+    database, small, large = flows
+    in_small = cost(database, QUESTIONS[name](small, SMALL))
+    in_large = cost(database, QUESTIONS[name](large, LARGE))
+    # Pages of the table lie where they lie, and a larger index has a level more.
+    assert in_large.rows <= 1.2 * in_small.rows + 5
+    assert in_large.buffers <= 1.5 * in_small.buffers + 20

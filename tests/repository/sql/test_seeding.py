@@ -1,0 +1,70 @@
+"""Segments that the engine makes by itself: they are as if they had been registered."""
+
+from __future__ import annotations
+
+import pytest
+
+from tams.domain.errors import NotFound
+from tams.domain.timerange import ETERNITY
+from tams.repository.port import Repository
+from tams.repository.sql import seeding
+from tests import factories
+from tests.factories import STORAGE, seconds
+from tests.repository.conftest import NewDatabase
+from tests.repository.steps import fill, new_flow, open_repository, read
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each engine."""
+    new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
+    return new()
+
+
+def stored(repository: Repository, flow_id: str) -> list[str]:
+    """The time ranges of a Flow's Segments, each of which has an Object with one ready instance."""
+    with repository.read() as snapshot:
+        flow = snapshot.flow(flow_id)
+        assert flow is not None
+        segments = snapshot.segments(flow.key, ETERNITY, None, False, None, 1000).items
+        objects = snapshot.objects([segment.object_id for segment in segments])
+        instances = snapshot.instances(objects)
+    assert flow.count == len(segments) == len(objects) == len(instances)
+    for segment in segments:
+        made = objects[segment.object_id]
+        assert made.kind == "media"
+        assert made.timerange == segment.timerange
+        assert [instance.ready for instance in made.instances] == [True]
+    return [str(segment.timerange) for segment in segments]
+
+
+def test_segments_are_added_behind_those_that_are_there(url: str) -> None:
+    repository = open_repository(url)
+    flow, empty = new_flow(repository), new_flow(repository)
+    fill(repository, flow, [seconds(0, 3)])
+    assert list(seeding.add_segments(url, [flow.id, empty.id], 2, STORAGE, now=10)) == [4]
+    assert list(seeding.add_segments(url, [flow.id], 1, STORAGE, now=10)) == [1]
+    seeding.renew_statistics(url)
+    assert stored(repository, flow.id) == ["[0:0_3:0)", "[3:0_4:0)", "[4:0_5:0)", "[5:0_6:0)"]
+    assert stored(repository, empty.id) == ["[0:0_1:0)", "[1:0_2:0)"]
+    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    assert found is not None
+    assert found.segments_updated is not None
+    assert found.segments_updated > flow.metadata_updated
+    repository.close()
+
+
+def test_large_numbers_come_in_several_transactions(url: str) -> None:
+    repository = open_repository(url)
+    flows = [new_flow(repository).id for _ in range(2)]
+    assert list(seeding.add_segments(url, flows[:1], 50_001, STORAGE, now=10)) == [50_000, 1]
+    assert list(seeding.add_segments(url, flows, 30_000, STORAGE, now=10)) == [30_000, 30_000]
+    found = read(repository, lambda snapshot: snapshot.flows_by_id(flows))
+    assert [found[flow_id].count for flow_id in flows] == [80_001, 30_000]
+    assert found[flows[0]].extent == seconds(0, 80_001)
+    repository.close()
+
+
+def test_there_has_to_be_such_a_flow(url: str) -> None:
+    with pytest.raises(NotFound):
+        list(seeding.add_segments(url, [factories.uuid()], 1, STORAGE, now=10))
