@@ -42,6 +42,7 @@ _MIME_TYPE = re.compile(MIME_TYPE_PATTERN, re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MOST_DIGITS_READ = 1000
+_PAIRS = "tams.query_pairs"
 _NOT_UUID = "expected a UUID in lower case, version 1 to 5"
 
 _TIMERANGE_PATTERN = (
@@ -55,8 +56,12 @@ def query_pairs() -> list[tuple[str, str]]:
     raw = request.environ.get("QUERY_STRING", "")
     if not raw:
         return []
-    text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
-    return parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+    pairs: list[tuple[str, str]] | None = request.environ.get(_PAIRS)
+    if pairs is None:
+        text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
+        # Filters, paging and links look at them one after the other.
+        pairs = request.environ[_PAIRS] = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+    return pairs
 
 
 def query_arguments(schema: Schema) -> dict[str, str]:

@@ -20,8 +20,8 @@ class VastSettings:
     repository: str = setting(
         one_of(SQL, VAST),
         SQL,
-        "Where the metadata are kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see docs/vast.md; it "
-        "needs `pip install 'tams[vast]'`).",
+        "Where the metadata are kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see docs/vast.md; "
+        "it needs `pip install 'tams[vast]'`).",
     )
     vast_endpoint: str | None = setting(
         parsed("the http or https URL of a VAST cluster, without path", "http://vip-pool.vast.example", read_endpoint),
@@ -45,12 +45,8 @@ class VastSettings:
     vast_schema: str = setting(
         text("the name of a schema", "tams"), "tams", "The schema that holds the tables; `tams db upgrade` makes it."
     )
-    vast_ssl_verify: bool = setting(
-        BOOLEAN, True, "Whether the certificate of the cluster is verified.", shown="true"
-    )
-    vast_request_timeout: int = setting(
-        whole("seconds", 1, 5), 5, "How long one request to the cluster may take."
-    )
+    vast_ssl_verify: bool = setting(BOOLEAN, True, "Whether the certificate of the cluster is verified.", shown="true")
+    vast_request_timeout: int = setting(whole("seconds", 1, 5), 5, "How long one request to the cluster may take.")
     vast_operation_timeout: int = setting(
         whole("seconds", 5, 30),
         30,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ class _Shown:
     """What is shown of the instances in one Storage Backend; the rest of an entry beside its URL."""
 
     storage: Storage
-    signed: bool
+    sign: Callable[[str], str] | None
     plain: bool
     rest: dict[str, Any]
 
@@ -32,14 +32,14 @@ class UrlPlan:
         self.signed = False
         self._wanted = wanted
         self._base_url = base_url
-        self._now = store.now()
+        now = store.now()
         self._backends: dict[str, _Shown] = {}
         for storage_id, storage in store.storages.items():
             backend = storage.backend
             if not wanted.shows_nothing and wanted.shows_backend(storage_id, backend.label, backend.tags):
                 self._backends[storage_id] = _Shown(
                     storage,
-                    signed=wanted.presigned is not False,
+                    sign=None if wanted.presigned is False else storage.get_signer(now),
                     plain=wanted.presigned is not True,
                     rest=_rest(backend, verbose=wanted.verbose),
                 )
@@ -63,18 +63,18 @@ class UrlPlan:
             shown = self._backends.get(instance.storage_id)
             if shown is None:
                 continue
-            if shown.signed:
+            if shown.sign is not None:
                 self.signed = True
-                url = shown.storage.get_url(key, self._now)
-                entries.append({"url": self._absolute(url), "presigned": True, **shown.rest})
+                url = shown.sign(key)
+                if url[0] == "/":
+                    url = self._base_url + url
+                entries.append({"url": url, "presigned": True, **shown.rest})
             if shown.plain:
                 public = shown.storage.public_url(key)
                 if public is not None:
-                    entries.append({"url": self._absolute(public), **shown.rest})
+                    url = self._base_url + public if public[0] == "/" else public
+                    entries.append({"url": url, **shown.rest})
         return entries
-
-    def _absolute(self, url: str) -> str:
-        return self._base_url + url if url[0] == "/" else url
 
     def _uncontrolled(self, instance: Instance) -> dict[str, Any]:
         entry: dict[str, Any] = {"url": instance.url, "label": instance.label}

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
@@ -79,9 +79,13 @@ class LocalStorage:
 
     def get_url(self, key: str, now: int) -> str:
         """A URL for GET and HEAD. Its end is rounded up, by half a lifetime at most, so that it can be cached."""
+        return self.get_signer(now)(key)
+
+    def get_signer(self, now: int) -> Callable[[str], str]:
+        """What makes the GET URLs of one answer."""
         step = max(1, self._lifetime // 2)
         earliest = -(-now // _MICROSECONDS) + self._lifetime
-        return f"{self._url}{key}?{self._signer.get_query(key, -(-earliest // step) * step)}"
+        return self._signer.get_signer(self._url, -(-earliest // step) * step)
 
     def put_url(self, key: str, content_type: str, now: int) -> tuple[str, int]:
         """A URL for PUT with that content type, and when it ends (microseconds)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
@@ -78,6 +78,9 @@ class Storage(Protocol):
 
     def get_url(self, key: str, now: int) -> str:
         """A presigned URL for GET, valid for `min_presigned_url_timeout` or more from `now` (microseconds)."""
+
+    def get_signer(self, now: int) -> Callable[[str], str]:
+        """What makes the presigned URLs of one answer: `get_url` for any key, with all that they share done once."""
 
     def put_url(self, key: str, content_type: str, now: int) -> tuple[str, int]:
         """A presigned URL for PUT with that content type, and when it ends (microseconds)."""

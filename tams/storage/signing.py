@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import binascii
 import hmac
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 
 from tams.storage.port import StorageError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 SIGNATURE: Final = "s"
 """The query parameter that makes a URL a signed one."""
@@ -17,7 +20,8 @@ _VERSION: Final = "1"
 _EXPIRY: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _SHORTEST_KEY: Final = 16
 _MICROSECONDS: Final = 1_000_000
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_BLOCK: Final = 64
+"""Bytes of a block of SHA-256."""
 
 
 class SignatureRefused(StorageError):
@@ -27,54 +31,66 @@ class SignatureRefused(StorageError):
 class UrlSigner:
     """Signs what one Storage Backend's URLs allow: a method, a key, until a second, and for PUT a content type.
 
-    HMAC-SHA256. The key is derived, so that the service's secret signs nothing else in the same way; what comes before
-    the storage key is hashed once, because a page holds a thousand URLs.
+    HMAC-SHA256 (RFC 2104). The key is derived, so that the service's secret signs nothing else in the same way. Both
+    halves are begun once, because a page holds a thousand URLs: that takes half the time of `hmac`.
     """
 
     def __init__(self, signing_key: bytes, storage_id: str) -> None:
         if len(signing_key) < _SHORTEST_KEY:
             raise ValueError(f"a signing key has at least {_SHORTEST_KEY} bytes")
         derived = hmac.digest(signing_key, b"tams storage url " + _VERSION.encode(), "sha256")
-        self._get = hmac.new(derived, b"GET\n%s\n" % storage_id.encode(), "sha256")
-        self._put = hmac.new(derived, b"PUT\n%s\n" % storage_id.encode(), "sha256")
+        padded = derived.ljust(_BLOCK, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+        self._storage_id = storage_id
 
-    def get_query(self, key: str, expiry: int) -> str:
-        """The query of a URL for GET and HEAD that ends at `expiry` (seconds since 1970)."""
-        return f"v={_VERSION}&e={expiry}&s={self._sign_get(key, expiry).decode()}"
+    def get_signer(self, address: str, expiry: int) -> Callable[[str], str]:
+        """What makes the URL for GET and HEAD of any key below `address`, ending at `expiry` (seconds since 1970)."""
+        inner, outer = self._begun("GET", expiry), self._outer
+        query = f"?v={_VERSION}&e={expiry}&{SIGNATURE}="
+
+        def sign(key: str) -> str:
+            message, mac = inner.copy(), outer.copy()
+            message.update(key.encode())
+            mac.update(message.digest())
+            return f"{address}{key}{query}{mac.hexdigest()}"
+
+        return sign
 
     def put_query(self, key: str, expiry: int, content_type: str) -> str:
         """The query of a URL for PUT with exactly that content type, which ends at `expiry` (seconds since 1970)."""
-        return f"v={_VERSION}&e={expiry}&s={self._sign_put(key, expiry, content_type).decode()}"
+        return f"v={_VERSION}&e={expiry}&{SIGNATURE}={self._signature('PUT', expiry, _put(key, content_type))}"
 
     def verify_get(self, key: str, query: Mapping[str, str], now: int) -> None:
         """Raise `SignatureRefused` unless the query allows GET and HEAD at `now` (microseconds)."""
         expiry = _expiry(query)
-        _compare(self._sign_get(key, expiry), query, "this method and address")
+        _compare(self._signature("GET", expiry, key), query, "this method and address")
         _refuse_ended(expiry, now)
 
     def verify_put(self, key: str, content_type: str, query: Mapping[str, str], now: int) -> int:
         """The second at which the URL ends; `SignatureRefused` unless it allows that PUT at `now` (microseconds)."""
         expiry = _expiry(query)
-        expected = self._sign_put(key, expiry, content_type)
+        expected = self._signature("PUT", expiry, _put(key, content_type))
         _compare(expected, query, "this method, address and Content-Type (send the one that the URL was made for)")
         _refuse_ended(expiry, now)
         return expiry
 
-    def _sign_get(self, key: str, expiry: int) -> bytes:
-        mac = self._get.copy()
-        mac.update(f"{key}\n{expiry}".encode())
-        return _base64url(mac.digest())
+    def _signature(self, method: str, expiry: int, message: str) -> str:
+        inner, mac = self._begun(method, expiry), self._outer.copy()
+        inner.update(message.encode())
+        mac.update(inner.digest())
+        return mac.hexdigest()
 
-    def _sign_put(self, key: str, expiry: int, content_type: str) -> bytes:
-        # A key holds no line feed, so no two different messages read the same.
-        mac = self._put.copy()
-        mac.update(f"{key}\n{expiry}\n{content_type}".encode())
-        return _base64url(mac.digest())
+    def _begun(self, method: str, expiry: int) -> Hash:
+        """The inner half over all that does not depend on the key. No part holds a line feed but the last."""
+        inner = self._inner.copy()
+        inner.update(f"{method}\n{self._storage_id}\n{expiry}\n".encode())
+        return inner
 
 
-def _base64url(digest: bytes) -> bytes:
-    """Without padding, in a third of the time that `base64` takes."""
-    return binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE, b"=")
+def _put(key: str, content_type: str) -> str:
+    # A key holds no line feed, so no two different messages read the same.
+    return f"{key}\n{content_type}"
 
 
 def _expiry(query: Mapping[str, str]) -> int:
@@ -84,8 +100,8 @@ def _expiry(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _compare(expected: bytes, query: Mapping[str, str], signed: str) -> None:
-    if not hmac.compare_digest(expected, query.get(SIGNATURE, "").encode()):
+def _compare(expected: str, query: Mapping[str, str], signed: str) -> None:
+    if not hmac.compare_digest(expected.encode(), query.get(SIGNATURE, "").encode()):
         raise SignatureRefused(f"the signature in the URL is not one for {signed}")
 
 

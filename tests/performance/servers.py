@@ -40,10 +40,11 @@ class Server:
 
 
 @contextmanager
-def store(directory: Path) -> Iterator[Server]:
-    """`tams serve` with its data in `directory`, and nothing else configured than a server needs."""
+def store(directory: Path, **variables: str) -> Iterator[Server]:
+    """`tams serve` with its data in `directory`, and besides `variables` nothing configured than a server needs."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     environment = inherited | {"ENVIRONMENT": "production", "LOG_LEVEL": "INFO", "TAMS_AUTH": "none"}
+    environment |= variables
     command = [str(Path(sys.executable).with_name("tams")), "serve", "--port", "0", "--data-dir", str(directory)]
     command += ["--workers", str(WORKERS), "--threads", str(THREADS)]
     with _started(command, directory.with_suffix(".log"), environment) as process:

@@ -175,6 +175,9 @@ def _held(alias: str, names: list[str]) -> ColumnElement[bool]:
     )
 
 
+_new = tuple.__new__
+
+
 def _instance(row: Row) -> Instance:
     _, storage_id, key, put_until, url, label, ready = row
     return Instance(storage_id, key, put_until, url, label, ready == 1)
@@ -223,8 +226,10 @@ class ObjectReads:
         # SQLite gives them in this order already, which makes the sort one comparison for each.
         rows.sort(key=_PLACE)
         found: dict[str, tuple[Instance, ...]] = {}
-        for row in rows:
-            found[row[0]] = (*found.get(row[0], ()), _instance(row[1:]))
+        for object_id, _, storage_id, key, put_until, url, label, ready in rows:
+            instance = _new(Instance, (storage_id, key, put_until, url, label, ready == 1))
+            others = found.get(object_id)
+            found[object_id] = (instance,) if others is None else (*others, instance)
         return found
 
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:

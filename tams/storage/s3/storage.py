@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
@@ -84,6 +85,10 @@ class S3Storage:
 
     def get_url(self, key: str, now: int) -> str:
         """A URL for GET, the same for up to half of its lifetime. `BackendDown` where no credentials live as long."""
+        return self.get_signer(now)(key)
+
+    def get_signer(self, now: int) -> Callable[[str], str]:
+        """What makes the GET URLs of one answer. `BackendDown` where no credentials live as long."""
         seconds = now // _MICROSECONDS
         date = seconds - seconds % self._step
         prepared = self._get_signing
@@ -91,7 +96,7 @@ class S3Storage:
             lifetime = self._lifetime + self._step
             credentials = self._credentials.until(date + lifetime)
             prepared = self._get_signing = (date, self._presigner.signing(credentials, date, lifetime))
-        return self._presigner.get(key, prepared[1])
+        return partial(self._presigner.get, signing=prepared[1])
 
     def put_url(self, key: str, content_type: str, now: int) -> tuple[str, int]:
         """A URL for PUT with that content type, and when it ends (microseconds)."""

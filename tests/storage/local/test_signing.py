@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -55,7 +56,7 @@ def test_get_urls_are_the_same_for_a_while(storage):
 
 def test_the_service_key_and_the_backend_are_bound():
     signer = UrlSigner(b"k" * 32, "one")
-    query = dict(parse_qsl(signer.get_query(KEY, 2_000_000_000)))
+    query = query_of(signer.get_signer("/", 2_000_000_000)(KEY))
     signer.verify_get(KEY, query, NOW)
     for other in (UrlSigner(b"l" * 32, "one"), UrlSigner(b"k" * 32, "two")):
         with pytest.raises(SignatureRefused):
@@ -85,3 +86,10 @@ def test_a_plain_put_url_names_its_object(storage):
     url = storage.plain_put_url(KEY, "a/b?c&d é")
     assert query_of(url) == {"object": "YS9iP2MmZCDDqQ"}
     assert len(storage.plain_put_url(KEY, "é" * 512)) < 2048
+
+
+@given(secret=st.binary(min_size=16, max_size=100), key=st.from_regex(r"[0-9a-f]{3}/[0-9a-f]{37}", fullmatch=True))
+def test_a_signature_is_the_hmac_of_all_that_it_binds(secret, key):
+    query = query_of(UrlSigner(secret, "store").get_signer("/", 2_000_000_000)(key))
+    derived = hmac.digest(secret, b"tams storage url 1", "sha256")
+    assert query["s"] == hmac.new(derived, f"GET\nstore\n2000000000\n{key}".encode(), "sha256").hexdigest()

@@ -1,0 +1,282 @@
+"""The claim protocol: transactions that rest on the same things take effect one after the other.
+
+The cluster is not asked to see conflicts. What it has to do: commit all tables at once, show a transaction everything
+whose commit was acknowledged before it began, and end a transaction by its id for good, whoever asks.
+
+Each write is one transaction D, named by its id, and the locks of everything that its decision rests on:
+
+1. D begins. The state of each lock (the last operation that changed what it stands for) is read in it, and then
+   everything else that the decision needs.
+2. In a transaction of its own one claim for each lock is stored and committed, with the id of D.
+3. A new transaction V looks at the locks. Where a state is another than D saw, D begins anew. Where another claim is
+   alive, the younger operation withdraws its own and the older one looks again.
+4. All writes of D are sent, with the new states and a record that D is stored, and D is committed.
+5. Where the outcome of that commit is in doubt, D is rolled back until the cluster says that it has ended; only then
+   the record is looked for: there, it is stored; not there, it never will be.
+6. A claim that stays for too long is taken over: its D is rolled back, until it has ended, and the claim is ended.
+
+Of two with a common lock that both passed V, the claims of one were committed before the V of the other began, which
+would have seen it. Only one D of an operation can be committed, because each is ended before the next one begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from tams.domain.clock import now
+from tams.domain.errors import Contended, Unavailable
+from tams.repository.vast.connection import Cluster, Snapshot
+from tams.repository.vast.failures import Broken
+from tams.repository.vast.tables import LOCKS, Row
+from tams.repository.vast.terms import Term, among, equal
+
+logger = logging.getLogger(__name__)
+
+STATE, CLAIM, END, STORED = "state", "claim", "end", "stored"
+_MOST_SPENT = 4000
+_PAUSE = 0.02
+_POLITE = 5
+"""So often an operation lets younger ones finish, whose work would be lost, before it insists on its age."""
+_BRIEFLY = 2.0
+_IN_DOUBT = 20.0
+_COLUMNS = ("key", "kind", "op", "txid")
+
+
+def clock() -> float:
+    """Seconds, sleep of the machine included: only this process compares them with one another."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Raced(Contended):
+    """Somebody else was first: the operation begins anew."""
+
+
+class Doubtful(Unavailable):
+    """The cluster does not say what became of a commit."""
+
+
+class Spent:
+    """Claims of this process that are over: they are removed together with the next ones that are made."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._row_ids: deque[Any] = deque()
+
+    def give(self, row_ids: Iterable[Any]) -> None:
+        """These are over."""
+        with self._lock:
+            self._row_ids.extend(row_ids)
+
+    def take(self) -> list[Any]:
+        """Some that are over."""
+        with self._lock:
+            return [self._row_ids.popleft() for _ in range(min(_MOST_SPENT, len(self._row_ids)))]
+
+
+class Operation:
+    """One write, over all its attempts: who it is to others, and since when it has seen their claims."""
+
+    def __init__(self, op: str, timeout: float) -> None:
+        # Sorted by age, as far as clocks agree; where they do not, a younger one goes first.
+        self.name = f"{now():016x} {op}"
+        self.deadline = clock() + timeout
+        self.seen: dict[tuple[str, str], float] = {}
+        self.locks: set[str] = set()
+        self.races = 0
+
+    def check_time(self) -> None:
+        """`Contended` when there is no time left. States that are older than a day are pruned: no D lasts as long."""
+        if clock() > self.deadline:
+            raise Contended("Others keep changing what this request is about; try again.")
+
+
+class Attempt:
+    """One D of an operation."""
+
+    def __init__(self, cluster: Cluster, operation: Operation, spent: Spent) -> None:
+        self._cluster = cluster
+        self._operation = operation
+        self._spent = spent
+        self._states: dict[str, tuple[str, Any]] = {}
+        self._read: set[str] = set()
+        self._claims: list[Any] = []
+        self._claimed = False
+
+    def read(self, d: Snapshot, locks: Collection[str], *, patient: bool) -> None:
+        """Read the states of locks in D. `patient`: `Raced` at once where others are not to be disturbed."""
+        unread = set(locks) - self._read
+        if not unread:
+            return
+        rows = d.rows(LOCKS, _COLUMNS, [among("key", unread)], row_ids=True)
+        self._read |= unread
+        for row in rows:
+            if row["kind"] == STATE:
+                self._states[row["key"]] = (row["op"], row["$row_id"])
+        if patient:
+            others = self._alive(d, rows, "")
+            polite = self._operation.races < _POLITE
+            if any(polite or claim[0] < self._operation.name for claim in others - self._expired(others)):
+                raise Raced("another operation is under way")
+
+    def settle_conflicts(self, d: Snapshot, locks: Collection[str]) -> None:
+        """Steps 2 and 3: afterwards D may be committed. `Raced` where the operation has to begin anew."""
+        self.read(d, locks, patient=False)
+        self._claim(str(d.txid), locks)
+        while True:
+            self._operation.check_time()
+            others, expired = self._look(str(d.txid), locks)
+            self._operation.check_time()
+            for claim in expired:
+                self._take_over(claim)
+            if not others:
+                return
+            if any(claim[0] < self._operation.name for claim in others - expired):
+                raise Raced("an older operation is under way")
+            if not expired:
+                time.sleep(random.uniform(_PAUSE, 2 * _PAUSE))  # noqa: S311 - no secret
+
+    def record(self, d: Snapshot, locks: Collection[str], forgotten: Collection[str] = ()) -> None:
+        """Step 4, after all other writes: the new states, and that D is stored. `forgotten` locks keep no state."""
+        changed, added = [], [_row(end_of(self._operation.name, str(d.txid)), STORED, self._operation.name, d.txid)]
+        gone = [self._states[lock][1] for lock in forgotten if lock in self._states]
+        if gone:
+            d.delete(LOCKS, gone)
+        for lock in sorted(set(locks) - set(forgotten)):
+            row = _row(lock, STATE, self._operation.name, d.txid)
+            if lock in self._states:
+                changed.append((self._states[lock][1], row))
+            else:
+                added.append(row)
+        if changed:
+            d.update(LOCKS, changed)
+        d.insert(LOCKS, added)
+
+    def commit(self, d: Snapshot) -> None:
+        """Commit D. `Raced` where it is certain not to be stored, `Doubtful` where the cluster leaves it open."""
+        try:
+            d.commit()
+        except Unavailable as error:
+            logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
+            if not self._was_stored(d.txid):
+                raise Raced("the transaction was not stored") from error
+        self._spent.give(self._claims)
+        self._claims = []
+
+    def withdraw(self, txid: int) -> None:
+        """Let others go on. D is rolled back first; where that or the rest fails, they will take the claims over."""
+        if not self._claimed:
+            self._cluster.roll_back(txid)
+            return
+        try:
+            self._end_transaction(txid, clock() + _BRIEFLY)
+            self._end((self._operation.name, str(txid)))
+            self._spent.give(self._claims)
+        except Unavailable as error:
+            logger.warning("the claims of transaction %s are left to be taken over: %s", txid, error)
+
+    def _claim(self, txid: str, locks: Collection[str]) -> None:
+        spent = self._spent.take()
+        try:
+            c = self._cluster.begin()
+            # From here on a claim may turn up, even if the cluster does not say so.
+            self._claimed = True
+            made = c.insert(LOCKS, [_row(lock, CLAIM, self._operation.name, txid) for lock in sorted(locks)])
+            if spent:
+                c.delete(LOCKS, spent)
+            c.commit()
+        except Unavailable:
+            self._spent.give(spent)
+            raise
+        self._claims = made
+
+    def _look(self, txid: str, locks: Collection[str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Claims of others that are alive, and those of them that may be taken over. `Raced` where a state changed."""
+        v = self._cluster.begin()
+        try:
+            rows = v.rows(LOCKS, _COLUMNS, [among("key", locks)])
+            states = {row["key"]: row["op"] for row in rows if row["kind"] == STATE}
+            if states != {lock: self._states[lock][0] for lock in locks if lock in self._states}:
+                raise Raced("somebody else was first")
+            mine = (self._operation.name, txid)
+            if not any(row["kind"] == CLAIM and (row["op"], row["txid"]) == mine for row in rows):
+                # Others took it over, or V does not see what was committed before it began: go no further.
+                raise Raced("the claim is not there")
+            others = self._alive(v, rows, txid)
+            return others, self._expired(others)
+        finally:
+            v.roll_back()
+
+    def _alive(self, snapshot: Snapshot, rows: list[Row], txid: str) -> set[tuple[str, str]]:
+        """The claims of others among the rows that nothing says are over."""
+        others = {(row["op"], row["txid"]) for row in rows if row["kind"] == CLAIM} - {(self._operation.name, txid)}
+        if not others:
+            return set()
+        ends = [among("key", {end_of(*each) for each in others})]
+        ended = {row["key"] for row in snapshot.rows(LOCKS, ("key",), ends)}
+        alive = {each for each in others if end_of(*each) not in ended}
+        moment = clock()
+        for each in alive:
+            self._operation.seen.setdefault(each, moment)
+        return alive
+
+    def _expired(self, claims: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        latest = clock() - self._cluster.address.claim_timeout
+        return {each for each in claims if self._operation.seen[each] < latest}
+
+    def _take_over(self, claim: tuple[str, str]) -> None:
+        logger.warning("operation %s is taken over: it has not moved for too long", claim[0])
+        self._end_transaction(int(claim[1]), clock() + _BRIEFLY)
+        self._end(claim)
+
+    def _end(self, claim: tuple[str, str]) -> None:
+        """Record that a claim is over. Its D has ended."""
+        e = self._cluster.begin()
+        e.insert(LOCKS, [_row(end_of(*claim), END, claim[0], claim[1])])
+        e.commit()
+
+    def _was_stored(self, txid: int) -> bool:
+        """Step 5. `Doubtful` where the cluster does not answer for too long."""
+        until = clock() + _IN_DOUBT
+        record = [equal("key", end_of(self._operation.name, str(txid)))]
+        try:
+            self._end_transaction(txid, until)
+            while True:
+                try:
+                    return any(row["kind"] == STORED for row in self._looked_at(record))
+                except Unavailable:
+                    if clock() > until:
+                        raise
+                    time.sleep(10 * _PAUSE)
+        except Unavailable as error:
+            raise Doubtful("The database went away in the middle: look whether the change was made.") from error
+
+    def _looked_at(self, terms: list[Term]) -> list[Row]:
+        r = self._cluster.begin()
+        try:
+            return r.rows(LOCKS, _COLUMNS, terms)
+        finally:
+            r.roll_back()
+
+    def _end_transaction(self, txid: int, until: float) -> None:
+        """Roll a transaction back until the cluster says that it has ended. `Broken` where it does not say so."""
+        pause = _PAUSE
+        while not self._cluster.roll_back(txid):
+            if clock() > until:
+                raise Broken(f"The database does not say that transaction {txid} has ended.")
+            time.sleep(pause)
+            pause = min(2 * pause, 1)
+
+
+def end_of(op: str, txid: str) -> str:
+    """The lock under which it is kept that a claim is over."""
+    return f"end {op} {txid}"
+
+
+def _row(key: str, kind: str, op: str, txid: int | str) -> Row:
+    return {"key": key, "kind": kind, "op": op, "txid": str(txid), "at": now()}

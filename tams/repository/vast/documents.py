@@ -1,0 +1,92 @@
+"""Small JSON documents, listed by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from tams.domain.filters import NO_TAGS, TagFilter
+from tams.repository.port import Cursor, Document, Page
+from tams.repository.vast.facets import column, facet, tag_facets, wanted
+from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.rows import encoded
+from tams.repository.vast.tables import DOCUMENTS, Row
+from tams.repository.vast.terms import equal
+
+
+class DocumentReads(Reads):
+    """What can be asked about documents."""
+
+    def document(self, kind: str, document_id: str) -> Document | None:
+        """The document."""
+        row = self._document_row(kind, document_id)
+        return None if row is None else _document(row)
+
+    def list_documents(
+        self,
+        kind: str,
+        order: str,
+        where: Mapping[str, str],
+        reverse: bool,
+        after: Cursor | None,
+        limit: int,
+        tags: TagFilter = NO_TAGS,
+    ) -> Page[Document]:
+        """Documents of the kind whose keys and tags match, by their key `order`. The cursor is its last value.
+
+        There are few of a kind: the keys of all that match are looked at, and the documents of the page are read.
+        """
+        terms = wanted(where, tags, None)
+        if terms is None:
+            return Page([], None)
+        places = []
+        for row in self._view.select(DOCUMENTS, ("listed_by",), [equal("kind", kind), *terms]):
+            place = orjson.loads(row["listed_by"]).get(order)
+            if place is not None and (after is None or (place < after if reverse else place > after)):
+                places.append((place, row["id"]))
+        places.sort(reverse=reverse)
+        shown = places[:limit]
+        rows = self._view.look_up(DOCUMENTS, "id", [document_id for _, document_id in shown])
+        found = {row["id"]: row for row in rows if row["kind"] == kind}
+        return Page(
+            [_document(found[document_id]) for _, document_id in shown], shown[-1][0] if len(places) > limit else None
+        )
+
+    def _document_row(self, kind: str, document_id: str) -> Row | None:
+        rows = self._view.look_up(DOCUMENTS, "id", [document_id])
+        return next((row for row in rows if row["kind"] == kind), None)
+
+
+class DocumentWrites(DocumentReads, Writes):
+    """What can be done to documents."""
+
+    def put_document(self, document: Document) -> None:
+        """Store the document, new or changed."""
+        self._needs(f"document {document.id}")
+        keys = dict(document.keys)
+        self._view.put(
+            DOCUMENTS,
+            {
+                "kind": document.kind,
+                "id": document.id,
+                "body": encoded(document.body),
+                "listed_by": encoded(keys),
+                "tags": encoded(document.tags),
+                "facets": column([*(facet(name, value) for name, value in keys.items()), *tag_facets(document.tags)]),
+            },
+        )
+
+    def delete_document(self, kind: str, document_id: str) -> bool:
+        """Remove it; whether it was there."""
+        self._needs(f"document {document_id}")
+        there = self._document_row(kind, document_id) is not None
+        if there:
+            self._view.remove(DOCUMENTS, (kind, document_id))
+        return there
+
+
+def _document(row: Row) -> Document:
+    return Document(
+        row["kind"], row["id"], orjson.loads(row["body"]), orjson.loads(row["listed_by"]), orjson.loads(row["tags"])
+    )

@@ -1,0 +1,87 @@
+"""Events on their way: the outbox that changes write to, and what waits for each webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from tams.domain.events import Delivery, Event
+from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.rows import encoded
+from tams.repository.vast.tables import DELIVERIES, OUTBOX
+from tams.repository.vast.terms import Term, among, equal
+
+_OUTBOX_LOCK = "outbox"
+
+
+class DeliveryReads(Reads):
+    """What can be asked about deliveries."""
+
+    def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
+        """The first `limit` that wait for the webhook, by sequence."""
+        mine = equal("webhook_id", webhook_id)
+        first = [sequence for sequence, _ in self._view.first(DELIVERIES, "sequence", [mine], limit)]
+        if not first:
+            return []
+        between = [mine, Term("sequence", ">=", first[0]), Term("sequence", "<=", first[-1])]
+        rows = self._view.select(DELIVERIES, ("event",), between)
+        rows.sort(key=lambda row: row["sequence"])
+        return [Delivery(webhook_id, row["sequence"], _event(row["event"])) for row in rows]
+
+
+class EventWrites(DeliveryReads, Writes):
+    """What can be done to the outbox and to deliveries."""
+
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Put events into the outbox. Nobody is in the way of that: such rows are only added, and taken once."""
+        for event in events:
+            self._view.add(OUTBOX, {"place": _place(event), "event": encoded(event)})
+
+    def take_events(self, limit: int) -> list[Event]:
+        """Remove the first `limit` events from the outbox, and return them."""
+        self._needs(_OUTBOX_LOCK)
+        places = [place for place, _ in self._view.first(OUTBOX, "place", [], limit)]
+        if not places:
+            return []
+        rows = {row["place"]: row for row in self._view.select(OUTBOX, ("event",), [among("place", places)])}
+        for place in places:
+            self._view.remove(OUTBOX, (place,))
+        return [_event(rows[place]["event"]) for place in places]
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Have events wait for webhooks."""
+        # Most events go to several webhooks.
+        texts = {delivery.event.id: encoded(delivery.event) for delivery in deliveries}
+        self._needs(*{f"document {delivery.webhook_id}" for delivery in deliveries})
+        for delivery in deliveries:
+            row = {"webhook_id": delivery.webhook_id, "sequence": delivery.sequence, "event": texts[delivery.event.id]}
+            self._view.add(DELIVERIES, row)
+
+    def ack(self, webhook_id: str, through: int) -> None:
+        """Remove the webhook's deliveries up to the sequence `through`."""
+        self._needs(f"document {webhook_id}")
+        terms = [equal("webhook_id", webhook_id), Term("sequence", "<=", through)]
+        for row in self._view.select(DELIVERIES, (), terms):
+            self._view.remove(DELIVERIES, (webhook_id, row["sequence"]))
+
+    def drop_deliveries(self, webhook_id: str, limit: int) -> bool:
+        """Remove the first `limit` of the webhook's deliveries; True while more are left."""
+        first = self._view.first(DELIVERIES, "sequence", [equal("webhook_id", webhook_id)], limit + 1)
+        if first:
+            self._needs(f"document {webhook_id}")
+        for _, key in first[:limit]:
+            self._view.remove(DELIVERIES, key)
+        return len(first) > limit
+
+
+def _place(event: Event) -> str:
+    """The order of the events as a text: numbers of a fixed width, and the id."""
+    return f"{event.created + 2**63:016x}{event.position + 2**63:016x}{event.id}"
+
+
+def _event(text: str) -> Event:
+    fields = orjson.loads(text)
+    for name in ("flow_collected_by", "source_collected_by", "classes"):
+        fields[name] = tuple(fields[name])
+    return Event(**fields)

@@ -1,0 +1,206 @@
+"""Flows: reading, listing, storing, and taking them out of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+import orjson
+
+from tams.domain.filters import FlowFilter, FlowOrder
+from tams.domain.flows import Flow
+from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
+from tams.repository.port import Cursor, Page
+from tams.repository.vast import listing
+from tams.repository.vast.facets import collected_by_facets, column, facet, tag_facets, wanted
+from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.rows import encoded, texts_of
+from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
+from tams.repository.vast.terms import Term, among, equal
+from tams.repository.vast.windows import earliest
+
+VIDEO = "urn:x-nmos:format:video"
+_ATTACHED = equal("detached", False)
+_SAMPLE = 1000
+
+
+class FlowReads(Reads):
+    """What can be asked about Flows."""
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """The Flow, with extent and count."""
+        return self.flows_by_id([flow_id]).get(flow_id)
+
+    def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
+        """Those of the Flows that exist."""
+        return {row["id"]: _flow(row) for row in self._flow_rows(flow_ids)}
+
+    def list_flows(
+        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+    ) -> Page[Flow]:
+        """A page of Flows."""
+        terms = wanted(
+            {
+                "source": where.source_id,
+                "label": where.label,
+                "profile": where.profile_id,
+                "codec": where.codec,
+                "status": where.status,
+                "frame_width": where.frame_width,
+                "frame_height": where.frame_height,
+                "format": where.format,
+                "init_segments": where.init_segments,
+            },
+            where.tags,
+            where.collected_by,
+        )
+        if terms is None:
+            return Page([], None)
+        terms.append(_ATTACHED)
+        chosen: Callable[[list[RowKey]], set[RowKey]] | None = None
+        if where.timerange is not None and where.timerange.is_empty:
+            terms.append(equal("segment_count", 0))
+        elif where.timerange is not None:
+            low = MIN_NS if where.timerange.start is None else where.timerange.start
+            high = MAX_NS if where.timerange.end is None else where.timerange.end
+            terms += [Term("first_start", "<", high), Term("last_end", ">", low)]
+
+            def chosen(keys: list[RowKey]) -> set[RowKey]:
+                return self._with_content(keys, low, high)
+
+        found = listing.page(
+            self._view, FLOWS, f"by_{order}", terms, reverse=reverse, after=after, limit=limit, chosen=chosen
+        )
+        return Page([_flow(row) for row in found.items], found.next)
+
+    def _flow_rows(self, flow_ids: Collection[str]) -> list[Row]:
+        return [row for row in self._view.look_up(FLOWS, "id", flow_ids) if not row["detached"]]
+
+    def _with_content(self, keys: list[RowKey], low: int, high: int) -> set[RowKey]:
+        """Those of the Flows, all of which reach into the range, that have a Segment there."""
+        rows = self._view.look_up(FLOWS, "key", [key[0] for key in keys])
+        # One that begins or ends inside has; the others may have a gap there.
+        found = {row["key"] for row in rows if low <= row["first_start"] or row["last_end"] <= high}
+        open_keys = {row["key"]: row["longest"] for row in rows if row["key"] not in found}
+        while open_keys:
+            overlapping = [
+                among("flow_key", open_keys),
+                Term("start_ns", ">=", earliest(max(open_keys.values()), low)),
+                Term("start_ns", "<", high),
+                Term("end_ns", ">", low),
+            ]
+            segments, complete = self._view.bounded(SEGMENTS, (), overlapping, _SAMPLE)
+            hits = {row["flow_key"] for row in segments}
+            found |= hits
+            open_keys = {key: longest for key, longest in open_keys.items() if key not in hits and not complete}
+        return {key for key in keys if key[0] in found}
+
+
+class FlowWrites(FlowReads, Writes):
+    """What can be done to Flows."""
+
+    def put_flow(self, flow: Flow) -> None:
+        """Store the Flow, new or changed."""
+        self._needs(f"flow {flow.id}")
+        before = next(iter(self._flow_rows([flow.id])), None)
+        if before is not None and before["key"] != flow.key:
+            raise self._broken(f"Flow {flow.id} is stored under another key")
+        if before is None or before["source_id"] != flow.source_id:
+            self._needs(f"source {flow.source_id}")
+            if not self._view.look_up(SOURCES, "id", [flow.source_id]):
+                raise self._broken(f"Flow {flow.id} has no Source {flow.source_id}")
+        document = flow.document
+        row = {
+            **(before or _WITHOUT_SEGMENTS),
+            "key": flow.key,
+            "id": flow.id,
+            "detached": False,
+            "source_id": flow.source_id,
+            "document": encoded(document),
+            "created": flow.created,
+            "metadata_updated": flow.metadata_updated,
+            "collected_by": encoded(flow.collected_by),
+            "facets": column(_facets(flow)),
+            "by_created": newest_first(flow.created, flow.id),
+            "by_metadata_updated": newest_first(flow.metadata_updated, flow.id),
+            "by_label": alphabetical(document.get("label"), flow.id),
+        }
+        if row["segment_count"] == 0:
+            row["segments_updated"] = flow.segments_updated
+        if before is None:
+            # The key is random and new.
+            self._view.add(FLOWS, row)
+        else:
+            self._view.put(FLOWS, row)
+
+    def delete_flow(self, flow_id: str) -> None:
+        """Remove a Flow that has no Segments."""
+        self._needs(f"flow {flow_id}")
+        for row in self._flow_rows([flow_id]):
+            if row["segment_count"]:
+                raise self._broken(f"Flow {flow_id} has Segments")
+            self._needs(f"source {row['source_id']}")
+            self._view.remove(FLOWS, (row["key"],))
+
+    def detach_flow(self, flow_id: str) -> None:
+        """Take a Flow out of every answer at once."""
+        self._needs(f"flow {flow_id}")
+        for row in self._flow_rows([flow_id]):
+            self._needs(f"source {row['source_id']}")
+            self._view.put(FLOWS, {**row, "detached": True})
+
+    def end_flow_key(self, flow_key: int) -> None:
+        """Forget the key of a detached Flow."""
+        for row in self._view.look_up(FLOWS, "key", [flow_key]):
+            self._needs(f"flow {row['id']}")
+            if row["segment_count"]:
+                raise self._broken(f"the Flow key {flow_key} has Segments")
+            self._view.remove(FLOWS, (flow_key,))
+
+
+_WITHOUT_SEGMENTS: Row = {
+    "segments_updated": None,
+    "segment_count": 0,
+    "init_count": 0,
+    "first_start": None,
+    "last_end": None,
+    "last_closed": None,
+    "longest": 0,
+    "sketch": "[]",
+}
+
+
+def _flow(row: Row) -> Flow:
+    start, end = row["first_start"], row["last_end"]
+    return Flow(
+        row["id"],
+        row["key"],
+        row["source_id"],
+        orjson.loads(row["document"]),
+        row["created"],
+        row["metadata_updated"],
+        texts_of(row["collected_by"]),
+        row["segments_updated"],
+        None if start is None else TimeRange(start, end, row["last_closed"]),
+        row["segment_count"],
+    )
+
+
+def _facets(flow: Flow) -> Iterator[str]:
+    document = flow.document
+    essence = document.get("essence_parameters") or {}
+    equal: dict[str, object] = {
+        "source": flow.source_id,
+        "label": document.get("label"),
+        "profile": document.get("profile_id"),
+        "codec": document.get("codec"),
+        "status": document.get("status"),
+        "format": document.get("format"),
+        "init_segments": essence.get("init_segments") is True,
+    }
+    if document.get("format") == VIDEO:
+        equal["frame_width"] = essence.get("frame_width")
+        equal["frame_height"] = essence.get("frame_height")
+    yield from (facet(name, value) for name, value in equal.items() if value is not None)
+    yield from tag_facets(document.get("tags") or {})
+    yield from collected_by_facets(flow.collected_by)

@@ -1,0 +1,170 @@
+"""The door: snapshots, transactions that are repeated until they are settled, leases."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from time import sleep
+from typing import Any, TypeVar
+
+from tams.domain.clock import MICROSECONDS, now
+from tams.domain.errors import Unavailable
+from tams.domain.identifiers import new_id
+from tams.repository.port import Job, Read, Write
+from tams.repository.vast.claims import Attempt, Doubtful, Operation, Raced, Spent, clock
+from tams.repository.vast.connection import Address, Cluster
+from tams.repository.vast.failures import Broken, Collided
+from tams.repository.vast.mutexes import Mutexes
+from tams.repository.vast.pruning import prune_ended
+from tams.repository.vast.tables import REVISION, VERSIONS
+from tams.repository.vast.transaction import VastRead, VastWrite
+from tams.repository.vast.view import View
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MOST_FAILURES = 4
+_PRUNE_EVERY = 500
+_KEPT = 24 * 3600 * MICROSECONDS
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.3
+
+
+class VastRepository:
+    """The repository of one process, on VAST Database. Nothing is connected until it is needed."""
+
+    def __init__(self, address: Address) -> None:
+        self._cluster = Cluster(address)
+        self._mutexes = Mutexes()
+        self._spent = Spent()
+        self._writes = itertools.count(1)
+
+    @contextmanager
+    def read(self) -> Iterator[Read]:
+        """A snapshot for one request."""
+        with self._reading() as snapshot:
+            yield snapshot
+
+    def write(self, op: str, body: Callable[[Write], T]) -> T:
+        """Run `body` in a transaction and commit it."""
+        result = self._write(op, body)
+        if next(self._writes) % _PRUNE_EVERY == 0:
+            try:
+                self.prune(now() - _KEPT)
+            except Unavailable as error:
+                logger.warning("old locks were not removed: %s", error)
+        return result
+
+    def prune(self, before: int) -> None:
+        """Remove some of the locks that nobody has used since the moment (microseconds), a day ago or earlier."""
+        prune_ended(self._cluster, before)
+        self._write(new_id(), lambda tx: tx.forget_states(before))
+
+    def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
+        """Jobs of the kind that are due, each lent to one worker for a while."""
+        with self._reading() as snapshot:
+            if not snapshot.any_due(kind):
+                return []
+        return self._write(new_id(), lambda tx: tx.lend(kind, worker, limit, seconds))
+
+    def prolong(self, job: Job, seconds: int) -> bool:
+        """Hold a leased job for longer; False where the lease was lost."""
+        return self._write(new_id(), lambda tx: tx.prolong(job, seconds))
+
+    def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
+        """Give a leased job back, to be done later (microseconds)."""
+        self._write(new_id(), lambda tx: tx.postpone(job, due, payload))
+
+    def check(self) -> None:
+        """Raise `Unavailable` unless the database answers and its schema is the one this code needs."""
+        snapshot = self._cluster.begin()
+        try:
+            found = {row["revision"] for row in snapshot.rows(VERSIONS, ("revision",), [])}
+        finally:
+            snapshot.roll_back()
+        if max(found, key=int, default="none") != REVISION:
+            raise Unavailable(
+                f"The database has schema {max(found, key=int, default='none')}, this version of the store needs "
+                f"{REVISION}."
+            )
+
+    def close(self) -> None:
+        """Release connections."""
+        self._cluster.forget()
+
+    @contextmanager
+    def _reading(self) -> Iterator[VastRead]:
+        view = View(self._cluster.begin)
+        try:
+            # What is read later is of this moment, whatever is asked first.
+            _ = view.snapshot
+            yield VastRead(view)
+        finally:
+            view.end()
+
+    def _write(self, op: str, body: Callable[[VastWrite], T]) -> T:
+        operation = Operation(op, self._cluster.address.operation_timeout)
+        failures = 0
+        while True:
+            try:
+                return self._attempt(operation, body)
+            except Doubtful:
+                logger.exception("operation %s: the database went away before it said whether it was stored", op)
+                raise
+            except (Raced, Collided):
+                operation.races += 1
+                operation.check_time()
+                pause = _SHORTEST_PAUSE * 2 ** min(operation.races, 3)
+            except Broken:
+                failures += 1
+                if failures >= _MOST_FAILURES or clock() > operation.deadline:
+                    raise
+                pause = _SHORTEST_PAUSE * 4**failures
+            sleep(min(_LONGEST_PAUSE, pause) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+    def _attempt(self, operation: Operation, body: Callable[[VastWrite], T]) -> T:
+        attempt = Attempt(self._cluster, operation, self._spent)
+        view = View(self._cluster.begin, writing=True)
+        held: set[str] = set()
+
+        def queue(names: Collection[str]) -> bool:
+            got, waited = self._mutexes.acquire(set(names) - held)
+            held.update(got)
+            return waited and view.begun
+
+        def read_locks(locks: Collection[str]) -> None:
+            attempt.read(view.snapshot, locks, patient=True)
+
+        try:
+            queue(operation.locks)
+            tx = VastWrite(view, queue, read_locks)
+            try:
+                result = body(tx)
+                locks = tx.finished()
+            except BaseException:
+                view.end()
+                raise
+            if view.changed or tx.forgotten:
+                operation.locks = operation.locks | locks
+                self._store(attempt, view, locks, tx.forgotten)
+            else:
+                view.end()
+            return result
+        finally:
+            self._mutexes.release(held)
+
+    def _store(self, attempt: Attempt, view: View, locks: frozenset[str], forgotten: frozenset[str]) -> None:
+        d = view.snapshot
+        try:
+            view.locate()
+            if locks:
+                attempt.settle_conflicts(d, locks)
+            view.flush()
+            attempt.record(d, locks, forgotten)
+            attempt.commit(d)
+        except BaseException:
+            attempt.withdraw(d.txid)
+            raise

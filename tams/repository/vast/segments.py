@@ -1,0 +1,260 @@
+"""Segments: pages by time, overlap, extent, storing and removing.
+
+Segments of a Flow do not overlap, and its row says how long the longest is: what overlaps a range begins not longer
+than that before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tams.domain.segments import Segment
+from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
+from tams.repository.port import Cursor, Page
+from tams.repository.vast import sketch
+from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, Row
+from tams.repository.vast.terms import Term, among, equal
+from tams.repository.vast.windows import earliest, in_order
+
+_NAMES = SEGMENTS.columns.names[3:]
+_MOST_STRETCHES = 32
+"""Of one query for overlaps: ranges that lie far apart are asked for as so many."""
+
+
+class SegmentReads(Reads):
+    """What can be asked about the Segments under a Flow's key."""
+
+    def segments(
+        self,
+        flow_key: int,
+        overlapping: TimeRange,
+        object_id: str | None,
+        reverse: bool,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[Segment]:
+        """A page in time order of the Segments that overlap the range. The cursor is the last one's start."""
+        flow = self._flow_row(flow_key)
+        if flow is None or overlapping.is_empty:
+            return Page([], None)
+        low, high, terms = _overlapping(flow, overlapping)
+        if after is not None and reverse:
+            high = min(high, int(after))
+        elif after is not None:
+            low = max(low, int(after) + 1)
+        if object_id is not None:
+            terms.append(equal("object_id", object_id))
+        filtered = object_id is not None
+        rows = in_order(self._view, flow, low, high, terms, limit + 1, reverse=reverse, filtered=filtered)
+        items = [_segment(row) for row in rows[:limit]]
+        return Page(items, str(items[-1].start) if len(rows) > limit else None)
+
+    def segments_within(
+        self,
+        flow_key: int,
+        within: TimeRange,
+        limit: int,
+        *,
+        object_id: str | None = None,
+        init_object_id: str | None = None,
+        registered_before: int | None = None,
+    ) -> list[Segment]:
+        """The first `limit` Segments in time order that lie wholly inside."""
+        flow = self._flow_row(flow_key)
+        if flow is None or within.is_empty:
+            return []
+        low = MIN_NS if within.start is None else within.start
+        high = MAX_NS if within.end is None else within.end
+        terms = [Term("end_ns", "<=", high)]
+        if object_id is not None:
+            terms.append(equal("object_id", object_id))
+        if init_object_id is not None:
+            terms.append(equal("init_object_id", init_object_id))
+        if registered_before is not None:
+            terms.append(Term("registered", "<", registered_before))
+        filtered = object_id is not None or init_object_id is not None
+        rows = in_order(self._view, flow, low, high, terms, limit, reverse=False, filtered=filtered)
+        return [_segment(row) for row in rows]
+
+    def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
+        """For each bounded range whether a stored Segment overlaps it."""
+        answer = [False] * len(ranges)
+        flow = self._flow_row(flow_key)
+        if flow is None or flow["first_start"] is None:
+            return answer
+        asked = [
+            (each.start, each.end, place)
+            for place, each in enumerate(ranges)
+            if each.start is not None
+            and each.end is not None
+            and max(each.start, flow["first_start"]) < min(each.end, flow["last_end"])
+        ]
+        if not asked:
+            return answer
+        longest = flow["longest"]
+        stretches = _stretches([(earliest(longest, start), end) for start, end, _ in asked])
+        terms = [
+            equal("flow_key", flow_key),
+            Term("start_ns", ">=", stretches[0][0]),
+            Term("start_ns", "<", stretches[-1][1]),
+            Term("end_ns", ">", min(start for start, _, _ in asked)),
+        ]
+        if len(stretches) > 1:
+            terms.append(Term("start_ns", "within", tuple(stretches)))
+        stored = sorted((row["start_ns"], row["end_ns"]) for row in self._view.select(SEGMENTS, ("end_ns",), terms))
+        starts = [start for start, _ in stored]
+        for start, end, place in asked:
+            # Of those that begin before the range ends, the last one reaches furthest.
+            before = bisect_left(starts, end) - 1
+            answer[place] = before >= 0 and stored[before][1] > start and start < end
+        return answer
+
+    def extent(self, flow_key: int, overlapping: TimeRange) -> TimeRange | None:
+        """From the start of the first to the end of the last Segment that overlaps the range, or None."""
+        flow = self._flow_row(flow_key)
+        if flow is None or flow["first_start"] is None or overlapping.is_empty:
+            return None
+        if overlapping.start is None and overlapping.end is None:
+            return TimeRange(flow["first_start"], flow["last_end"], flow["last_closed"])
+        first = self.segments(flow_key, overlapping, None, False, None, 1).items
+        if not first:
+            return None
+        last = self.segments(flow_key, overlapping, None, True, None, 1).items
+        return TimeRange(first[0].start, last[0].end, last[0].closed)
+
+    def init_use(self, flow_key: int) -> tuple[bool, bool]:
+        """Whether the Flow has a Segment (with, without) an initialisation Object."""
+        flow = self._flow_row(flow_key)
+        return (False, False) if flow is None else (flow["init_count"] > 0, flow["segment_count"] > flow["init_count"])
+
+    def _flow_row(self, flow_key: int) -> Row | None:
+        return next(iter(self._view.look_up(FLOWS, "key", [flow_key])), None)
+
+
+class SegmentWrites(SegmentReads, Writes):
+    """What can be done to the Segments under a Flow's key."""
+
+    def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
+        """Store Segments that overlap neither each other nor stored ones, of registered Objects."""
+        if not segments:
+            return
+        flow = self._flow_row(flow_key)
+        if flow is None:
+            raise self._broken(f"there is no Flow key {flow_key}")
+        ordered = sorted(segments)
+        if any(first.end > second.start for first, second in pairwise(ordered)) or any(
+            self.overlaps(flow_key, [segment.timerange for segment in ordered])
+        ):
+            raise self._broken("Segments of one Flow would overlap")
+        object_ids = {segment.object_id for segment in ordered}
+        registered = {row["id"] for row in self._view.look_up(OBJECTS, "id", object_ids) if row["kind"] == "media"}
+        if registered < object_ids:
+            raise self._broken(f"Object {min(object_ids - registered)} is not registered")
+        self._needs(f"flow {flow['id']}")
+        self._needs_object(*object_ids)
+        self._unreferenced -= object_ids
+        for segment in ordered:
+            self._view.add(SEGMENTS, _row(flow_key, segment))
+        ranges = [(segment.start, segment.end) for segment in ordered]
+        last = ordered[-1]
+        extends = flow["last_end"] is None or last.end > flow["last_end"]
+        first_start = ordered[0].start if flow["first_start"] is None else min(ordered[0].start, flow["first_start"])
+        self._view.put(
+            FLOWS,
+            {
+                **flow,
+                "segment_count": flow["segment_count"] + len(ordered),
+                "init_count": flow["init_count"] + _with_init(ordered),
+                "segments_updated": max(
+                    *(segment.registered for segment in ordered), _or_least(flow["segments_updated"])
+                ),
+                "first_start": first_start,
+                "last_end": last.end if extends else flow["last_end"],
+                "last_closed": last.closed if extends else flow["last_closed"],
+                "longest": max(flow["longest"], *(min(MAX_NS, end - start) for start, end in ranges)),
+                "sketch": sketch.written(sketch.extended(sketch.read(flow["sketch"]), ranges)),
+            },
+        )
+
+    def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
+        """Remove those of the Segments that are still there unchanged; returns them."""
+        flow = self._flow_row(flow_key)
+        if flow is None or not segments:
+            return []
+        self._needs(f"flow {flow['id']}")
+        terms = [equal("flow_key", flow_key), among("start_ns", {segment.start for segment in segments})]
+        stored = {_segment(row) for row in self._view.select(SEGMENTS, SEGMENTS.columns.names, terms)}
+        removed = [segment for segment in dict.fromkeys(segments) if segment in stored]
+        if not removed:
+            return []
+        for segment in removed:
+            self._view.remove(SEGMENTS, (flow_key, segment.start))
+        changed = {
+            **flow,
+            "segment_count": flow["segment_count"] - len(removed),
+            "init_count": flow["init_count"] - _with_init(removed),
+            "segments_updated": at,
+        }
+        if changed["segment_count"] == 0:
+            changed.update(first_start=None, last_end=None, last_closed=None, longest=0, sketch="[]")
+        else:
+            if any(segment.start == flow["first_start"] for segment in removed):
+                changed["first_start"] = self._edge(flow, reverse=False)["start_ns"]
+            if any(segment.end == flow["last_end"] for segment in removed):
+                last = self._edge(flow, reverse=True)
+                changed.update(last_end=last["end_ns"], last_closed=last["closed"])
+            kept = sketch.within(sketch.read(flow["sketch"]), changed["first_start"], changed["last_end"])
+            changed["sketch"] = sketch.written(kept)
+        self._view.put(FLOWS, changed)
+        return removed
+
+    def _edge(self, flow: Row, *, reverse: bool) -> Row:
+        return in_order(
+            self._view, flow, flow["first_start"], flow["last_end"], [], 1, reverse=reverse, filtered=False
+        )[0]
+
+
+def _overlapping(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Term]]:
+    """The range of starts of what overlaps a range, and what else has to hold."""
+    high = MAX_NS if timerange.end is None else timerange.end
+    if timerange.start is None:
+        return MIN_NS, high, []
+    return earliest(flow["longest"], timerange.start), high, [Term("end_ns", ">", timerange.start)]
+
+
+def _stretches(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges in order, joined where they touch, and then across the smallest gaps until they are few."""
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
+        else:
+            joined.append((low, high))
+    gaps = sorted((second[0] - first[1] for first, second in pairwise(joined)), reverse=True)
+    least = gaps[_MOST_STRETCHES - 2] if len(gaps) >= _MOST_STRETCHES else 0
+    few: list[tuple[int, int]] = []
+    for low, high in joined:
+        if few and low - few[-1][1] <= least:
+            few[-1] = (few[-1][0], high)
+        else:
+            few.append((low, high))
+    return few
+
+
+def _segment(row: Row) -> Segment:
+    return Segment(row["start_ns"], row["end_ns"], *[row[name] for name in _NAMES])
+
+
+def _row(flow_key: int, segment: Segment) -> Row:
+    return dict(zip(SEGMENTS.columns.names, (flow_key, *segment), strict=True))
+
+
+def _with_init(segments: Sequence[Segment]) -> int:
+    return sum(segment.init_object_id is not None for segment in segments)
+
+
+def _or_least(moment: int | None) -> int:
+    return MIN_NS if moment is None else moment

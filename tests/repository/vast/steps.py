@@ -1,0 +1,50 @@
+"""Where a test's cluster is, as a URL that processes of their own can be given, and clusters to test with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tams.repository.vast import Address, VastRepository, upgrade
+from tests.vast_emulator.emulator import Emulator
+from tests.vast_emulator.settings import Settings
+
+SCHEMA = "tams"
+_ROOT = Path(__file__).parents[3]
+
+
+def url_of(endpoint: str) -> str:
+    """`vast+http://access:secret@host:port/bucket`, with what the emulator takes if it is not told otherwise."""
+    return f"vast+{endpoint.replace('://', '://emulator:emulator-secret@')}/vastdb"
+
+
+def address_of(url: str, **waits: float) -> Address:
+    """What the adapter is opened with."""
+    parts = urlsplit(url.removeprefix("vast+"))
+    endpoint = f"{parts.scheme}://{parts.hostname}:{parts.port}"
+    return Address(endpoint, parts.username or "", parts.password or "", parts.path.strip("/"), SCHEMA, **waits)
+
+
+@contextmanager
+def emulator_process(*options: str) -> Iterator[str]:
+    """A cluster in a process of its own; its URL."""
+    command = [sys.executable, "-m", "tests.vast_emulator", "--port", "0", *options]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield url_of(process.stdout.readline().split()[-1])
+        process.terminate()
+
+
+@contextmanager
+def opened(settings: Settings | None = None, **waits: float) -> Iterator[tuple[Emulator, VastRepository]]:
+    """A cluster in this process, and a repository on it whose tables are known already."""
+    with Emulator(settings or Settings()) as emulator:
+        address = address_of(url_of(emulator.endpoint), **waits)
+        upgrade(address)
+        repository = VastRepository(address)
+        yield emulator, repository
+        repository.close()

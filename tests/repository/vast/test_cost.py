@@ -1,0 +1,83 @@
+"""Requests to the cluster for what is done most: counts, so that they hold on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tams.domain.identifiers import new_id
+from tams.domain.timerange import ETERNITY
+from tams.repository.port import Key, Read, Write
+from tams.repository.vast import VastRepository
+from tests import factories
+from tests.factories import seconds
+from tests.repository.steps import fill, new_flow, put_objects, read
+from tests.repository.vast.steps import opened
+from tests.vast_emulator.emulator import Emulator
+
+
+@pytest.fixture
+def emulator_and_repository() -> Iterator[tuple[Emulator, VastRepository]]:
+    """An ordinary cluster whose tables are known."""
+    with opened() as both:
+        fill(both[1], new_flow(both[1]), [seconds(0, 1)])
+        both[1].write(new_id(), lambda tx: tx.append_events([factories.event()]))
+        read(both[1], lambda snapshot: snapshot.count_up_to("documents of kind", "webhook", 1))
+        yield both
+
+
+def test_getting_a_flow_takes_three_requests(emulator_and_repository: tuple[Emulator, VastRepository]) -> None:
+    emulator, repository = emulator_and_repository
+    flow = new_flow(repository)
+    with emulator.counting() as counts:
+        assert read(repository, lambda snapshot: snapshot.flow(flow.id)) == flow
+    assert counts.total <= 3
+
+
+def test_a_page_of_segments_takes_at_most_eight(emulator_and_repository: tuple[Emulator, VastRepository]) -> None:
+    emulator, repository = emulator_and_repository
+    flow = new_flow(repository)
+    fill(repository, flow, [seconds(n, n + 1) for n in range(500)])
+
+    def page(snapshot: Read) -> int:
+        found = snapshot.flow(flow.id)
+        assert found is not None
+        items = snapshot.segments(found.key, ETERNITY, None, False, None, 100).items
+        return len(snapshot.instances({each.object_id for each in items}))
+
+    with emulator.counting() as counts:
+        assert read(repository, page) == 100
+    assert counts.total <= 8
+
+
+@pytest.mark.parametrize("allocated", [False, True])
+def test_registering_a_thousand_segments_takes_at_most_twenty(
+    emulator_and_repository: tuple[Emulator, VastRepository], allocated: bool
+) -> None:
+    emulator, repository = emulator_and_repository
+    flow = new_flow(repository)
+    fill(repository, flow, [seconds(-1, 0)])
+    media = [factories.media_object(instances=()) for _ in range(1000)]
+    if allocated:
+        given = [factories.allocation(to=flow.key) for _ in range(1000)]
+        put_objects(repository, *given)
+        media = [factories.media_object(each.id, instances=each.instances) for each in given]
+
+    def body(tx: Write) -> None:
+        keys: list[Key] = [("flow", flow.id), *(("object", each.id) for each in media)]
+        tx.claim(*keys)
+        assert tx.flow(flow.id) is not None
+        tx.objects([each.id for each in media])
+        ranges = [seconds(n, n + 1) for n in range(1000)]
+        assert not any(tx.overlaps(flow.key, ranges))
+        tx.put_objects(media)
+        made = [factories.segment(each, of) for each, of in zip(ranges, media, strict=True)]
+        tx.add_segments(flow.key, made)
+        if tx.count_up_to("documents of kind", "webhook", 1) == 0:
+            tx.append_events([factories.event()])
+
+    with emulator.counting() as counts:
+        repository.write(new_id(), body)
+    assert counts.total <= 20, counts.requests
+    assert len(fill(repository, flow, [seconds(2000, 2001)])) == 1

@@ -1,0 +1,92 @@
+"""Whatever fails while something is written: it is stored once, or not at all and the caller is told so.
+
+With `TAMS_TEST_VAST_FAULTS=all` every request of every write fails in every way; otherwise every commit does, and of
+the other requests a sample.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tams.domain.errors import Unavailable
+from tams.repository.port import Repository
+from tams.repository.vast import VastRepository
+from tests.repository.vast.invariants import check
+from tests.repository.vast.steps import opened
+from tests.repository.vast.writes import CHANGES, Change
+from tests.vast_emulator.emulator import Emulator
+from tests.vast_emulator.faults import Way
+from tests.vast_emulator.settings import Settings
+
+EVERYTHING = os.environ.get("TAMS_TEST_VAST_FAULTS") == "all"
+OF_COMMITS = [
+    Way.CONFLICT,
+    Way.SLOW_DOWN,
+    Way.BAD_GATEWAY,
+    Way.CUT,
+    Way.LOST,
+    Way.LOST_BAD_GATEWAY,
+    Way.LOST_SLOW_DOWN,
+    Way.LATE,
+    Way.EXPIRED,
+]
+OF_OTHERS = [Way.CONFLICT, Way.SLOW_DOWN, Way.BAD_GATEWAY, Way.CUT, Way.LOST, Way.UNAVAILABLE, Way.EXPIRED]
+OTHERS = ("begin", "select", "insert", "update", "delete", "rollback")
+SAMPLE = 4
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[Emulator, VastRepository]]:
+    """One in this process for all faults: last writer wins."""
+    with opened(Settings(row_conflicts="last_writer_wins"), claim_timeout=1) as both:
+        yield both
+
+
+def requests_of(emulator: Emulator, change: Change) -> dict[str, int]:
+    """How many requests of each kind the change takes when nothing fails."""
+    with emulator.counting() as counts:
+        change.make()
+    assert change.state() == change.after
+    return dict(counts.requests)
+
+
+def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int) -> None:
+    """Make the change while its nth request of the kind fails."""
+    emulator.fail(kind, way, nth=nth, seconds=0.15 if way is Way.LATE else None)
+    try:
+        change.make()
+    except Unavailable:
+        emulator.faults.clear()
+        assert change.state() == change.before, (kind, way, nth)
+    else:
+        emulator.faults.clear()
+        assert change.state() == change.after, (kind, way, nth)
+
+
+@pytest.mark.parametrize("prepare", CHANGES, ids=lambda prepare: prepare.__name__)
+def test_a_write_whose_requests_fail_is_stored_once_or_refused(
+    cluster: tuple[Emulator, VastRepository], prepare: Callable[[Repository], Change]
+) -> None:
+    emulator, repository = cluster
+    requests = requests_of(emulator, prepare(repository))
+    cases = list(itertools.product(["commit"], OF_COMMITS, range(1, requests["commit"] + 1)))
+    others = [(kind, way, nth) for kind in OTHERS for way in OF_OTHERS for nth in range(1, requests.get(kind, 0) + 1)]
+    cases += others if EVERYTHING else random.Random(prepare.__name__).sample(others, SAMPLE)
+    for kind, way, nth in cases:
+        survives(emulator, prepare(repository), kind, way, nth)
+    check(emulator)
+
+
+def test_a_commit_that_lands_late_is_not_done_twice(cluster: tuple[Emulator, VastRepository]) -> None:
+    emulator, repository = cluster
+    change = next(prepare for prepare in CHANGES if prepare.__name__ == "count_up")(repository)
+    emulator.fail("commit", Way.LATE, nth=2)
+    change.make()
+    assert change.state() == change.after
+    assert emulator.faults.release() == 1
+    assert change.state() == change.after
