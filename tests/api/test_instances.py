@@ -45,9 +45,7 @@ def test_a_label_names_one_instance(client: FlaskClient, store: Store, object_id
     assert len(labels(client, object_id)) == 2
 
 
-def test_an_instance_that_is_there_already_is_not_made_again(
-    client: FlaskClient, store: Store, object_id: str
-) -> None:
+def test_an_instance_that_is_there_already_is_not_made_again(client: FlaskClient, store: Store, object_id: str) -> None:
     backend = store.storage(None).backend
     before = client.get(f"/objects/{object_id}").json["get_urls"]
     assert client.post(f"/objects/{object_id}/instances", json={"storage_id": backend.id}).status_code == 201
@@ -88,9 +86,7 @@ def test_a_url_is_removed_by_its_label(client: FlaskClient, object_id: str) -> N
 
 
 @pytest.mark.parametrize("by", ["storage_id", "label"])
-def test_controlled_bytes_go_with_their_instance(
-    client: FlaskClient, store: Store, by: str
-) -> None:
+def test_controlled_bytes_go_with_their_instance(client: FlaskClient, store: Store, by: str) -> None:
     flow_id = make_flow(client)
     given = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
     put = given["put_url"]

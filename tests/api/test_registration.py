@@ -128,9 +128,7 @@ def test_a_body_as_get_gave_it_can_be_sent_back(client: FlaskClient, flow_id: st
         ("[-5:0_-4:0)", True),
     ],
 )
-def test_segments_of_one_flow_never_overlap(
-    client: FlaskClient, flow_id: str, timerange: str, accepted: bool
-) -> None:
+def test_segments_of_one_flow_never_overlap(client: FlaskClient, flow_id: str, timerange: str, accepted: bool) -> None:
     first, second = allocate(client, flow_id, 2)
     register(client, flow_id, first, "[10:0_11:0)")
     answer = post(client, flow_id, second, timerange)

@@ -1,4 +1,4 @@
-"""A store with a worker beside it, in this process, on each database."""
+"""A store with a worker beside it, in this process, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tams.app import create_app
 from tams.config import Settings
 from tams.domain.webhooks import EVENT_TYPES
 from tams.services.store import Store
-from tests.repository.conftest import database_url, new_postgresql, new_sqlite, postgresql_server
+from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server
+from tests.repository.sql.conftest import database_url
 
 __all__ = ["database_url", "new_postgresql", "new_sqlite", "postgresql_server"]
 

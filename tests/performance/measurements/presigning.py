@@ -79,7 +79,7 @@ class Presigning:
             sign(key)
 
     def _sign_by_sdk(self) -> None:
-        client = self._storage.bucket._client  # noqa: SLF001
+        client = self._storage.bucket._client
         for key in self._keys:
             client.generate_presigned_url("get_object", Params={"Bucket": "bench", "Key": key}, ExpiresIn=600)
 
