@@ -18,7 +18,7 @@ from tams.api.query import FlagParameter, TextParameter, TimerangeParameter
 from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentUpload
 from tams.domain.errors import Invalid
 from tams.domain.get_urls import UrlFilter
-from tams.domain.identifiers import new_id
+from tams.domain.identifiers import new_object_id
 from tams.domain.segment_rules import SegmentRequest, parse_requests
 from tams.domain.timerange import ETERNITY
 from tams.services import flows, registration, segments
@@ -159,4 +159,4 @@ def _segment_of(content: bytes) -> SegmentRequest:
     body = parse_json(content, "segment_data")
     if not isinstance(body, dict):
         raise Invalid.field("segment_data", "expected one Segment: an object with timerange")
-    return parse_requests({"object_id": new_id(), **body})[0]
+    return parse_requests({"object_id": new_object_id(), **body})[0]

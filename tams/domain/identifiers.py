@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 import uuid
 
 UUID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -18,6 +19,15 @@ def is_uuid(text: str) -> bool:
 def new_id() -> str:
     """A version 4 UUID."""
     return str(uuid.uuid4())
+
+
+def new_object_id() -> str:
+    """A UUID in the form of version 4 whose first 48 bits are the time in milliseconds; 74 bits are random.
+
+    What is allocated together lies together in every index over Objects: registering a recording then costs the pages
+    of its own moment, not one page of the whole archive for each Object. `uuid.json` knows no version 7.
+    """
+    return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | secrets.randbits(80), version=4))
 
 
 def new_key() -> int:

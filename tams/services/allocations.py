@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tams.domain.errors import Contended, Invalid
-from tams.domain.identifiers import new_id
+from tams.domain.identifiers import new_object_id
 from tams.domain.limits import MOST_OBJECT_IDS, check_count
 from tams.domain.objects import Instance, Object
 from tams.repository.port import Write
@@ -90,7 +90,7 @@ def _ids(limit: int | None, object_ids: Sequence[str] | None) -> Sequence[str]:
     if object_ids is None:
         if limit is not None and limit < 1:
             raise Invalid.field("limit", "expected a whole number not below 1")
-        return [new_id() for _ in range(min(limit or DEFAULT_OBJECTS, MOST_OBJECTS))]
+        return [new_object_id() for _ in range(min(limit or DEFAULT_OBJECTS, MOST_OBJECTS))]
     if limit is not None:
         raise Invalid("give limit or object_ids, not both", {"limit": ["not together with object_ids"]})
     check_count("object_ids", len(object_ids), MOST_OBJECT_IDS)
