@@ -53,10 +53,14 @@ mon data = $directory/mon
 [osd.0]
 osd data = $directory/osd
 osd objectstore = memstore
-memstore device bytes = 2147483648
+memstore device bytes = 8589934592
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:$port
 rgw enable usage log = false
+# What is deleted gives its memory back at once, not after hours.
+rgw gc obj min wait = 1
+rgw gc processor period = 1
+rgw gc processor max time = 1
 keyring =
 CONF
 
