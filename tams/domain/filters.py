@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tams.domain.flow_rules import VIDEO
+from tams.domain.flows import Flow
 from tams.domain.timerange import TimeRange
 
 FlowOrder = Literal["created", "metadata_updated", "label"]
@@ -66,3 +68,22 @@ class FlowFilter:
     frame_height: int | None = None
     init_segments: bool | None = None
     collected_by: tuple[str, ...] | None = None
+
+
+def filtered_properties(flow: Flow) -> dict[str, object]:
+    """Those of the properties that `FlowFilter` compares for equality which the Flow has, by a short name."""
+    document = flow.document
+    essence = document.get("essence_parameters") or {}
+    properties: dict[str, object] = {
+        "source": flow.source_id,
+        "label": document.get("label"),
+        "profile": document.get("profile_id"),
+        "codec": document.get("codec"),
+        "status": document.get("status"),
+        "format": document.get("format"),
+        "init_segments": essence.get("init_segments") is True,
+    }
+    if document.get("format") == VIDEO:
+        properties["frame_width"] = essence.get("frame_width")
+        properties["frame_height"] = essence.get("frame_height")
+    return {name: value for name, value in properties.items() if value is not None}

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 
 from tams.domain.errors import IntegrityBroken
-from tams.domain.filters import FlowFilter, FlowOrder
+from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
 from tams.domain.flows import Flow
 from tams.domain.ordering import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
@@ -20,8 +20,6 @@ from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
 from tams.repository.sql.models import flow_collectors, flow_facets, flow_keys, flows, segments
 from tams.repository.sql.rows import encoded, texts_of
-
-VIDEO = "urn:x-nmos:format:video"
 
 
 def _edge(column: ColumnElement[Any], last: bool) -> ColumnElement[Any]:
@@ -199,20 +197,6 @@ class FlowWrites:
 
 
 def _facets(flow: Flow) -> Iterator[bytes]:
-    document = flow.document
-    essence = document.get("essence_parameters") or {}
-    equal: dict[str, object] = {
-        "source": flow.source_id,
-        "label": document.get("label"),
-        "profile": document.get("profile_id"),
-        "codec": document.get("codec"),
-        "status": document.get("status"),
-        "format": document.get("format"),
-        "init_segments": essence.get("init_segments") is True,
-    }
-    if document.get("format") == VIDEO:
-        equal["frame_width"] = essence.get("frame_width")
-        equal["frame_height"] = essence.get("frame_height")
-    yield from (facet(name, value) for name, value in equal.items() if value is not None)
-    yield from tag_facets(document.get("tags") or {})
+    yield from (facet(name, value) for name, value in filtered_properties(flow).items())
+    yield from tag_facets(flow.document.get("tags") or {})
     yield from collected_by_facets(flow.collected_by)

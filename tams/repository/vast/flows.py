@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import orjson
 
-from tams.domain.filters import FlowFilter, FlowOrder
+from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
 from tams.domain.flows import Flow
 from tams.domain.ordering import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
@@ -19,7 +19,6 @@ from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
 from tams.repository.vast.terms import Term, among, equal
 from tams.repository.vast.windows import earliest
 
-VIDEO = "urn:x-nmos:format:video"
 _ATTACHED = equal("detached", False)
 _SAMPLE = 1000
 
@@ -187,20 +186,6 @@ def _flow(row: Row) -> Flow:
 
 
 def _facets(flow: Flow) -> Iterator[str]:
-    document = flow.document
-    essence = document.get("essence_parameters") or {}
-    equal: dict[str, object] = {
-        "source": flow.source_id,
-        "label": document.get("label"),
-        "profile": document.get("profile_id"),
-        "codec": document.get("codec"),
-        "status": document.get("status"),
-        "format": document.get("format"),
-        "init_segments": essence.get("init_segments") is True,
-    }
-    if document.get("format") == VIDEO:
-        equal["frame_width"] = essence.get("frame_width")
-        equal["frame_height"] = essence.get("frame_height")
-    yield from (facet(name, value) for name, value in equal.items() if value is not None)
-    yield from tag_facets(document.get("tags") or {})
+    yield from (facet(name, value) for name, value in filtered_properties(flow).items())
+    yield from tag_facets(flow.document.get("tags") or {})
     yield from collected_by_facets(flow.collected_by)
