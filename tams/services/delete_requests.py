@@ -92,6 +92,8 @@ def _advance(store: Store, tx: Write, request_id: str, batch: int) -> bool:
         keep_last=request.keep_last,
         also_claim=[("document", request_id)],
     )
+    if removed.more and not removed.segments:
+        return True  # another worker has gone on with it meanwhile
     if removed.more:
         end = request.remaining.end
         last = removed.segments[-1].end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from tams.domain.errors import Blockers, Conflict
 from tams.domain.segments import Segment
@@ -84,7 +85,8 @@ def remove_batch(
 ) -> Removed:
     """Claim, then remove the first `limit` Segments in time order that the filters leave (`Read.segments_within`).
 
-    That Segments are gone is told only of a Flow that is there: with the Flow's own deletion all of them went.
+    That Segments are gone is told only of a Flow that is there: with the Flow's own deletion all of them went. Where
+    others took some of them before they were claimed, only those are removed that were claimed: maybe none of `more`.
     """
 
     def find(read: Read) -> list[Segment]:
@@ -100,13 +102,15 @@ def remove_batch(
     candidates = find(tx)[:limit]
     tx.claim(("flow", flow_id), *also_claim, *object_keys(candidates))
     found = find(tx)
-    if not found:
-        return Removed((), 0, more=False)
+    claimed = object_ids(candidates)
+    ours = list(takewhile(lambda segment: object_ids([segment]) <= claimed, found[:limit]))
+    if not ours:
+        return Removed((), 0, more=bool(found))
     flow = tx.flow(flow_id)
     if flow is not None and flow.key != flow_key:
         flow = None
     at = now if flow is None else flow.next_change(now)
-    removed, gone = remove(tx, flow_key, found[:limit], object_ids(candidates), at, now, keep_last=keep_last)
+    removed, gone = remove(tx, flow_key, ours, claimed, at, now, keep_last=keep_last)
     if flow is not None:
         Outbox(tx).segments_deleted(flow, removed, at)
-    return Removed(removed, gone, more=len(found) > limit)
+    return Removed(removed, gone, more=len(found) > len(ours))
