@@ -1,13 +1,30 @@
-"""Run by `tams.repository.sql.migrate`, which gives the connection and has begun the transaction."""
+"""Run by `tams.repository.sql.migrate` for one step, on its connection.
+
+On SQLite the transaction has begun already. On PostgreSQL it is Alembic's, so that a step can leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from alembic import context
 
+from tams.repository.sql import reach
 from tams.repository.sql.models import metadata
+
+
+def _record(ctx: Any, step: Any, heads: Collection[Any], run_args: Mapping[str, Any]) -> None:
+    if step.is_upgrade:
+        reach.record(ctx.connection, step.up_revision)
+
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     transactional_ddl=True,
+    transaction_per_migration=True,
+    on_version_apply=_record,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tams.repository.sql import online
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -28,8 +30,9 @@ def downgrade() -> None:
 
 def _replace(old: tuple[str, ...], new: tuple[str, ...]) -> None:
     if op.get_bind().dialect.name == "postgresql":
+        online.create_index(_name(new), _TABLE, list(new), unique=True)
         op.drop_constraint(_name(old), _TABLE, type_="unique")
-        op.create_unique_constraint(_name(new), _TABLE, list(new))
+        op.execute(f"ALTER TABLE {_TABLE} ADD CONSTRAINT {_name(new)} UNIQUE USING INDEX {_name(new)}")
         return
     # SQLite cannot take a constraint away: the rows move to another table.
     for column in ("label", "storage_id"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import random
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,27 +19,43 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from tams.domain.errors import Unavailable
+from tams.repository.sql import reach
 from tams.repository.sql.dialects import WAIT_SECONDS, dialect_of
+from tams.repository.sql.models import REVISION
 
 logger = logging.getLogger(__name__)
 
-_LOCK = 0x7A3D_1E55_0C21
+LOCK_MS = 1000
+"""How long a step waits for the lock on a table before it makes way for those that wait behind it, and tries again."""
+PATIENCE = 300.0
+"""How many seconds a step goes on trying."""
+
+_TURN = 0x7A3D_1E55_0C21
 """The number of the advisory lock that upgrading processes queue for (PostgreSQL)."""
 
+_WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
+"""lock_not_available and deadlock_detected (PostgreSQL)."""
 
-def upgrade(database_url: str) -> None:
-    """Upgrade to the newest schema, in one transaction: several processes may do it at once, and a kill leaves no half.
 
-    `Unavailable` when the database does not answer, or is newer than this code. `ValueError` for an unsupported URL.
+class _LockNotFree(Exception):
+    """Somebody else holds a lock that a step needs."""
+
+
+def upgrade(database_url: str, patience: float = PATIENCE) -> None:
+    """Upgrade to the newest schema, step by step: a kill leaves whole steps, and the next upgrade goes on from there.
+
+    Several processes may do it at once, beside others that serve. `Unavailable` when the database does not answer, when
+    a step did not get its locks within `patience` seconds, or when the schema is newer and not for this code any more.
+    `ValueError` for an unsupported URL.
     """
     engine = migration_engine(database_url)
     try:
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            _upgrade(connection)
+        with engine.connect() as connection:
+            _wait_for_turn(connection)
+            while _step(connection, patience):
+                pass
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be upgraded: {error.orig}") from error
     finally:
@@ -45,12 +63,21 @@ def upgrade(database_url: str) -> None:
 
 
 def migration_engine(database_url: str) -> Engine:
-    """An engine whose transactions take the write lock when they begin, so that only one process migrates."""
+    """An engine for steps: on SQLite a transaction takes the write lock when it begins, on PostgreSQL no statement
+    waits long for a lock, because everybody who needs the same table would wait behind it."""
     url = make_url(database_url)
     dialect = dialect_of(url)
-    engine = create_engine(url, poolclass=NullPool, **dialect.arguments(url))
+    arguments = dialect.arguments(url)
+    if dialect.one_writer:
+        engine = create_engine(url, poolclass=NullPool, **arguments)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(dialect.begin_write))
+    else:
+        connect = arguments["connect_args"]
+        connect["options"] += f" -c lock_timeout={LOCK_MS}"
+        # The driver begins transactions, and leaves that where a step asks for it.
+        del connect["autocommit"]
+        engine = create_engine(url, poolclass=NullPool, **arguments)
     event.listen(engine, "connect", lambda connection, _record: dialect.prepare(connection))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(dialect.begin_write))
     return engine
 
 
@@ -74,20 +101,76 @@ def configuration(connection: Connection) -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
-    config = configuration(connection)
-    current = MigrationContext.configure(connection).get_current_revision()
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    if current is not None and current not in known:
+def _wait_for_turn(connection: Connection) -> None:
+    """Take the lock of upgrading processes (PostgreSQL), which the server frees when the connection ends."""
+    # Asked for again and again: an index that is built beside writers waits for every statement that has begun, also
+    # for one that waits here.
+    while not _is_our_turn(connection):
+        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+
+
+def _is_our_turn(connection: Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    with connection.begin():
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _TURN}).scalar())
+
+
+def _step(connection: Connection, patience: float) -> bool:
+    """Do the next step, again and again until it has got its locks; False where there is none."""
+    attempts = Retrying(
+        retry=retry_if_exception_type(_LockNotFree),
+        wait=wait_random(0.1, 0.5),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        return attempts(_try_step, connection)
+    except _LockNotFree as error:
         raise Unavailable(
-            f"The database has schema {current}, which this version does not know: "
-            "it was made by a newer version of the store."
-        )
-    if current == scripts.get_current_head():
-        return
-    logger.info("upgrading the database from schema %s to %s", current, scripts.get_current_head())
-    command.upgrade(config, "head")
+            f"The database cannot be upgraded: for {patience:g} seconds others held a lock that a step needs. "
+            "Look for transactions that stay open (pg_stat_activity)."
+        ) from error
+
+
+def _try_step(connection: Connection) -> bool:
+    try:
+        # SQLite: the revision is read and changed under the write lock. PostgreSQL: it is our turn, and Alembic has
+        # the transaction, because a step may have to leave it to build an index.
+        with connection.begin():
+            config = configuration(connection)
+            current = MigrationContext.configure(connection).get_current_revision()
+            going = _goes_on(connection, config, current)
+            if going and connection.dialect.name == "sqlite":
+                command.upgrade(config, "+1")
+        if going and connection.dialect.name == "postgresql":
+            command.upgrade(config, "+1")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _WAITED_IN_VAIN:
+            connection.rollback()
+            logger.info("a step of the upgrade makes way for others, and is tried again")
+            raise _LockNotFree from error
+        raise
+    return going
+
+
+def _goes_on(connection: Connection, config: Config, current: str | None) -> bool:
+    """Whether there is a step to do. `Unavailable` where the schema is newer than this code and not for it."""
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    if current == head:
+        return False
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        serves = reach.read(connection, current)
+        if serves is None or serves > REVISION:
+            raise Unavailable(
+                f"The database has schema {current}, which this version does not know: "
+                "it was made by a newer version of the store."
+            )
+        logger.info("the database has the newer schema %s, which is for this version too", current)
+        return False
+    logger.info("upgrading the database from schema %s towards %s", current, head)
+    return True
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

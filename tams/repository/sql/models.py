@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: the schema that this code needs."""
 
 metadata = MetaData(
@@ -299,4 +299,9 @@ operations = Table(
     metadata,
     Column("op", TEXT, primary_key=True),
     Column("at", INTEGER, nullable=False, index=True),
+)
+
+# One row: the schema that it is about, and the oldest code that this one serves, by the `REVISION` that it needs.
+schema_reach = Table(
+    "schema_reach", metadata, Column("revision", TEXT, primary_key=True), Column("serves", TEXT, nullable=False)
 )

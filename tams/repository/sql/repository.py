@@ -16,7 +16,7 @@ from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Read, Write
-from tams.repository.sql import jobs
+from tams.repository.sql import jobs, reach
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.models import REVISION, operations
@@ -105,10 +105,15 @@ class SqlRepository:
         self._write(new_id(), lambda session: jobs.postpone(session, job, due, payload))
 
     def check(self) -> None:
-        """Raise `Unavailable` unless the database answers and its schema is the one this code needs."""
+        """Raise `Unavailable` unless the database answers and its schema is the one this code needs, or a newer one
+        that serves it."""
         with self._reading() as session:
             row = session.row(_REVISION, {})
-        if row is None or row[0] != REVISION:
+            is_newer = row is not None and row[0] > REVISION
+            serves = session.row(reach.READ, {"schema": row[0]}) if row is not None and is_newer else None
+        if row is not None and row[0] == REVISION:
+            return
+        if serves is None or serves[0] > REVISION:
             found = "none" if row is None else row[0]
             raise Unavailable(f"The database has schema {found}, this version of the store needs {REVISION}.")
 

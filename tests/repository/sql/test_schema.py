@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import inspect, text
 
 from tams.domain.errors import Unavailable
 from tams.domain.objects import Instance
-from tams.repository.sql import SqlRepository, upgrade
+from tams.repository.sql import SqlRepository, reach, upgrade
 from tams.repository.sql.migrate import configuration, migration_engine
 from tams.repository.sql.models import REVISION, metadata
 from tests import factories
@@ -61,21 +62,55 @@ def test_processes_may_upgrade_at_once(tmp_path: Path) -> None:
     repository.close()
 
 
-def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
-    engine = migration_engine(database_url)
+def make_newer(url: str, serves: str | None) -> None:
+    """Have the schema be one that this code does not know, and that may say whom it serves."""
+    engine = migration_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    repository = SqlRepository(database_url)
-    try:
-        with pytest.raises(Unavailable, match="made by a newer version"):
-            upgrade(database_url)
-        with pytest.raises(Unavailable, match="has schema 9999"):
-            repository.check()
-    finally:
-        repository.close()
-        with engine.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": REVISION})
-        engine.dispose()
+        if serves is not None:
+            connection.execute(text("DELETE FROM schema_reach"))
+            connection.execute(text("INSERT INTO schema_reach VALUES ('9999', :serves)"), {"serves": serves})
+    engine.dispose()
+
+
+@pytest.fixture
+def restored(database_url: str) -> Iterator[str]:
+    """A database that has its own revision again afterwards: that of PostgreSQL is used by many tests."""
+    yield database_url
+    engine = migration_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": REVISION})
+    engine.dispose()
+
+
+@pytest.mark.parametrize("serves", ["9998", None])
+def test_a_newer_schema_that_does_not_serve_this_version_is_refused(restored: str, serves: str | None) -> None:
+    make_newer(restored, serves)
+    repository = SqlRepository(restored)
+    with pytest.raises(Unavailable, match="made by a newer version"):
+        upgrade(restored)
+    with pytest.raises(Unavailable, match="has schema 9999"):
+        repository.check()
+    repository.close()
+
+
+def test_a_newer_schema_that_serves_this_version_is_used_as_it_is(restored: str) -> None:
+    make_newer(restored, serves=REVISION)
+    upgrade(restored)
+    repository = SqlRepository(restored)
+    repository.check()
+    repository.close()
+
+
+def test_the_newest_step_says_whom_its_schema_serves(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    upgrade(url)
+    engine = migration_engine(url)
+    with engine.begin() as connection:
+        serves = reach.read(connection, REVISION)
+    engine.dispose()
+    assert serves is not None
+    assert "0004" <= serves <= REVISION
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
