@@ -7,7 +7,7 @@ COPY constraints.txt pyproject.toml setup.cfg setup.py README.md ./
 COPY tams/__init__.py tams/__init__.py
 COPY migrations migrations
 RUN /opt/tams/bin/pip install --constraint constraints.txt pip setuptools \
-    && /opt/tams/bin/pip install --constraint constraints.txt --no-build-isolation '.[postgresql]' \
+    && /opt/tams/bin/pip install --constraint constraints.txt --no-build-isolation '.[postgresql,vast]' \
     && /opt/tams/bin/pip uninstall --yes tams
 COPY tams tams
 RUN /opt/tams/bin/pip install --no-deps --no-build-isolation . \
