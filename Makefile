@@ -14,7 +14,7 @@ INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test test-postgresql test-nginx lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help run test test-postgresql test-vast test-nginx lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has 
 
 test-postgresql: $(VENV)/.installed-test ## The tests of the API on PostgreSQL (make test has them on SQLite)
 	TAMS_TEST_DATABASE=postgresql $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
+
+test-vast: $(VENV)/.installed-test ## The tests of the API on an emulator of VAST Database
+	TAMS_TEST_DATABASE=vast $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
 	$(BIN)/ruff check .

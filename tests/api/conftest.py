@@ -1,13 +1,13 @@
 """The application on an empty database and a fresh directory of media, asked in process.
 
-The database is a SQLite file; with TAMS_TEST_DATABASE=postgresql in the environment, PostgreSQL (`make
-test-postgresql`).
+The database is a SQLite file; with TAMS_TEST_DATABASE in the environment PostgreSQL (`make test-postgresql`) or VAST
+Database (`make test-vast`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,19 +22,29 @@ from tams.app import create_app
 from tams.config import Settings
 from tams.repository.sql import upgrade
 from tams.services.store import Store
-from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server  # noqa: F401 - fixtures
+from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server, roomy_vast  # noqa: F401 - fixtures
+from tests.repository.steps import environment_of
 
 KEY = "k" * 32
+DATABASE = os.environ.get("TAMS_TEST_DATABASE", "sqlite")
+
+NewEnvironment = Callable[[], dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def new_environment(request: pytest.FixtureRequest) -> NewEnvironment:
+    """Makes the database under test empty; returns the settings that choose it."""
+    if DATABASE == "sqlite":
+        # A file of its own in each data directory.
+        return dict
+    new: NewDatabase = request.getfixturevalue("roomy_vast" if DATABASE == "vast" else f"new_{DATABASE}")
+    return lambda: environment_of(new())
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(new_environment: NewEnvironment, tmp_path: Path) -> Settings:
     """What the store under test is set to."""
-    environment = {}
-    if os.environ.get("TAMS_TEST_DATABASE") == "postgresql":
-        new: NewDatabase = request.getfixturevalue("new_postgresql")
-        environment["TAMS_DATABASE_URL"] = new()
-    return Settings.from_env(environment, environment="development", data_dir=tmp_path / "data", secret_key=KEY)
+    return Settings.from_env(new_environment(), environment="development", data_dir=tmp_path / "data", secret_key=KEY)
 
 
 @pytest.fixture
@@ -60,7 +70,7 @@ def serving(settings: Settings, **parts: Any) -> Iterator[Flask]:
     """The application with these settings, its database made and afterwards closed."""
     settings.prepare_data_dir()
     database = settings.data_dir / "tams.db"
-    if settings.database_url.startswith("sqlite") and not database.exists():
+    if settings.repository == "sql" and settings.database_url.startswith("sqlite") and not database.exists():
         database.write_bytes(_empty_database())
     app = create_app(settings, **parts)
     yield app

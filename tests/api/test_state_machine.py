@@ -13,17 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings, strategies
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from tams.app import create_app
 from tams.config import Settings
 from tams.domain.identifiers import new_id
-from tams.repository.sql import upgrade
+from tests.api.conftest import DATABASE, KEY, NewEnvironment, serving
 from tests.api.steps import make_flow
 
 FLOWS = [new_id() for _ in range(4)]
 SOURCES = [new_id() for _ in range(2)]
 CASCADES = {None: "", False: "cascade=false", True: "cascade=true"}
+
+# Each step reads everything: a walk takes fifteen seconds where each read is several requests to a cluster.
+EXAMPLES = {"vast": 6}
 
 flow_ids = strategies.sampled_from(FLOWS)
 # Which of the Flows and Objects there are: a machine that asks mostly for what is gone would test little.
@@ -96,14 +105,18 @@ class Model:
 class StoreMachine(RuleBasedStateMachine):
     """The real store and the model, step by step."""
 
+    def __init__(self, new_environment: NewEnvironment) -> None:
+        super().__init__()
+        self.new_environment = new_environment
+
     @initialize()
     def open(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="tams-model-"))
-        configured = Settings.from_env({}, environment="development", data_dir=self.directory, secret_key="k" * 32)
-        configured.prepare_data_dir()
-        upgrade(configured.database_url)
-        self.app = create_app(configured)
-        self.client = self.app.test_client()
+        environment = self.new_environment()
+        self.served = serving(
+            Settings.from_env(environment, environment="development", data_dir=self.directory, secret_key=KEY)
+        )
+        self.client = next(self.served).test_client()
         self.model = Model()
         self.allocated: list[str] = []
         for flow_id, source_id in zip(FLOWS, SOURCES * 2, strict=True):
@@ -121,8 +134,8 @@ class StoreMachine(RuleBasedStateMachine):
         return there[pick % len(there)] if there and pick % 16 else self.allocated[pick % len(self.allocated)]
 
     def teardown(self) -> None:
-        if hasattr(self, "app"):
-            self.app.extensions["tams"].repository.close()
+        if hasattr(self, "client"):
+            next(self.served, None)
             shutil.rmtree(self.directory)
 
     @rule(source_id=source_ids)
@@ -364,10 +377,13 @@ class StoreMachine(RuleBasedStateMachine):
             assert answer.json["timerange"] == f"[0:0_{self.model.lengths[object_id]}:0)"
 
 
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(
-    max_examples=30,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+def test_the_store_does_what_the_model_says(new_environment: NewEnvironment) -> None:
+    run_state_machine_as_test(
+        lambda: StoreMachine(new_environment),
+        settings=settings(
+            max_examples=EXAMPLES.get(DATABASE, 30),
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,22 +68,38 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
     return new
 
 
-@pytest.fixture(scope="session")
-def new_vast() -> Iterator[NewDatabase]:
-    """Makes an empty schema in a cluster that is as unhelpful as one may be; returns its URL."""
+@contextmanager
+def vast_cluster(**settings: object) -> Iterator[NewDatabase]:
+    """A cluster that is as unhelpful as one may be, but for these settings of the emulator."""
     from tams.repository import vast
     from tests.repository.vast.steps import address_of, emulator_process
     from tests.vast_emulator.admin import Admin
 
     with emulator_process("--hostile") as url:
+        address = address_of(url)
+        admin = Admin(address.endpoint)
+        admin.settings(**settings)
+        vast.upgrade(address)
+        admin.keep()
 
         def new() -> str:
-            address = address_of(url)
-            # One schema at a time: a cluster that keeps what hundreds of tests wrote gets slow.
-            Admin(address.endpoint).reset()
-            vast.upgrade(address)
+            admin.reset()
             return url
 
+        yield new
+
+
+@pytest.fixture(scope="session")
+def new_vast() -> Iterator[NewDatabase]:
+    """Makes a schema in VAST Database empty; returns its URL."""
+    with vast_cluster() as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def roomy_vast() -> Iterator[NewDatabase]:
+    """The same, in a cluster whose pages are not tiny: for tests that write much."""
+    with vast_cluster(page_rows=1000) as new:
         yield new
 
 

@@ -28,6 +28,23 @@ def open_repository(url: str) -> Repository:
     return SqlRepository(url)
 
 
+def environment_of(url: str) -> dict[str, str]:
+    """The settings that choose the database of the URL, as variables of the environment."""
+    if url.startswith("vast"):
+        from tests.repository.vast.steps import address_of
+
+        address = address_of(url)
+        return {
+            "TAMS_REPOSITORY": "vast",
+            "TAMS_VAST_ENDPOINT": address.endpoint,
+            "TAMS_VAST_ACCESS_KEY": address.access_key,
+            "TAMS_VAST_SECRET_KEY": address.secret_key,
+            "TAMS_VAST_BUCKET": address.bucket,
+            "TAMS_VAST_SCHEMA": address.schema,
+        }
+    return {"TAMS_DATABASE_URL": url}
+
+
 def write(repository: Repository, body: Callable[[Write], T]) -> T:
     """One transaction."""
     return repository.write(new_id(), body)

@@ -8,7 +8,8 @@ Unsigned, and only for clients on the same machine. All bodies are JSON.
     GET    /_emulator/faults        the faults to come     POST: one more, DELETE: forget them
     POST   /_emulator/release       do the held requests
     GET    /_emulator/transactions  the open transactions
-    POST   /_emulator/reset         forget all data, counts and faults
+    POST   /_emulator/keep          let what is committed now be what `reset` leaves
+    POST   /_emulator/reset         forget all data since `keep`, all counts and faults
 """
 
 import dataclasses
@@ -68,6 +69,8 @@ def _carry_out(cluster: Cluster, request: Request) -> Any:
             return cluster.faults.release()
         case "GET", "transactions":
             return cluster.engine.open_transactions
+        case "POST", "keep":
+            return cluster.keep()
         case "POST", "reset":
             return cluster.reset()
         case method, name:
@@ -124,8 +127,12 @@ class Admin:
         """The open transactions."""
         return list(self._order("GET", "transactions"))
 
+    def keep(self) -> None:
+        """Let what is committed now be what `reset` leaves."""
+        self._order("POST", "keep")
+
     def reset(self) -> None:
-        """Forget all data, counts and faults."""
+        """Forget all data since `keep`, all counts and faults."""
         self._order("POST", "reset")
 
     def _order(self, method: str, name: str, body: Any = None) -> Any:

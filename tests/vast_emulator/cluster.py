@@ -55,11 +55,17 @@ class Cluster:
         self.counters = Counters()
         self.faults = Faults(settings)
         self._stopping = threading.Event()
+        self.engine = Engine(self.settings)
+        self.keep()
         self.reset()
 
+    def keep(self) -> None:
+        """Let what is committed now be what `reset` leaves. It costs nothing: versions of tables are immutable."""
+        self._kept = self.engine.latest
+
     def reset(self) -> None:
-        """Forget all data, counts and faults; settings stay."""
-        self.engine = Engine(self.settings)
+        """Forget all data since `keep`, all objects, counts and faults; transactions end, and settings stay."""
+        self.engine.restore(self._kept)
         self.objects = Objects(self._buckets)
         self._routes = Routes(self.engine, self.objects, self.counters, self.settings)
         self.counters.reset()

@@ -70,8 +70,12 @@ class Emulator:
     ) -> None:
         self.stop()
 
+    def keep(self) -> None:
+        """Let what is committed now be what `reset` leaves."""
+        self._cluster.keep()
+
     def reset(self) -> None:
-        """Forget all data, counts and faults; settings stay."""
+        """Forget all data since `keep`, all counts and faults; settings stay."""
         self._cluster.reset()
 
     # Parts.

@@ -289,6 +289,15 @@ class Engine:
             if len(self._changed) > 100_000:
                 self._changed = {name: number for name, number in self._changed.items() if number > oldest}
 
+    def restore(self, catalog: Catalog) -> None:
+        """Publish what was committed once, and end all transactions."""
+        with self._committing, self._shared:
+            for transaction in list(self._transactions.values()):
+                self._end(transaction, "rolled back")
+            self._changed.clear()
+            self._publish(catalog.copy())
+            self._published = deque([(float("-inf"), self._latest)])
+
     def change(self, *operations: Operation) -> None:
         """Commit operations of our own, past all conflicts."""
         with self._committing, self._shared:

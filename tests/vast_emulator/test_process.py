@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import vastdb
 from vastdb import errors
-from vastdb.config import BackoffConfig
+from vastdb.config import BackoffConfig, QueryConfig
 from vastdb.session import Session
 
 from .admin import Admin
 from .emulator import Emulator
 from .settings import Settings
-from .steps import connect, create, insert, read
+from .steps import connect, create, insert, opened, read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,6 +63,23 @@ def test_a_process_takes_orders(endpoint: str) -> None:
     admin.clear_faults()
     with session.transaction() as tx:
         assert tx.bucket("first").name == "first"
+
+
+def test_what_was_kept_outlives_a_reset(endpoint: str) -> None:
+    admin, session = Admin(endpoint), _connect(endpoint)
+    table = create(session, "kept")
+    insert(session, table, ("a", 1))
+    admin.keep()
+    for name in ("b", "c"):
+        insert(session, table, (name, 2))
+        left_open = int(session.api.begin_transaction().headers["tabular-txid"])
+        admin.fail("begin", "conflict")
+        admin.reset()
+        with session.transaction() as tx:
+            config = QueryConfig(num_splits=1, num_sub_splits=1, data_endpoints=[endpoint])
+            assert opened(tx, table).select(config=config).read_all().to_pylist() == [{"name": "a", "number": 1}]
+        with pytest.raises(errors.NotFound):
+            session.api.rollback_transaction(left_open)
 
 
 def test_a_wrong_order_is_refused(endpoint: str) -> None:

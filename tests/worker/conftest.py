@@ -1,4 +1,4 @@
-"""A store with a worker beside it, in this process, on SQLite and on PostgreSQL."""
+"""A store with a worker beside it, in this process, on each database."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tams.app import create_app
 from tams.config import Settings
 from tams.domain.webhooks import EVENT_TYPES
 from tams.services.store import Store
-from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server
-from tests.repository.sql.conftest import database_url
+from tests.repository.conftest import NewDatabase, new_postgresql, new_sqlite, postgresql_server, roomy_vast
+from tests.repository.steps import environment_of
 
-__all__ = ["database_url", "new_postgresql", "new_sqlite", "postgresql_server"]
+__all__ = ["new_postgresql", "new_sqlite", "postgresql_server", "roomy_vast"]
 
 
 class Site:
@@ -60,14 +60,20 @@ class Site:
         return dict(found)
 
 
+@pytest.fixture(params=["new_sqlite", "new_postgresql", "roomy_vast"], ids=["sqlite", "postgresql", "vast"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each adapter."""
+    new: NewDatabase = request.getfixturevalue(request.param)
+    return new()
+
+
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
     """What the store under test is set to: it may send to this machine, and does not wait for long."""
     return Settings.from_env(
-        {},
+        environment_of(database_url),
         environment="development",
         data_dir=tmp_path / "data",
-        database_url=database_url,
         secret_key="k" * 32,
         webhook_key="w" * 32,
         outbound_allow=("127.0.0.1",),

@@ -132,6 +132,7 @@ class Cluster:
                 # The SDK would repeat a commit for a minute, and nobody would know which one counted.
                 backoff_config=BackoffConfig(max_tries=1),
             )
+        _read_environment_once(session.api)
         api, query = session.api, session.api.query_data
         # A query goes to the endpoint that the session is for: over its connections, not over one made for the query.
         api.with_endpoint = lambda _endpoint: api
@@ -272,6 +273,14 @@ class Snapshot:
             # Rows of an earlier transaction: the kind depends on whether the table is sorted.
             kind = pa.uint64() if not table.sorting else pa.decimal128(38, 0)
         return pa.array(row_ids, type=kind)
+
+
+def _read_environment_once(api: Any) -> None:
+    """Proxies and certificates as the environment says, without looking there for each request."""
+    url = api.endpoints[0]
+    http = api._session_get_or_create(url)
+    found = http.merge_environment_settings(str(url), {}, None, None, None)
+    http.proxies, http.verify, http.trust_env = found["proxies"], found["verify"], False
 
 
 def _sendable(terms: Sequence[Term]) -> list[list[Term]]:
