@@ -23,7 +23,7 @@ from tams.domain.segment_rules import SegmentRequest, parse_requests
 from tams.domain.timerange import ETERNITY
 from tams.services import flows, registration, segments
 from tams.services.get_urls import UrlPlan
-from tams.services.present.segments import failed_segments_json, segments_json
+from tams.services.present.segments import failed_segments_json, json_array, segment_texts
 
 _MULTIPART: Final = "multipart/form-data"
 _LISTING: Final = "segments"
@@ -72,12 +72,12 @@ class Segments(MethodView):
             limit=wanted.limit,
             with_instances=not plan.shows_nothing,
         )
-        rows = segments_json(
+        texts = segment_texts(
             page.segments, page.instances, plan, include_object_timerange=query["include_object_timerange"]
         )
         return paged(
-            rows,
-            count=len(rows),
+            json_array(texts),
+            count=len(texts),
             next=page.next,
             request=wanted,
             listing=_LISTING,
@@ -150,8 +150,8 @@ def _upload(flow_id: str) -> Response:
     finally:
         release()
     plan = UrlPlan(store, UrlFilter(), context.base_url())
-    (answer,) = segments_json([segment], instances, plan, include_object_timerange=False)
-    return json_answer(answer, 201, signed_urls=plan.signed)
+    (text,) = segment_texts([segment], instances, plan, include_object_timerange=False)
+    return json_answer(text.encode(), 201, signed_urls=plan.signed)
 
 
 def _segment_of(content: bytes) -> SegmentRequest:

@@ -12,7 +12,7 @@ from tams.domain.get_urls import UrlFilter
 from tams.domain.webhooks import Webhook
 from tams.services.events import added_segments
 from tams.services.get_urls import UrlPlan
-from tams.services.present.segments import segments_json
+from tams.services.present.segments import json_array, segment_texts
 from tams.services.store import Store
 
 
@@ -40,7 +40,7 @@ def _event(store: Store, event: Event, webhook: Webhook) -> dict[str, Any]:
     return event.body
 
 
-def _segments(store: Store, event: Event, webhook: Webhook) -> list[dict[str, Any]]:
+def _segments(store: Store, event: Event, webhook: Webhook) -> orjson.Fragment:
     wanted = webhook.document
     labels = wanted.get("accept_get_urls")
     plan = UrlPlan(
@@ -60,6 +60,7 @@ def _segments(store: Store, event: Event, webhook: Webhook) -> list[dict[str, An
         needed |= {segment.init_object_id for segment in segments if segment.init_object_id is not None}
         with store.repository.read() as read:
             instances = read.instances(needed)
-    return segments_json(
+    texts = segment_texts(
         segments, instances, plan, include_object_timerange=wanted.get("include_object_timerange", False)
     )
+    return orjson.Fragment(json_array(texts))
