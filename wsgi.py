@@ -1,9 +1,9 @@
 """The application for a WSGI server: `gunicorn wsgi:application` (its settings are in `gunicorn.conf.py`)."""
 
 from tams import logs
-from tams.app import create_app
 from tams.config import Settings
+from tams.one_process import create_application
 
 settings = Settings.from_env()
 logs.configure(settings)
-application = create_app(settings)
+application = create_application(settings)

@@ -58,10 +58,12 @@ def serve(
     from tams.services.users import check_users
 
     settings = _start(data_dir=data_dir, workers=workers, threads=threads)
+    if no_worker:
+        _refuse_beside_one_writer(settings, "Leave --no-worker out.")
     check_users(settings)
     listener = server.listen(host, port)
     url = settings.public_url or server.base_url(listener)
-    _in_a_child(lambda: _upgrade(settings))
+    _in_a_child(lambda: _prepare(settings))
 
     def ready() -> None:
         click.echo(
@@ -87,7 +89,9 @@ def worker(data_dir: Path | None) -> None:
     """
     from tams import server
 
-    server.run_worker(_start(data_dir=data_dir))
+    settings = _start(data_dir=data_dir)
+    _refuse_beside_one_writer(settings, "Start no `tams worker`.")
+    server.run_worker(settings)
 
 
 @commands.group()
@@ -98,9 +102,12 @@ def db() -> None:
 @db.command()
 @_data_dir
 def upgrade(data_dir: Path | None) -> None:
-    """Bring the database up to date, or make it; safe at any time, also twice at once."""
+    """Bring the database up to date, or make it; safe at any time, also twice at once.
+
+    With another TAMS_VAST_CONCURRENCY than before: stop every server and worker first.
+    """
     settings = _start(data_dir=data_dir)
-    _upgrade(settings)
+    _upgrade(settings, change_concurrency=True)
     click.echo(f"The database {settings.shown_database_url()} is up to date.")
 
 
@@ -253,7 +260,33 @@ def _start(**overrides: Any) -> Settings:
     return settings
 
 
-def _upgrade(settings: Settings) -> None:
+def _refuse_beside_one_writer(settings: Settings, remedy: str) -> None:
+    """Raise ConfigurationError where no process may do the background work apart from the one that serves."""
+    from tams.config import ConfigurationError
+
+    if settings.one_writer:
+        raise ConfigurationError(
+            "TAMS_VAST_CONCURRENCY is single, so the process of `tams serve` is the only one that writes, and does the "
+            f"background work itself. {remedy}"
+        )
+
+
+def _prepare(settings: Settings) -> None:
+    """What has to be so before anything is served. Raises ConfigurationError."""
+    from tams.config import ConfigurationError
+    from tams.domain.errors import Unavailable
+
+    _upgrade(settings)
+    if settings.one_writer:
+        from tams.repository import vast
+
+        try:
+            vast.check_alone(vast.Address(**settings.vast_address()))
+        except Unavailable as error:
+            raise ConfigurationError(str(error)) from error
+
+
+def _upgrade(settings: Settings, *, change_concurrency: bool = False) -> None:
     """Bring the database up to date. Raises ConfigurationError where it cannot be, with what to do about it."""
     from tams.config import ConfigurationError
     from tams.domain.errors import Unavailable
@@ -262,7 +295,7 @@ def _upgrade(settings: Settings) -> None:
         if settings.repository == "vast":
             from tams.repository import vast
 
-            vast.upgrade(vast.Address(**settings.vast_address()))
+            vast.upgrade(vast.Address(**settings.vast_address()), change_concurrency=change_concurrency)
         else:
             from tams.repository import sql
 

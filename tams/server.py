@@ -87,6 +87,13 @@ def _judge_chunks(_worker: Worker, request: Request) -> None:
         request.body.reader = _Chunks(request, request.unreader)
 
 
+def _stop_background_work(_arbiter: Arbiter, worker: Worker) -> None:
+    """End what a worker process does besides answering, where it does anything."""
+    from tams.one_process import stop_background_work
+
+    stop_background_work(worker.app.callable, STOP_TIMEOUT)
+
+
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     """What the store needs of gunicorn, whoever starts it; `bind` is for whoever does."""
     return {
@@ -109,6 +116,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         "when_ready": _close_idle_connections,
         "pre_request": _judge_chunks,
+        "worker_exit": _stop_background_work,
     }
 
 
@@ -125,9 +133,9 @@ class _Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from tams.app import create_app
+        from tams.one_process import create_application
 
-        return create_app(self._settings)
+        return create_application(self._settings)
 
 
 class _BackgroundProcess:
@@ -319,7 +327,8 @@ def base_url(listener: socket.socket) -> str:
 def run(settings: Settings, listener: socket.socket, *, with_worker: bool, ready: Callable[[], None]) -> NoReturn:
     """Serve on `listener` until a signal ends it, with the background worker beside where `with_worker`.
 
-    The data directory and the database have to be there already. `ready` is called once connections are accepted.
+    Where only one process may write, that one does both (`one_process`). The data directory and the database have to be
+    there already. `ready` is called once connections are accepted.
     """
 
     def when_ready(arbiter: Arbiter) -> None:
@@ -327,5 +336,6 @@ def run(settings: Settings, listener: socket.socket, *, with_worker: bool, ready
         ready()
 
     options = gunicorn_settings(settings) | {"bind": f"fd://{listener.detach()}", "when_ready": when_ready}
-    _Master(_Application(settings, options), settings if with_worker else None).run()
+    beside = settings if with_worker and not settings.one_writer else None
+    _Master(_Application(settings, options), beside).run()
     sys.exit(0)

@@ -367,7 +367,7 @@ class Settings(VastSettings, AuthenticationSettings):
                 "TAMS_AUTH=none to let everybody do everything, or ENVIRONMENT=development on your own machine."
             )
         check_authentication(self, self.auth, development=self.environment == DEVELOPMENT)
-        check_vast(self)
+        check_vast(self, self.workers)
         if self.min_presigned_url_timeout > self.min_object_timeout:
             raise ConfigurationError(
                 f"TAMS_MIN_PRESIGNED_URL_TIMEOUT ({self.min_presigned_url_timeout}) is above TAMS_MIN_OBJECT_TIMEOUT "

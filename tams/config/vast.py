@@ -11,6 +11,10 @@ from tams.config.kinds import BOOLEAN, ConfigurationError, one_of, parsed, read_
 SQL: Final = "sql"
 VAST: Final = "vast"
 
+CLAIMS: Final = "claims"
+STRIPES: Final = "stripes"
+SINGLE: Final = "single"
+
 
 # Without slots, because `Settings` has another base that has them.
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,19 @@ class VastSettings:
         "`TAMS_VAST_OPERATION_TIMEOUT`.",
     )
 
+    vast_concurrency: str = setting(
+        one_of(CLAIMS, STRIPES, SINGLE),
+        CLAIMS,
+        "How changes that meet are kept apart (see docs/vast.md): `tams vast probe` says which one suits a cluster. "
+        "`claims`: where a transaction can be ended by its id; `stripes`: where two changes of one row are noticed; "
+        "`single`: one process writes, which needs `TAMS_WORKERS=1`. The same for every server and worker.",
+    )
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether only one process may write to the database."""
+        return self.repository == VAST and self.vast_concurrency == SINGLE
+
     def vast_address(self) -> dict[str, Any]:
         """What the adapter is opened with, by the names of its parameters."""
         return {
@@ -71,11 +88,12 @@ class VastSettings:
             "request_timeout": self.vast_request_timeout,
             "operation_timeout": self.vast_operation_timeout,
             "claim_timeout": self.vast_claim_timeout,
+            "concurrency": self.vast_concurrency,
         }
 
 
-def check_vast(settings: VastSettings) -> None:
-    """Refuse what is only wrong together."""
+def check_vast(settings: VastSettings, workers: int) -> None:
+    """Refuse what is only wrong together. `workers`: how many processes answer requests."""
     if settings.vast_claim_timeout >= settings.vast_operation_timeout:
         raise ConfigurationError(
             f"TAMS_VAST_CLAIM_TIMEOUT ({settings.vast_claim_timeout}) is not below TAMS_VAST_OPERATION_TIMEOUT "
@@ -87,6 +105,11 @@ def check_vast(settings: VastSettings) -> None:
     missing = [f"TAMS_{name.upper()}" for name in needed if getattr(settings, name) is None]
     if missing:
         raise ConfigurationError(f"TAMS_REPOSITORY is vast, which needs {', '.join(missing)}, too: see docs/vast.md.")
+    if settings.one_writer and workers != 1:
+        raise ConfigurationError(
+            f"TAMS_VAST_CONCURRENCY is single, so one process writes, and TAMS_WORKERS is {workers}: write "
+            "TAMS_WORKERS=1, or another TAMS_VAST_CONCURRENCY if `tams vast probe` says that it suits the cluster."
+        )
     if importlib.util.find_spec("vastdb") is None:
         raise ConfigurationError(
             "TAMS_REPOSITORY is vast, but the SDK is not installed: run pip install 'tams[vast]', or write sql."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,13 +71,13 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
 
 
 @contextmanager
-def vast_cluster(**settings: object) -> Iterator[NewDatabase]:
+def vast_cluster(concurrency: str = "claims", **settings: object) -> Iterator[NewDatabase]:
     """A cluster that is as unhelpful as one may be, but for these settings of the emulator."""
     from tams.repository import vast
     from tests.repository.vast.steps import address_of, emulator_process
     from tests.vast_emulator.admin import Admin
 
-    with emulator_process("--hostile") as url:
+    with emulator_process("--hostile", concurrency=concurrency) as url:
         address = address_of(url)
         admin = Admin(address.endpoint)
         admin.settings(**settings)
@@ -103,7 +105,49 @@ def roomy_vast() -> Iterator[NewDatabase]:
         yield new
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "vast"])
+@pytest.fixture(scope="session")
+def new_vast_stripes() -> Iterator[NewDatabase]:
+    """The same. No transaction is ended by another session, and conflicts on rows show at the commit."""
+    with vast_cluster("stripes", row_conflicts="commit", rollback="ignored_elsewhere") as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def new_vast_stripes_early() -> Iterator[NewDatabase]:
+    """The same, and conflicts show at the statement; what nobody can end holds its rows for some time."""
+    with vast_cluster("stripes", row_conflicts="statement", rollback="refused_elsewhere", idle_timeout=2) as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def new_vast_single() -> Iterator[NewDatabase]:
+    """The same, with neither conflicts nor a way to end transactions."""
+    with vast_cluster("single", rollback="ignored", idle_timeout=2) as new:
+        yield new
+
+
+EVERYWHERE = os.environ.get("TAMS_TEST_VAST_MODES") == "all"
+"""Whether all tests run with each way to keep changes apart in VAST Database; otherwise those of `MODULES`."""
+MODULES = {"test_concurrency", "test_deliveries", "test_segments", "test_transactions"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which adapters a test runs with."""
+    if "database_url" not in metafunc.fixturenames:
+        return
+    adapters = ["sqlite", "postgresql", "vast"]
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if module in MODULES or EVERYWHERE:
+        adapters.append("vast_stripes")
+        # What takes the URL itself gives it to other processes, of which a single one may write.
+        if "database_url" in inspect.signature(metafunc.function).parameters:
+            adapters.append("vast_stripes_early")
+        elif module != "test_concurrency" or EVERYWHERE:
+            adapters.append("vast_single")
+    metafunc.parametrize("database_url", adapters, indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each adapter."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")

@@ -39,7 +39,7 @@ COMMANDS = re.compile(r"tams\.(cli|\w+_commands)")
 """The `tams` command. Some of it is about adapters."""
 
 LIBRARIES = {
-    "flask": {"tams.api", "tams.app"},
+    "flask": {"tams.api", "tams.app", "tams.one_process"},
     "flask_smorest": {"tams.api"},
     "marshmallow": {"tams.api"},
     "werkzeug": {"tams.api"},

@@ -3,5 +3,6 @@
 from tams.repository.vast.connection import Address
 from tams.repository.vast.migrate import described, missing, upgrade
 from tams.repository.vast.repository import VastRepository
+from tams.repository.vast.single import check_alone
 
-__all__ = ["Address", "VastRepository", "described", "missing", "upgrade"]
+__all__ = ["Address", "VastRepository", "check_alone", "described", "missing", "upgrade"]

@@ -27,10 +27,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from tams.domain.clock import now
-from tams.domain.errors import Contended, Unavailable
+from tams.domain.errors import Unavailable
+from tams.repository.vast.concurrency import (
+    BRIEFLY,
+    CLAIMS,
+    DOUBTFUL,
+    IN_DOUBT,
+    LOCK_COLUMNS,
+    MODE_KEY,
+    PAUSE,
+    STORED,
+    Doubtful,
+    Operation,
+    Raced,
+    check_agreed,
+    clock,
+    end_of,
+    lock_row,
+)
 from tams.repository.vast.connection import Cluster, Snapshot
 from tams.repository.vast.failures import Broken
 from tams.repository.vast.tables import LOCKS, Row
@@ -38,27 +55,10 @@ from tams.repository.vast.terms import Term, among, equal
 
 logger = logging.getLogger(__name__)
 
-STATE, CLAIM, END, STORED = "state", "claim", "end", "stored"
+STATE, CLAIM, END = "state", "claim", "end"
 _MOST_SPENT = 4000
-_PAUSE = 0.02
 _POLITE = 5
 """So often an operation lets younger ones finish, whose work would be lost, before it insists on its age."""
-_BRIEFLY = 2.0
-_IN_DOUBT = 20.0
-_COLUMNS = ("key", "kind", "op", "txid")
-
-
-def clock() -> float:
-    """Seconds, sleep of the machine included: only this process compares them with one another."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Raced(Contended):
-    """Somebody else was first: the operation begins anew."""
-
-
-class Doubtful(Unavailable):
-    """The cluster does not say what became of a commit."""
 
 
 class Spent:
@@ -79,25 +79,27 @@ class Spent:
             return [self._row_ids.popleft() for _ in range(min(_MOST_SPENT, len(self._row_ids)))]
 
 
-class Operation:
-    """One write, over all its attempts: who it is to others, and since when it has seen their claims."""
+class Claims:
+    """This way, for all writes of a repository."""
 
-    def __init__(self, op: str, timeout: float) -> None:
-        # Sorted by age, as far as clocks agree; where they do not, a younger one goes first.
-        self.name = f"{now():016x} {op}"
-        self.deadline = clock() + timeout
-        self.seen: dict[tuple[str, str], float] = {}
-        self.locks: set[str] = set()
-        self.races = 0
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._spent = Spent()
 
-    def check_time(self) -> None:
-        """`Contended` when there is no time left. States that are older than a day are pruned: no D lasts as long."""
-        if clock() > self.deadline:
-            raise Contended("Others keep changing what this request is about; try again.")
+    def turn(self, _operation: Operation) -> AbstractContextManager[None]:
+        """Writes need not wait for each other."""
+        return nullcontext()
+
+    def attempt(self, operation: Operation) -> ClaimAttempt:
+        """For the next transaction of an operation."""
+        return ClaimAttempt(self._cluster, operation, self._spent)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
-class Attempt:
-    """One D of an operation."""
+class ClaimAttempt:
+    """One D of an operation. See `concurrency.Attempt`."""
 
     def __init__(self, cluster: Cluster, operation: Operation, spent: Spent) -> None:
         self._cluster = cluster
@@ -113,7 +115,8 @@ class Attempt:
         unread = set(locks) - self._read
         if not unread:
             return
-        rows = d.rows(LOCKS, _COLUMNS, [among("key", unread)], row_ids=True)
+        rows = d.rows(LOCKS, LOCK_COLUMNS, [among("key", unread | {MODE_KEY})], row_ids=True)
+        check_agreed(rows, CLAIMS)
         self._read |= unread
         for row in rows:
             if row["kind"] == STATE:
@@ -126,6 +129,8 @@ class Attempt:
 
     def settle_conflicts(self, d: Snapshot, locks: Collection[str]) -> None:
         """Steps 2 and 3: afterwards D may be committed. `Raced` where the operation has to begin anew."""
+        if not locks:
+            return
         self.read(d, locks, patient=False)
         self._claim(str(d.txid), locks)
         while True:
@@ -139,16 +144,16 @@ class Attempt:
             if any(claim[0] < self._operation.name for claim in others - expired):
                 raise Raced("an older operation is under way")
             if not expired:
-                time.sleep(random.uniform(_PAUSE, 2 * _PAUSE))  # noqa: S311 - no secret
+                time.sleep(random.uniform(PAUSE, 2 * PAUSE))  # noqa: S311 - no secret
 
     def record(self, d: Snapshot, locks: Collection[str], forgotten: Collection[str] = ()) -> None:
         """Step 4, after all other writes: the new states, and that D is stored. `forgotten` locks keep no state."""
-        changed, added = [], [_row(end_of(self._operation.name, str(d.txid)), STORED, self._operation.name, d.txid)]
+        changed, added = [], [lock_row(end_of(self._operation.name, str(d.txid)), STORED, self._operation.name, d.txid)]
         gone = [self._states[lock][1] for lock in forgotten if lock in self._states]
         if gone:
             d.delete(LOCKS, gone)
         for lock in sorted(set(locks) - set(forgotten)):
-            row = _row(lock, STATE, self._operation.name, d.txid)
+            row = lock_row(lock, STATE, self._operation.name, d.txid)
             if lock in self._states:
                 changed.append((self._states[lock][1], row))
             else:
@@ -174,7 +179,7 @@ class Attempt:
             self._cluster.roll_back(txid)
             return
         try:
-            self._end_transaction(txid, clock() + _BRIEFLY)
+            self._end_transaction(txid, clock() + BRIEFLY)
             self._end((self._operation.name, str(txid)))
             self._spent.give(self._claims)
         except Unavailable as error:
@@ -186,7 +191,7 @@ class Attempt:
             c = self._cluster.begin()
             # From here on a claim may turn up, even if the cluster does not say so.
             self._claimed = True
-            made = c.insert(LOCKS, [_row(lock, CLAIM, self._operation.name, txid) for lock in sorted(locks)])
+            made = c.insert(LOCKS, [lock_row(lock, CLAIM, self._operation.name, txid) for lock in sorted(locks)])
             if spent:
                 c.delete(LOCKS, spent)
             c.commit()
@@ -199,7 +204,7 @@ class Attempt:
         """Claims of others that are alive, and those of them that may be taken over. `Raced` where a state changed."""
         v = self._cluster.begin()
         try:
-            rows = v.rows(LOCKS, _COLUMNS, [among("key", locks)])
+            rows = v.rows(LOCKS, LOCK_COLUMNS, [among("key", locks)])
             states = {row["key"]: row["op"] for row in rows if row["kind"] == STATE}
             if states != {lock: self._states[lock][0] for lock in locks if lock in self._states}:
                 raise Raced("somebody else was first")
@@ -231,18 +236,18 @@ class Attempt:
 
     def _take_over(self, claim: tuple[str, str]) -> None:
         logger.warning("operation %s is taken over: it has not moved for too long", claim[0])
-        self._end_transaction(int(claim[1]), clock() + _BRIEFLY)
+        self._end_transaction(int(claim[1]), clock() + BRIEFLY)
         self._end(claim)
 
     def _end(self, claim: tuple[str, str]) -> None:
         """Record that a claim is over. Its D has ended."""
         e = self._cluster.begin()
-        e.insert(LOCKS, [_row(end_of(*claim), END, claim[0], claim[1])])
+        e.insert(LOCKS, [lock_row(end_of(*claim), END, claim[0], claim[1])])
         e.commit()
 
     def _was_stored(self, txid: int) -> bool:
         """Step 5. `Doubtful` where the cluster does not answer for too long."""
-        until = clock() + _IN_DOUBT
+        until = clock() + IN_DOUBT
         record = [equal("key", end_of(self._operation.name, str(txid)))]
         try:
             self._end_transaction(txid, until)
@@ -252,31 +257,22 @@ class Attempt:
                 except Unavailable:
                     if clock() > until:
                         raise
-                    time.sleep(10 * _PAUSE)
+                    time.sleep(10 * PAUSE)
         except Unavailable as error:
-            raise Doubtful("The database went away in the middle: look whether the change was made.") from error
+            raise Doubtful(DOUBTFUL) from error
 
     def _looked_at(self, terms: list[Term]) -> list[Row]:
         r = self._cluster.begin()
         try:
-            return r.rows(LOCKS, _COLUMNS, terms)
+            return r.rows(LOCKS, LOCK_COLUMNS, terms)
         finally:
             r.roll_back()
 
     def _end_transaction(self, txid: int, until: float) -> None:
         """Roll a transaction back until the cluster says that it has ended. `Broken` where it does not say so."""
-        pause = _PAUSE
+        pause = PAUSE
         while not self._cluster.roll_back(txid):
             if clock() > until:
                 raise Broken(f"The database does not say that transaction {txid} has ended.")
             time.sleep(pause)
             pause = min(2 * pause, 1)
-
-
-def end_of(op: str, txid: str) -> str:
-    """The lock under which it is kept that a claim is over."""
-    return f"end {op} {txid}"
-
-
-def _row(key: str, kind: str, op: str, txid: int | str) -> Row:
-    return {"key": key, "kind": kind, "op": op, "txid": str(txid), "at": now()}

@@ -50,7 +50,8 @@ _again = Retrying(
 class Address:
     """Where the database is, and how long to wait for it (seconds).
 
-    `claim_timeout`: how long somebody else's claim may stand in the way before it is taken over.
+    `claim_timeout`: how long somebody else's claim may stand in the way before it is taken over. `concurrency`: how
+    changes are kept apart, see `concurrency`.
     """
 
     endpoint: str
@@ -62,6 +63,7 @@ class Address:
     request_timeout: float = 5
     operation_timeout: float = 30
     claim_timeout: float = 10
+    concurrency: str = "claims"
 
 
 class Cluster:
@@ -112,6 +114,15 @@ class Cluster:
         except Unavailable as error:
             return isinstance(error.__cause__, errors.NotFound)
         return True
+
+    def is_gone(self, txid: int) -> bool:
+        """The same, and True only where the cluster says that there is no such open transaction."""
+        try:
+            with translated():
+                self.session().api.rollback_transaction(txid)
+        except Unavailable as error:
+            return isinstance(error.__cause__, errors.NotFound)
+        return False
 
     def forget(self) -> None:
         """Load everything anew at the next use."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import sleep
 from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
@@ -15,9 +16,21 @@ from vastdb.transaction import Transaction
 
 from tams.domain.clock import now
 from tams.domain.errors import Unavailable
-from tams.repository.vast.connection import Address, Cluster
+from tams.repository.vast.claims import STATE
+from tams.repository.vast.concurrency import (
+    LOCK_COLUMNS,
+    MODE,
+    MODE_KEY,
+    STRIPES,
+    agreed,
+    lock_row,
+    wrong_mode,
+)
+from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
 from tams.repository.vast.failures import Broken, Collided, translated
-from tams.repository.vast.tables import REVISION, TABLES, VERSIONS, Table
+from tams.repository.vast.stripes import STRIPE, new_stripes
+from tams.repository.vast.tables import LOCKS, REVISION, TABLES, VERSIONS, Table
+from tams.repository.vast.terms import equal
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +45,11 @@ _again = Retrying(
 )
 
 
-def upgrade(address: Address) -> None:
-    """Make the tables that are missing, and record the version.
+def upgrade(address: Address, *, change_concurrency: bool = False) -> None:
+    """Make the tables that are missing, and record the version and how changes are kept apart.
 
-    `Unavailable` when the database does not answer, or is newer than this code.
+    `Unavailable` when the database does not answer, is newer than this code, or has another concurrency; unless
+    `change_concurrency`, which is for when no other process uses the database. That takes as long as a write may.
     """
     cluster = Cluster(address)
     try:
@@ -45,14 +59,17 @@ def upgrade(address: Address) -> None:
                 f"The database has schema {max(found, key=int)}, which this version does not know: it was made by a "
                 "newer version of the store."
             )
-        if REVISION in found:
-            return
-        logger.info("making the tables of schema %s in %s/%s", REVISION, address.bucket, address.schema)
-        _again(lambda: _in_transaction(cluster, lambda tx: _make_schema(address, tx)))
-        for table in (*TABLES, VERSIONS):
-            _again(lambda table=table: _in_transaction(cluster, lambda tx: _make(cluster, tx, table)))
-            _project(cluster, table)
-        _again(lambda: _record(cluster))
+        if REVISION not in found:
+            logger.info("making the tables of schema %s in %s/%s", REVISION, address.bucket, address.schema)
+            _again(lambda: _in_transaction(cluster, lambda tx: _make_schema(address, tx)))
+            for table in (*TABLES, VERSIONS):
+                _again(lambda table=table: _in_transaction(cluster, lambda tx: _make(cluster, tx, table)))
+                _project(cluster, table)
+        if _again(lambda: _agree(cluster, change=change_concurrency)):
+            logger.warning("waiting until no write can be under way that began before")
+            sleep(address.operation_timeout)
+        if REVISION not in found:
+            _again(lambda: _record(cluster))
     finally:
         cluster.forget()
 
@@ -170,6 +187,35 @@ def _revisions(cluster: Cluster, tx: Transaction) -> set[str]:
     table.reload_schema()
     table.reload_stats()
     return set(table.select(["revision"]).read_all()["revision"].to_pylist())
+
+
+def _agree(cluster: Cluster, *, change: bool) -> bool:
+    """Store what keeps changes apart, and make the stripes; whether there was something else before."""
+    mode = cluster.address.concurrency
+    snapshot = cluster.begin()
+    try:
+        rows = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)], row_ids=True)
+        before = agreed(rows) - {mode} if rows or _has_states(snapshot) else set()
+        if before and not change:
+            raise Unavailable(wrong_mode(agreed(rows), mode))
+        added = [] if rows and not before else [lock_row(MODE_KEY, MODE, mode, 0)]
+        if mode == STRIPES:
+            there = {row["key"] for row in snapshot.rows(LOCKS, ("key",), [equal("kind", STRIPE)])}
+            added += new_stripes(there)
+        if before:
+            snapshot.delete(LOCKS, [row[ROW_ID] for row in rows])
+        if added:
+            snapshot.insert(LOCKS, added)
+        snapshot.commit()
+    except BaseException:
+        snapshot.roll_back()
+        raise
+    return bool(before)
+
+
+def _has_states(snapshot: Snapshot) -> bool:
+    """Whether anything was written under claims."""
+    return bool(snapshot.rows(LOCKS, ("key",), [equal("kind", STATE)], 1))
 
 
 def _record(cluster: Cluster) -> None:

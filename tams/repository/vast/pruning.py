@@ -7,7 +7,8 @@ as they are.
 from __future__ import annotations
 
 from tams.domain.errors import Unavailable
-from tams.repository.vast.claims import CLAIM, END, STATE, STORED, end_of
+from tams.repository.vast.claims import CLAIM, END, STATE
+from tams.repository.vast.concurrency import STORED, end_of
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.reading import Writes
 from tams.repository.vast.tables import LOCKS

@@ -14,11 +14,24 @@ from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Read, Write
-from tams.repository.vast.claims import Attempt, Doubtful, Operation, Raced, Spent, clock
+from tams.repository.vast.claims import Claims
+from tams.repository.vast.concurrency import (
+    CLAIMS,
+    SINGLE,
+    STRIPES,
+    Attempt,
+    Concurrency,
+    Doubtful,
+    Operation,
+    Raced,
+    clock,
+)
 from tams.repository.vast.connection import Address, Cluster
 from tams.repository.vast.failures import Broken, Collided
 from tams.repository.vast.mutexes import Mutexes
 from tams.repository.vast.pruning import prune_ended
+from tams.repository.vast.single import SingleWriter
+from tams.repository.vast.stripes import Stripes
 from tams.repository.vast.tables import REVISION, VERSIONS
 from tams.repository.vast.transaction import VastRead, VastWrite
 from tams.repository.vast.view import View
@@ -31,6 +44,7 @@ _MOST_FAILURES = 4
 _PRUNE_EVERY = 500
 _KEPT = 24 * 3600 * MICROSECONDS
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.3
+_WAYS: dict[str, Callable[[Cluster], Concurrency]] = {CLAIMS: Claims, STRIPES: Stripes, SINGLE: SingleWriter}
 
 
 class VastRepository:
@@ -39,7 +53,7 @@ class VastRepository:
     def __init__(self, address: Address) -> None:
         self._cluster = Cluster(address)
         self._mutexes = Mutexes()
-        self._spent = Spent()
+        self._concurrency = _WAYS[address.concurrency](self._cluster)
         self._writes = itertools.count(1)
 
     @contextmanager
@@ -93,7 +107,10 @@ class VastRepository:
 
     def close(self) -> None:
         """Release connections."""
-        self._cluster.forget()
+        try:
+            self._concurrency.close()
+        finally:
+            self._cluster.forget()
 
     @contextmanager
     def _reading(self) -> Iterator[VastRead]:
@@ -110,7 +127,8 @@ class VastRepository:
         failures = 0
         while True:
             try:
-                return self._attempt(operation, body)
+                with self._concurrency.turn(operation):
+                    return self._attempt(operation, body)
             except Doubtful:
                 logger.exception("operation %s: the database went away before it said whether it was stored", op)
                 raise
@@ -126,7 +144,7 @@ class VastRepository:
             sleep(min(_LONGEST_PAUSE, pause) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
     def _attempt(self, operation: Operation, body: Callable[[VastWrite], T]) -> T:
-        attempt = Attempt(self._cluster, operation, self._spent)
+        attempt = self._concurrency.attempt(operation)
         view = View(self._cluster.begin, writing=True)
         held: set[str] = set()
 
@@ -160,8 +178,7 @@ class VastRepository:
         d = view.snapshot
         try:
             view.locate()
-            if locks:
-                attempt.settle_conflicts(d, locks)
+            attempt.settle_conflicts(d, locks)
             view.flush()
             attempt.record(d, locks, forgotten)
             attempt.commit(d)

@@ -17,33 +17,43 @@ SCHEMA = "tams"
 _ROOT = Path(__file__).parents[3]
 
 
-def url_of(endpoint: str) -> str:
-    """`vast+http://access:secret@host:port/bucket`, with what the emulator takes if it is not told otherwise."""
-    return f"vast+{endpoint.replace('://', '://emulator:emulator-secret@')}/vastdb"
+def url_of(endpoint: str, concurrency: str = "claims") -> str:
+    """`vast+http://access:secret@host:port/bucket#concurrency`, with what the emulator takes if not told otherwise."""
+    return f"vast+{endpoint.replace('://', '://emulator:emulator-secret@')}/vastdb#{concurrency}"
 
 
 def address_of(url: str, **waits: float) -> Address:
     """What the adapter is opened with."""
     parts = urlsplit(url.removeprefix("vast+"))
     endpoint = f"{parts.scheme}://{parts.hostname}:{parts.port}"
-    return Address(endpoint, parts.username or "", parts.password or "", parts.path.strip("/"), SCHEMA, **waits)
+    return Address(
+        endpoint,
+        parts.username or "",
+        parts.password or "",
+        parts.path.strip("/"),
+        SCHEMA,
+        concurrency=parts.fragment or "claims",
+        **waits,
+    )
 
 
 @contextmanager
-def emulator_process(*options: str) -> Iterator[str]:
+def emulator_process(*options: str, concurrency: str = "claims") -> Iterator[str]:
     """A cluster in a process of its own; its URL."""
     command = [sys.executable, "-m", "tests.vast_emulator", "--port", "0", *options]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield url_of(process.stdout.readline().split()[-1])
+        yield url_of(process.stdout.readline().split()[-1], concurrency)
         process.terminate()
 
 
 @contextmanager
-def opened(settings: Settings | None = None, **waits: float) -> Iterator[tuple[Emulator, VastRepository]]:
+def opened(
+    settings: Settings | None = None, concurrency: str = "claims", **waits: float
+) -> Iterator[tuple[Emulator, VastRepository]]:
     """A cluster in this process, and a repository on it whose tables are known already."""
     with Emulator(settings or Settings()) as emulator:
-        address = address_of(url_of(emulator.endpoint), **waits)
+        address = address_of(url_of(emulator.endpoint, concurrency), **waits)
         upgrade(address)
         repository = VastRepository(address)
         yield emulator, repository

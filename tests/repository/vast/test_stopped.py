@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tams.domain.timerange import ETERNITY
@@ -38,28 +39,51 @@ def register(url: str, flow_key: int, flow_id: str) -> bool:
     return write(repository, body)
 
 
-def test_the_claim_of_a_stopped_process_is_taken_over_and_its_commit_comes_to_nothing() -> None:
+def registered_beside_a_stopped_one(
+    settings: Settings, concurrency: str, stalled: tuple[str, str], waits: float
+) -> None:
+    """Stop a process while it waits for the answer to a request about a table; another one goes on."""
     code = (
         "import sys; from tests.repository.vast.test_stopped import register;"
         "print(register(sys.argv[1], int(sys.argv[2]), sys.argv[3]))"
     )
-    with opened(Settings.hostile()) as (emulator, repository):
+    with opened(settings, concurrency) as (emulator, repository):
         flow = new_flow(repository)
-        url = url_of(emulator.endpoint)
-        # Its claims are committed when it writes: long enough for it to be stopped while it waits for the answer.
-        emulator.fail("insert", Way.STALL, table="segments", seconds=2)
+        url = url_of(emulator.endpoint, concurrency)
+        kind, table = stalled
+        emulator.fail(kind, Way.STALL, table=table, seconds=2)
         arguments = [sys.executable, "-c", code, url, str(flow.key), flow.id]
         with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             deadline = time.monotonic() + 60
             while emulator.faults.pending and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGSTOP)
-            begun = time.monotonic()
-            assert register(url, flow.key, flow.id) is True
-            assert time.monotonic() - begun > 1
-            os.kill(process.pid, signal.SIGCONT)
+            try:
+                # What it asked for last is done by now.
+                time.sleep(2.1)
+                begun = time.monotonic()
+                assert register(url, flow.key, flow.id) is True
+                assert time.monotonic() - begun > waits
+            finally:
+                os.kill(process.pid, signal.SIGCONT)
             answer, _ = process.communicate(timeout=60)
         assert answer.strip() == "False"
         assert len(stored(repository, flow)) == 1
         assert read(repository, lambda snapshot: snapshot.extent(flow.key, ETERNITY)) == seconds(0, 1)
         assert emulator.rows("tams", "segments").num_rows == 1
+
+
+def test_the_claim_of_a_stopped_process_is_taken_over_and_its_commit_comes_to_nothing() -> None:
+    # Its claims are committed when it writes.
+    registered_beside_a_stopped_one(Settings.hostile(), "claims", ("insert", "segments"), waits=1)
+
+
+def test_a_stopped_process_that_has_taken_its_stripes_collides_at_its_commit() -> None:
+    settings = replace(Settings.hostile(), row_conflicts="commit", rollback="ignored_elsewhere")
+    registered_beside_a_stopped_one(settings, "stripes", ("update", "locks"), waits=0)
+    registered_beside_a_stopped_one(settings, "stripes", ("insert", "segments"), waits=0)
+
+
+def test_the_stripes_of_a_stopped_process_are_free_once_the_cluster_ends_its_transaction() -> None:
+    settings = replace(Settings.hostile(), row_conflicts="statement", rollback="refused_elsewhere", idle_timeout=4)
+    registered_beside_a_stopped_one(settings, "stripes", ("update", "locks"), waits=1)

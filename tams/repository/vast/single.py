@@ -1,0 +1,319 @@
+"""One process writes, one transaction after the other: for clusters that offer nothing to keep several apart with.
+
+What such a cluster has to do: commit all tables at once, and show a transaction everything that was committed before
+it. The writer stores who it is, and changes that record every few seconds. Each transaction looks for it before it
+writes, and a new one right before the commit; whoever finds another one there writes no more.
+
+A process that begins and finds a record watches it for `claim_timeout`, by its own clock: where it changes, there is
+another writer, and this one refuses to write. Where it does not, that writer is gone, and its record is replaced. What
+this cannot keep away is a writer that was stopped between its last look and its commit, and goes on after it was
+replaced. Nothing could, without conflicts and without ending its transaction.
+
+Where the outcome of a commit is in doubt, the transaction is rolled back until the cluster says that it is not there
+(404): an answer of 200 is not believed. Until then no other write is begun, because the commit might still land
+between its reads and its own commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from tams.domain.errors import Contended, Unavailable
+from tams.domain.identifiers import new_id
+from tams.repository.vast.concurrency import (
+    BRIEFLY,
+    DOUBTFUL,
+    IN_DOUBT,
+    LOCK_COLUMNS,
+    MODE_KEY,
+    PAUSE,
+    SINGLE,
+    STORED,
+    Doubtful,
+    Operation,
+    Raced,
+    check_agreed,
+    clock,
+    end_of,
+    lock_row,
+)
+from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
+from tams.repository.vast.tables import LOCKS, Row
+from tams.repository.vast.terms import among, equal
+
+logger = logging.getLogger(__name__)
+
+WRITER, WRITER_KEY = "writer", "writer"
+_BEATS = 4
+"""So often a writer changes its record while another one watches it."""
+_LONGEST_REST = 600.0
+
+
+class SingleWriter:
+    """This way, for all writes of a repository."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._turn = threading.Lock()
+        self._pid = 0
+        self._name = ""
+        self._displaced = threading.Event()
+        self._stop: threading.Event | None = None
+        self._refused: tuple[float, str] = (0, "")
+        self._doubtful: dict[int, _Rest] = {}
+
+    @contextmanager
+    def turn(self, operation: Operation) -> Iterator[None]:
+        """One write at a time, by the only writer, after all that may still be under way."""
+        if not self._turn.acquire(timeout=max(0.0, operation.deadline - clock())):
+            raise Contended("Other writes take too long; try again.")
+        try:
+            self._settle_doubts()
+            self._be_the_writer()
+            yield
+        finally:
+            self._turn.release()
+
+    def attempt(self, operation: Operation) -> SingleAttempt:
+        """For the next transaction of an operation."""
+        return SingleAttempt(self._cluster, operation, self)
+
+    def close(self) -> None:
+        """Take the record away, so that the next writer need not wait."""
+        if self._stop is None or self._pid != os.getpid():
+            return
+        self._stop.set()
+        self._stop = None
+        e = self._cluster.begin()
+        try:
+            mine = [row[ROW_ID] for row in _writers(e) if row["op"] == self._name]
+            if mine:
+                e.delete(LOCKS, mine)
+            e.commit()
+        except Unavailable as error:
+            e.roll_back()
+            logger.warning("the next writer has to wait: the record of %s was not removed: %s", self._name, error)
+
+    def check(self, snapshot: Snapshot) -> None:
+        """`Unavailable` unless this is the writer, and the only one."""
+        rows = snapshot.rows(LOCKS, LOCK_COLUMNS, [among("key", {WRITER_KEY, MODE_KEY})])
+        check_agreed(rows, SINGLE)
+        names = {row["op"] for row in rows if row["kind"] == WRITER}
+        if names == {self._name} and not self._displaced.is_set():
+            return
+        self._displaced.set()
+        others = ", ".join(sorted(names - {self._name})) or "somebody"
+        raise Unavailable(
+            f"This process writes no more, because it was replaced as the only writer, by {others}. With "
+            "TAMS_VAST_CONCURRENCY=single there is one server and nothing beside it: stop one of them."
+        )
+
+    def doubt(self, txid: int) -> None:
+        """A transaction may still be committed: nothing is written before it has ended."""
+        self._doubtful.setdefault(txid, _Rest())
+
+    def has_ended(self, txid: int, until: float) -> bool:
+        """Whether the cluster says, by then, that there is no such open transaction any more."""
+        pause = PAUSE
+        while not self._cluster.is_gone(txid):
+            if clock() > until:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 1)
+        return True
+
+    def _settle_doubts(self) -> None:
+        for txid, rest in list(self._doubtful.items()):
+            # Being asked for may keep it open: so it is left alone for longer and longer.
+            if rest.is_over() and self.has_ended(txid, clock() + BRIEFLY):
+                del self._doubtful[txid]
+            else:
+                raise Unavailable(
+                    f"The database does not say what becomes of transaction {txid}, and until then nothing is written."
+                )
+
+    def _be_the_writer(self) -> None:
+        if self._stop is not None and self._pid == os.getpid():
+            return
+        until, reason = self._refused
+        if clock() < until:
+            raise Unavailable(reason)
+        self._pid, self._name = os.getpid(), f"{socket.gethostname()} {os.getpid()} {new_id()}"
+        self._displaced.clear()
+        try:
+            replaced = abandoned(self._cluster)
+        except OtherWriter as error:
+            self._refused = (clock() + self._cluster.address.claim_timeout, str(error))
+            raise
+        self._store_record(replaced)
+        self._stop = threading.Event()
+        threading.Thread(target=self._beat, args=(self._stop, self._name), name="writer-record", daemon=True).start()
+        logger.warning(
+            "TAMS_VAST_CONCURRENCY is single: %s is the only process that may write to this database", self._name
+        )
+
+    def _store_record(self, replaced: set[str]) -> None:
+        e = self._cluster.begin()
+        try:
+            rows = _writers(e)
+            if {row["op"] for row in rows} - replaced:
+                raise OtherWriter(_another(rows))
+            if rows:
+                e.delete(LOCKS, [row[ROW_ID] for row in rows])
+            e.insert(LOCKS, [lock_row(WRITER_KEY, WRITER, self._name, 0)])
+            e.commit()
+        except BaseException:
+            e.roll_back()
+            raise
+
+    def _beat(self, stop: threading.Event, name: str) -> None:
+        """Change the record now and then, until this writer is closed or replaced."""
+        beats = 0
+        while not stop.wait(self._cluster.address.claim_timeout / _BEATS):
+            beats += 1
+            try:
+                e = self._cluster.begin()
+                try:
+                    rows = _writers(e)
+                    if {row["op"] for row in rows} == {name}:
+                        e.update(LOCKS, [(row[ROW_ID], lock_row(WRITER_KEY, WRITER, name, beats)) for row in rows])
+                        e.commit()
+                        continue
+                    e.roll_back()
+                except BaseException:
+                    e.roll_back()
+                    raise
+            except Unavailable as error:
+                logger.warning("the record of the only writer was not renewed: %s", error)
+                continue
+            if not stop.is_set():
+                logger.error("another process has replaced this one (%s) as the only writer: it writes no more", name)
+                self._displaced.set()
+            return
+
+
+class SingleAttempt:
+    """One D of an operation. See `concurrency.Attempt`."""
+
+    def __init__(self, cluster: Cluster, operation: Operation, writer: SingleWriter) -> None:
+        self._cluster = cluster
+        self._operation = operation
+        self._writer = writer
+
+    def read(self, d: Snapshot, locks: Collection[str], *, patient: bool) -> None:
+        """Nothing: nobody else is under way."""
+
+    def settle_conflicts(self, d: Snapshot, _locks: Collection[str]) -> None:
+        """Look whether this is the only writer."""
+        self._operation.check_time()
+        self._writer.check(d)
+
+    def record(self, d: Snapshot, _locks: Collection[str], _forgotten: Collection[str] = ()) -> None:
+        """That D is stored."""
+        name = self._operation.name
+        d.insert(LOCKS, [lock_row(end_of(name, str(d.txid)), STORED, name, d.txid)])
+        v = self._cluster.begin()
+        try:
+            self._writer.check(v)
+        finally:
+            v.roll_back()
+
+    def commit(self, d: Snapshot) -> None:
+        """Commit D."""
+        try:
+            d.commit()
+        except Unavailable as error:
+            logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
+            if not self._was_stored(d.txid):
+                raise Raced("the transaction was not stored") from error
+
+    def withdraw(self, txid: int) -> None:
+        """Let go of everything."""
+        if not self._cluster.roll_back(txid):
+            logger.debug("transaction %s was left to end by itself", txid)
+
+    def _was_stored(self, txid: int) -> bool:
+        until = clock() + min(IN_DOUBT, self._cluster.address.operation_timeout)
+        self._writer.doubt(txid)
+        if not self._writer.has_ended(txid, until):
+            raise Doubtful(DOUBTFUL)
+        record = [equal("key", end_of(self._operation.name, str(txid)))]
+        while True:
+            r = self._cluster.begin()
+            try:
+                return any(row["kind"] == STORED for row in r.rows(LOCKS, LOCK_COLUMNS, record))
+            except Unavailable as error:
+                if clock() > until:
+                    raise Doubtful(DOUBTFUL) from error
+            finally:
+                r.roll_back()
+            time.sleep(10 * PAUSE)
+
+
+class OtherWriter(Unavailable):
+    """Another process writes."""
+
+
+class _Rest:
+    """How long a transaction is left alone before it is asked for again: longer each time."""
+
+    def __init__(self) -> None:
+        self._length = 1.0
+        self._until = 0.0
+
+    def is_over(self) -> bool:
+        """Whether it is; then the next one begins."""
+        if clock() < self._until:
+            return False
+        self._until = clock() + self._length
+        self._length = min(2 * self._length, _LONGEST_REST)
+        return True
+
+
+def check_alone(address: Address) -> None:
+    """`OtherWriter` where another process writes to the database; takes `claim_timeout` where one has."""
+    cluster = Cluster(address)
+    try:
+        abandoned(cluster)
+    finally:
+        cluster.forget()
+
+
+def abandoned(cluster: Cluster) -> set[str]:
+    """The writers whose records are there and do not change, which takes a while to see. `OtherWriter` if one does."""
+    first = _looked_at(cluster)
+    if not first:
+        return set()
+    logger.warning("there is a record of another writer: watching whether it is alive")
+    time.sleep(cluster.address.claim_timeout)
+    second = _looked_at(cluster)
+    if {(row["op"], row["txid"]) for row in second} - {(row["op"], row["txid"]) for row in first}:
+        raise OtherWriter(_another(second))
+    return {row["op"] for row in second}
+
+
+def _looked_at(cluster: Cluster) -> list[Row]:
+    snapshot = cluster.begin()
+    try:
+        return _writers(snapshot)
+    finally:
+        snapshot.roll_back()
+
+
+def _writers(snapshot: Snapshot) -> list[Row]:
+    rows = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", WRITER_KEY)], row_ids=True)
+    return [row for row in rows if row["kind"] == WRITER]
+
+
+def _another(rows: list[Row]) -> str:
+    names = ", ".join(sorted(" process ".join(row["op"].split(" ")[:2]) for row in rows))
+    return (
+        f"TAMS_VAST_CONCURRENCY is single, and there is another process that writes to this database ({names}): stop "
+        "it, or leave the work to it."
+    )
