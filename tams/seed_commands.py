@@ -9,7 +9,6 @@ from uuid import UUID
 import click
 
 from tams.app import opened_store
-from tams.config import ConfigurationError
 from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id, new_key
 from tams.repository.sql import seeding
@@ -28,8 +27,6 @@ _PLACES = ("Cardiff", "Glasgow", "London", "Salford")
 
 def seed(settings: Settings, flows: int, segments: int, flow_id: str | None, number: int) -> int:
     """Make `flows` Flows, each with so many Segments, or give these to the one Flow; the exit code."""
-    if settings.repository == "vast":
-        raise ConfigurationError("tams dev seed makes Segments by SQL: it works on SQLite and PostgreSQL only")
     # Nothing of it is a secret: the same number makes the same ids.
     source = random.Random(number)  # noqa: S311
     with opened_store(settings) as store:
@@ -39,12 +36,24 @@ def seed(settings: Settings, flows: int, segments: int, flow_id: str | None, num
             storage_id = store.storage(None).backend.id
             with click.progressbar(length=len(made) * segments, label="Segments") as bar:
                 flow_ids = [flow.id for flow in made]
-                for added in seeding.add_segments(settings.database_url, flow_ids, segments, storage_id, store.now()):
+                for added in _add_segments(settings, flow_ids, segments, storage_id, store.now()):
                     bar.update(added)
-    seeding.renew_statistics(settings.database_url)
+    if settings.repository == "sql":
+        seeding.renew_statistics(settings.database_url)
     named = made[0].id if len(made) == 1 else f"{len(made)} Flows"
     click.echo(f"{settings.shown_database_url()}: {named}, {segments} Segments each, without bytes.")
     return 0
+
+
+def _add_segments(settings: Settings, flow_ids: Sequence[str], count: int, storage_id: str, now: int) -> Iterator[int]:
+    if settings.repository == "vast":
+        # Only where it is chosen: the SDK may not be installed.
+        from tams.repository.vast import Address
+        from tams.repository.vast import seeding as vast_seeding
+
+        yield from vast_seeding.add_segments(Address(**settings.vast_address()), flow_ids, count, storage_id, now)
+        return
+    yield from seeding.add_segments(settings.database_url, flow_ids, count, storage_id, now)
 
 
 def _flow(source: random.Random, position: int, flow_id: str | None, now: int) -> Flow:

@@ -12,15 +12,13 @@ from sqlalchemy import text
 from tams.domain.errors import NotFound
 from tams.domain.flows import Flow
 from tams.domain.timerange import NANOSECONDS
+from tams.repository.portions import portions
 from tams.repository.sql.dialects import PerDialect
 from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.transaction import SqlWrite
 
 _BATCH = 50_000
 """Segments in a transaction: SQLite lets nobody else write meanwhile."""
-
-_FLOWS = 200
-"""Flows in a transaction."""
 
 
 def _statement(target: str, values: str) -> PerDialect:
@@ -70,7 +68,7 @@ def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage
     """
     database = Database(database_url)
     try:
-        for parts in _transactions(flow_ids, count):
+        for parts in portions(flow_ids, count, _BATCH):
             with database.session(database.dialect.begin_write) as session:
                 tx = SqlWrite(session)
                 tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
@@ -80,18 +78,6 @@ def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage
             yield sum(batch for _, batch in parts)
     finally:
         database.close()
-
-
-def _transactions(flow_ids: Sequence[str], count: int) -> Iterator[list[tuple[str, int]]]:
-    """What to add to which Flows: a part of a large one, or several small ones whole."""
-    if count >= _BATCH:
-        for flow_id in flow_ids:
-            for done in range(0, count, _BATCH):
-                yield [(flow_id, min(_BATCH, count - done))]
-        return
-    several = max(1, min(_FLOWS, _BATCH // count))
-    for first in range(0, len(flow_ids), several):
-        yield [(flow_id, count) for flow_id in flow_ids[first : first + several]]
 
 
 def renew_statistics(database_url: str) -> None:

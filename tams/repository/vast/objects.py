@@ -153,7 +153,7 @@ class ObjectWrites(ObjectReads, Writes):
         self._check_init(given, before)
         self._name_storage(given, before)
         for each in given.values():
-            self._view.put(OBJECTS, _row(each))
+            self._view.put(OBJECTS, object_row(each))
 
     def delete_objects(self, object_ids: Collection[str]) -> None:
         """Remove Objects and their instances. `IntegrityBroken` while anything refers to one."""
@@ -235,7 +235,8 @@ def _object(row: Row) -> Object:
     )
 
 
-def _row(each: Object) -> Row:
+def object_row(each: Object) -> Row:
+    """The row of an Object."""
     timerange = each.timerange
     instances: list[list[Any]] = [
         [instance.storage_id, instance.key, instance.put_until, instance.url, instance.label, instance.ready]

@@ -157,27 +157,8 @@ class SegmentWrites(SegmentReads, Writes):
         self._needs_object(*object_ids)
         self._unreferenced -= object_ids
         for segment in ordered:
-            self._view.add(SEGMENTS, _row(flow_key, segment))
-        ranges = [(segment.start, segment.end) for segment in ordered]
-        last = ordered[-1]
-        extends = flow["last_end"] is None or last.end > flow["last_end"]
-        first_start = ordered[0].start if flow["first_start"] is None else min(ordered[0].start, flow["first_start"])
-        self._view.put(
-            FLOWS,
-            {
-                **flow,
-                "segment_count": flow["segment_count"] + len(ordered),
-                "init_count": flow["init_count"] + _with_init(ordered),
-                "segments_updated": max(
-                    *(segment.registered for segment in ordered), _or_least(flow["segments_updated"])
-                ),
-                "first_start": first_start,
-                "last_end": last.end if extends else flow["last_end"],
-                "last_closed": last.closed if extends else flow["last_closed"],
-                "longest": max(flow["longest"], *(min(MAX_NS, end - start) for start, end in ranges)),
-                "sketch": sketch.written(sketch.extended(sketch.read(flow["sketch"]), ranges)),
-            },
-        )
+            self._view.add(SEGMENTS, segment_row(flow_key, segment))
+        self._view.put(FLOWS, grown(flow, ordered))
 
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
         """Remove those of the Segments that are still there unchanged; returns them."""
@@ -217,6 +198,25 @@ class SegmentWrites(SegmentReads, Writes):
         )[0]
 
 
+def grown(flow: Row, segments: Sequence[Segment]) -> Row:
+    """The row of a Flow with these new Segments, which are in order."""
+    ranges = [(segment.start, segment.end) for segment in segments]
+    last = segments[-1]
+    extends = flow["last_end"] is None or last.end > flow["last_end"]
+    first_start = segments[0].start if flow["first_start"] is None else min(segments[0].start, flow["first_start"])
+    return {
+        **flow,
+        "segment_count": flow["segment_count"] + len(segments),
+        "init_count": flow["init_count"] + _with_init(segments),
+        "segments_updated": max(*(segment.registered for segment in segments), _or_least(flow["segments_updated"])),
+        "first_start": first_start,
+        "last_end": last.end if extends else flow["last_end"],
+        "last_closed": last.closed if extends else flow["last_closed"],
+        "longest": max(flow["longest"], *(min(MAX_NS, end - start) for start, end in ranges)),
+        "sketch": sketch.written(sketch.extended(sketch.read(flow["sketch"]), ranges)),
+    }
+
+
 def _overlapping(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Term]]:
     """The range of starts of what overlaps a range, and what else has to hold."""
     high = MAX_NS if timerange.end is None else timerange.end
@@ -248,7 +248,8 @@ def _segment(row: Row) -> Segment:
     return Segment(row["start_ns"], row["end_ns"], *[row[name] for name in _NAMES])
 
 
-def _row(flow_key: int, segment: Segment) -> Row:
+def segment_row(flow_key: int, segment: Segment) -> Row:
+    """The row of a Segment."""
     return dict(zip(SEGMENTS.columns.names, (flow_key, *segment), strict=True))
 
 
