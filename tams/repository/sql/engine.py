@@ -181,7 +181,7 @@ class Database:
     def _begin(self, begin: str) -> Any:
         connection = self._checkout()
         try:
-            connection.driver_connection.execute(begin)
+            self.dialect.begin(connection.driver_connection, begin)
         except self.errors as error:
             failure = self.dialect.error(error)
             if isinstance(failure, LostConnection):

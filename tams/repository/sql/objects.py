@@ -152,7 +152,9 @@ def _references(continued: bool, present: tuple[int, ...], absent: int) -> Execu
         statement = statement.where(_held(f"held_{number}", names))
     for index in range(absent):
         statement = statement.where(~_held(f"unheld_{index}", [f"absent_{index}"]))
-    return statement.order_by(flows.c.id).limit(bindparam("limit"))
+    # Sorted once they are found: PostgreSQL would rather walk through all Flows, which are in order.
+    found = statement.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+    return select(found.c.id).order_by(found.c.id).limit(bindparam("limit"))
 
 
 def _keys(name: str, column: ColumnElement[Any]) -> Any:

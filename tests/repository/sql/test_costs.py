@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -12,37 +12,14 @@ from tams.domain.flows import Flow
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Read
 from tams.repository.sql import SqlRepository, seeding
-from tams.repository.sql.dialects import Statement
-from tams.repository.sql.engine import Database, Parameters, Session
-from tams.repository.sql.transaction import SqlRead
+from tams.repository.sql.engine import Database
 from tests.factories import SECOND, STORAGE, seconds
 from tests.repository.conftest import NewDatabase
+from tests.repository.sql.explained import cost
 from tests.repository.steps import new_flow
 
 SMALL, LARGE = 2_000, 200_000
 LIMIT = 100
-
-
-class Cost(NamedTuple):
-    """What the server looked at to answer."""
-
-    rows: int
-    buffers: int
-
-
-class Explained(Session):
-    """Has each statement explained, with what it really did, before it runs."""
-
-    def __init__(self, connection: Any, database: Database) -> None:
-        super().__init__(connection, database)
-        self.plans: list[dict[str, Any]] = []
-
-    def _execute(self, statement: Statement, parameters: Parameters) -> Any:
-        said, constants = self._database.compiled(statement)
-        told = {**constants, **parameters}
-        ((plan,),) = self._connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {said}", told).fetchall()
-        self.plans.append(plan[0]["Plan"])
-        return super()._execute(statement, parameters)
 
 
 @pytest.fixture(scope="module")
@@ -59,25 +36,6 @@ def flows(new_postgresql: NewDatabase) -> Iterator[tuple[Database, Flow, Flow]]:
     database = Database(url)
     yield database, small, large
     database.close()
-
-
-def cost(database: Database, question: Callable[[Read], Any]) -> Cost:
-    """What it takes to answer the question."""
-    connection = database.engine.raw_connection()
-    try:
-        explained = Explained(connection.driver_connection, database)
-        question(SqlRead(explained))
-    finally:
-        connection.close()
-    assert explained.plans
-    buffers = sum(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in explained.plans)
-    return Cost(sum(map(rows, explained.plans)), buffers)
-
-
-def rows(plan: dict[str, Any]) -> int:
-    """The rows that the steps of a plan have found or thrown away."""
-    seen = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-    return int(seen * plan["Actual Loops"]) + sum(map(rows, plan.get("Plans", [])))
 
 
 def page(flow: Flow, within: TimeRange, *, reverse: bool = False, after: int | None = None) -> Callable[[Read], Any]:

@@ -10,11 +10,11 @@ from sqlalchemy import event
 
 from tams.domain.events import Delivery
 from tams.domain.filters import FlowFilter, SourceFilter, TagFilter
-from tams.domain.timerange import ETERNITY, NEVER
+from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Document, Job, Read
 from tams.repository.sql import SqlRepository
 from tests import factories
-from tests.factories import seconds
+from tests.factories import SECOND, seconds
 from tests.repository.conftest import NewDatabase
 from tests.repository.steps import fill, new_flow, read, write
 
@@ -55,8 +55,11 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "source": lambda snapshot: snapshot.source("s"),
     "page": lambda snapshot: snapshot.segments(7, ETERNITY, None, False, None, 5),
     "page of a range": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, None, 5),
-    "next page": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, str(4 * factories.SECOND), 5),
+    "next page": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, str(4 * SECOND), 5),
     "page backwards": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, True, None, 5),
+    "page from a time on": lambda snapshot: snapshot.segments(7, TimeRange(SECOND, None), None, False, None, 5),
+    "page up to a time": lambda snapshot: snapshot.segments(7, TimeRange(None, SECOND), None, False, None, 5),
+    "page up to a time, backwards": lambda snapshot: snapshot.segments(7, TimeRange(None, SECOND), None, True, None, 5),
     "page of an object": lambda snapshot: snapshot.segments(7, ETERNITY, "o", False, None, 5),
     "within": lambda snapshot: snapshot.segments_within(7, seconds(3, 9), 5),
     "within, of an object": lambda snapshot: snapshot.segments_within(7, ETERNITY, 5, object_id="o"),
@@ -83,8 +86,24 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "documents of kind": lambda snapshot: snapshot.count_up_to("documents of kind", "k", 1),
     "deliveries": lambda snapshot: snapshot.deliveries("w", 5),
     "deliveries of webhook": lambda snapshot: snapshot.count_up_to("deliveries of webhook", "w", 5),
-    "sources": lambda snapshot: snapshot.list_sources(SourceFilter(), "label", False, "0", 5),
-    "sources by label": lambda snapshot: snapshot.list_sources(SourceFilter(label="x"), "updated", True, None, 5),
+    "sources by id": lambda snapshot: snapshot.sources_by_id(["s", "t"]),
+    "documents backwards": lambda snapshot: snapshot.list_documents("k", "order", {}, True, None, 5),
+    **{
+        f"sources by {order}, {name}": lambda snapshot, order=order, where=where: snapshot.list_sources(  # type: ignore[misc]
+            where, order, order == "updated", "0", 5
+        )
+        for order in ("created", "updated", "label")
+        for name, where in {
+            "all": SourceFilter(),
+            "label and format": SourceFilter(label="x", format=factories.VIDEO),
+            "tags": SourceFilter(tags=TAGS),
+            "either tag": SourceFilter(tags=TagFilter(any_of=(("b", ("2", "3")),))),
+            "tag": SourceFilter(tags=TagFilter(exists=(("a", True),))),
+            "no tag": SourceFilter(tags=TagFilter(exists=(("a", False),))),
+            "collector": SourceFilter(collected_by=("c", "d")),
+            "top level": SourceFilter(collected_by=()),
+        }.items()
+    },
     **{
         f"flows by {order}, {name}": lambda snapshot, order=order, where=where: snapshot.list_flows(  # type: ignore[misc]
             where, order, True, "1", 5
@@ -98,7 +117,11 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
             "either tag": FlowFilter(tags=TagFilter(any_of=(("b", ("2", "3")),))),
             "collector": FlowFilter(collected_by=("c", "d")),
             "top level": FlowFilter(collected_by=()),
+            "tag": FlowFilter(tags=TagFilter(exists=(("a", True),))),
+            "no tag": FlowFilter(tags=TagFilter(exists=(("a", False),))),
             "content": FlowFilter(timerange=seconds(1, 2), codec="video/h264"),
+            "content from a time on": FlowFilter(timerange=TimeRange(SECOND, None)),
+            "content up to a time": FlowFilter(timerange=TimeRange(None, SECOND)),
             "no content": FlowFilter(timerange=NEVER, frame_width=1920, init_segments=False),
         }.items()
     },
@@ -114,6 +137,15 @@ def test_a_question_is_answered_from_index_ranges(traced: tuple[SqlRepository, l
         if step.startswith("SCAN"):
             # Lists that came with the question, and counts of at most some rows that another step has found.
             assert re.match(r"SCAN (\w+ VIRTUAL TABLE|\(subquery-\d+\)|anon_\d+$|CONSTANT ROW)", step), step
+
+
+def test_leasing_jobs_walks_those_that_are_due(traced: tuple[SqlRepository, list[str]]) -> None:
+    repository, statements = traced
+    write(repository, lambda tx: tx.enqueue([Job("k", str(number), {}, due=number) for number in range(9)]))
+    statements.clear()
+    assert len(repository.lease("k", "w", 5, 5)) == 5
+    steps = [step for statement, step in plans(repository, statements) if statement.startswith("SELECT")]
+    assert steps == ["SEARCH jobs USING INDEX ix_jobs_kind_available_key (kind=? AND available<?)"] * 2
 
 
 def test_an_object_used_often_in_few_flows_is_found_with_few_looks(
