@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from flask.sessions import NullSession, SessionInterface
 
 from tams.api import (
     access_log,
@@ -43,6 +44,8 @@ from tams.storage.opening import open_storages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from flask import Request
+
     from tams.config import Settings
     from tams.repository.port import Repository
     from tams.storage.port import Storage
@@ -63,8 +66,20 @@ _VIEWS = (
 )
 
 
+class _NoSessions(SessionInterface):
+    """Nothing is kept between requests, so that no session has to be made for each of them."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The session that holds nothing and takes nothing."""
+        return self._none
+
+
 class Application(Flask):
-    """Flask without what only applications with coroutines need, once for each function that a request passes."""
+    """Flask without what each request would pay for and none needs: sessions, and coroutines for views."""
+
+    session_interface = _NoSessions()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself: none here is a coroutine."""

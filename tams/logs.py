@@ -7,12 +7,12 @@ both forms. No message may hold a secret or the query of a signed URL; that is u
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import orjson
 
 from tams.config import DEVELOPMENT, Settings
+from tams.domain.clock import MICROSECONDS, format_time
 
 # What every record has; all else on a record came from `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -74,8 +74,8 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
+    microseconds = int(record.created * MICROSECONDS)
+    return f"{format_time(microseconds)[:-1]}.{microseconds // 1000 % 1000:03}Z"
 
 
 def _value(value: object) -> str:

@@ -11,9 +11,10 @@ from secrets import token_hex
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from flask import Flask, g, request
+from flask import Flask
 
-from tams.api.context import principal
+from tams.api.context import current_request, notes
+from tams.domain.access import ANONYMOUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +35,14 @@ def install(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = given if _SANE.fullmatch(given) else token_hex(16)
-    g.began = perf_counter()
+    given = current_request().environ.get("HTTP_X_REQUEST_ID", "")
+    noted = notes()
+    noted.request_id = given if _SANE.fullmatch(given) else token_hex(16)
+    noted.began = perf_counter()
 
 
 def _end(response: Response) -> Response:
-    response.headers.add(REQUEST_ID, g.request_id)
+    response.headers.add(REQUEST_ID, notes().request_id)
     if logger.isEnabledFor(logging.INFO):
         line = _line(response.status_code)
         if response.is_streamed:
@@ -52,11 +54,12 @@ def _end(response: Response) -> Response:
 
 
 def _line(status: int) -> Callable[[], None]:
-    request_id: str = g.request_id
-    began: float = g.began
+    noted, request = notes(), current_request()
+    request_id: str = noted.request_id
+    began: float = noted.began
     method = request.method
     route = request.url_rule.rule if request.url_rule is not None else _NO_ROUTE
-    name = principal().name
+    name = noted.get("principal", ANONYMOUS).name
 
     def write() -> None:
         milliseconds = round((perf_counter() - began) * 1000, 1)
@@ -69,9 +72,8 @@ def _line(status: int) -> Callable[[], None]:
             "principal": name,
         }
         # Made by hand: `info` would look for the line of code that it is called from, which is always this one.
-        record = logger.makeRecord(
-            logger.name, logging.INFO, __file__, 0, "%s %s %d", (method, route, status), None, extra=told
-        )
+        record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "%s %s %d", (method, route, status), None)
+        vars(record).update(told)
         logger.handle(record)
 
     return write

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Response, request
+from flask import Response
+
+from tams.api.context import current_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +30,9 @@ def json_answer(
         fields += headers.items()
     if signed_urls:
         fields.append(("Cache-Control", "no-store"))
-    elif status == 200 and request.method in {"GET", "HEAD"}:
-        etag = blake2b(content, digest_size=16).hexdigest()
+    elif status == 200 and (request := current_request()).method in {"GET", "HEAD"}:
+        # Most processors have instructions for this one: of a large page it takes half the time of any other.
+        etag = sha256(content).hexdigest()[:32]
         fields.append(("ETag", f'"{etag}"'))
         if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(etag):
             # What RFC 9110 (15.4.5) wants in a 304, and the paging headers, which may have changed beside the same

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from tams.api.context import principal, request_id
+from tams.api.context import current_request, principal, request_id
 
 if TYPE_CHECKING:
     from flask import Response
@@ -34,7 +34,7 @@ def _record(response: Response) -> Response:
     if status in _REFUSED:
         if logger.isEnabledFor(logging.WARNING):
             logger.warning("refused %s %s", _action(), _resource(response), extra=_told(status))
-    elif request.method in _CHANGING and status < 300 and logger.isEnabledFor(logging.INFO):
+    elif current_request().method in _CHANGING and status < 300 and logger.isEnabledFor(logging.INFO):
         logger.info("done %s %s", _action(), _resource(response), extra=_told(status))
     return response
 

@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from flask import request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
+from tams.api.context import current_request
 from tams.domain.errors import Invalid
 from tams.domain.filters import TagFilter
 from tams.domain.identifiers import UUID_PATTERN, is_uuid
@@ -53,14 +53,15 @@ _LIST_PATTERN = "^([^,]+(,[^,]+)*)?$"
 
 def query_pairs() -> list[tuple[str, str]]:
     """The parameters of the request, in order, decoded. Bytes that are not UTF-8 become lone surrogates."""
-    raw = request.environ.get("QUERY_STRING", "")
+    environ = current_request().environ
+    raw = environ.get("QUERY_STRING", "")
     if not raw:
         return []
-    pairs: list[tuple[str, str]] | None = request.environ.get(_PAIRS)
+    pairs: list[tuple[str, str]] | None = environ.get(_PAIRS)
     if pairs is None:
         text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
         # Filters, paging and links look at them one after the other.
-        pairs = request.environ[_PAIRS] = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+        pairs = environ[_PAIRS] = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
     return pairs
 
 

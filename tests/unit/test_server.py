@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.message import Request
@@ -39,3 +41,14 @@ def test_malformed_chunks_are_a_body_that_breaks_off(settings: Settings, body: b
         request.body.read(100)
     # What follows may be the rest of the body as well as the next request.
     assert request.should_close()
+
+
+def test_a_worker_does_not_look_through_the_application_for_garbage(settings: Settings) -> None:
+    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        gunicorn_settings(settings)["post_worker_init"](None)
+        assert gc.get_freeze_count() > frozen + 1000
+        assert gc.get_threshold()[0] > usual[0]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from flask import Flask, g, request
+from flask import Flask
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from tams.api import permissions
@@ -17,6 +17,7 @@ from tams.api.authentication.long_lived import LongLivedTokens
 from tams.api.authentication.pace import Pace
 from tams.api.authentication.refusal import Refused
 from tams.api.authentication.schemes import challenges
+from tams.api.context import current_request, notes
 from tams.api.media import is_signed
 from tams.config import DEVELOPMENT
 from tams.config.authentication import BASIC, JWT, TOKEN
@@ -52,12 +53,13 @@ class _Gate:
 
     def pass_through(self) -> None:
         """Say in `g.principal` who asks, or raise."""
+        request = current_request()
         method = request.method
         if method == "OPTIONS":
             # What a browser asks before it sends credentials; it tells nothing but the methods of a path.
             return
         if not self._methods:
-            g.principal = UNRESTRICTED
+            notes().principal = UNRESTRICTED
             self._keep_pace(("address", request.remote_addr))
             return
         rule = request.url_rule
@@ -65,7 +67,7 @@ class _Gate:
         if needed is not None and self._is_open(needed):
             return
         principal = self._authenticated()
-        g.principal = principal
+        notes().principal = principal
         self._keep_pace(("name", principal.name))
         if needed is not None and not needed.scopes & principal.scopes:
             raise Forbidden(_lacking(needed, principal))
@@ -79,6 +81,7 @@ class _Gate:
 
     def _authenticated(self) -> Principal:
         """Whose the credentials are: those of the header, and only where there is none those of the URL."""
+        request = current_request()
         if "HTTP_AUTHORIZATION" in request.environ:
             return self._by_header()
         if self._tokens is not None and "access_token" in request.args:
@@ -90,12 +93,13 @@ class _Gate:
                 principal = self._tokens.principal(token)
             except Refused as refused:
                 raise self._unauthorized(str(refused), bearer=True) from refused
-            g.url_token = token
+            notes().url_token = token
             return principal
         raise self._unauthorized("credentials are required")
 
     def _by_header(self) -> Principal:
         # Not `request.authorization`: a JWT may end in `=` or hold one, and is to be read in one way only.
+        request = current_request()
         scheme, _, credentials = request.environ["HTTP_AUTHORIZATION"].strip().partition(" ")
         credentials = credentials.strip()
         scheme = scheme.lower()

@@ -34,7 +34,7 @@ class Memory:
         """The lines of the table: what was found in the last round."""
         return [
             Figure(
-                "worker: resident", "MB", self._resident[-1:], self._floor_resident[-1:], Bar("value", "at most", 90)
+                "worker: resident", "MB", self._resident[-1:], self._floor_resident[-1:], Bar("value", "at most", 100)
             ),
             Figure("worker: proportional", "MB", self._proportional[-1:], self._floor_proportional[-1:]),
         ]

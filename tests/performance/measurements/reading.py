@@ -21,10 +21,10 @@ class Asked:
 
 
 READINGS = (
-    Asked("flow", rate_bar=Bar("ratio", "at least", 0.5)),
+    Asked("flow", rate_bar=Bar("ratio", "at least", 0.6)),
     Asked("page-100", cpu_bar=Bar("ratio", "at most", 2.0)),
     Asked("page-1000"),
-    Asked("page-1000-no-urls"),
+    Asked("page-1000-no-urls", cpu_bar=Bar("ratio", "at most", 1.5)),
 )
 
 
