@@ -166,7 +166,7 @@ def _referred_to(present: tuple[int, ...], absent: int) -> Executable:
     """Those of the Objects that a Flow uses, as media or to initialise media."""
 
     def used(column: ColumnElement[Any]) -> ColumnElement[bool]:
-        statement = (
+        statement: Select[Any] = (
             select(literal_column("1"))
             .select_from(segments.join(flows, flows.c.key == segments.c.flow_key))
             .where(column == _ids.c.value)
