@@ -275,9 +275,9 @@ def _start(**overrides: Any) -> Settings:
 
     settings = Settings.from_env(**{name: value for name, value in overrides.items() if value is not None})
     # Before anything is made or served: no process is to find out later.
-    configured_backends(settings)
     if settings.auth_classes is not None:
         read_classes(settings.auth_classes)
+    configured_backends(settings)
     settings.prepare_data_dir()
     logs.configure(settings)
     return settings

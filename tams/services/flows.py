@@ -274,7 +274,11 @@ def _check_classes(read: Read, access: Access, stored: Flow | None, document: Do
     if stored is None or stored.source_id != source_id:
         source = read.source(source_id)
         if source is not None:
-            require(access, "write", document_classes(source.document), f"Source {source_id}")
+            of_source = document_classes(source.document)
+            require(access, "write", of_source, f"Source {source_id}")
+            if stored is None and set(document_classes(document)) == set(of_source):
+                # What a new Flow takes from its Source when it brings none itself.
+                return
     access.check_change(() if stored is None else document_classes(stored.document), document_classes(document))
 
 

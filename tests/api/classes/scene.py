@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tams.domain.identifiers import new_id
 from tests.api.steps import make_flow, register
@@ -189,3 +190,8 @@ def absent(path: str) -> str:
     query = parts[place].partition("?")[1:]
     parts[place] = (new_id() if parts[1] != "storage" else "f" * 37) + "".join(query)
     return "/".join(parts)
+
+
+def put_flow(client: FlaskClient, document: dict[str, Any]) -> TestResponse:
+    """The answer to putting a Flow under its id."""
+    return client.put(f"/flows/{document['id']}", json=document)
