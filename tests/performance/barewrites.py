@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
+
+from tests.performance.databases import Databases
 from tests.performance.documents import MOST_ALLOCATED, flow, segments
 from tests.performance.http import Answer
 from tests.performance.inprocess import InProcess
@@ -29,32 +31,33 @@ _ROOT = Path(__file__).parents[2]
 class BareWrites:
     """`rounds` rounds of `count` lists of `size` Segments, the first list of each not counted."""
 
-    def __init__(self, directory: Path, size: int, count: int, rounds: int) -> None:
-        self._database = directory / "floor.db"
+    def __init__(self, databases: Databases, directory: Path, size: int, count: int, rounds: int) -> None:
+        directory.mkdir()
         self._plans = [directory / f"round-{number}" for number in range(rounds)]
         self._next = 0
-        _record(directory, self._database, self._plans, size, count)
+        self._database = _record(databases, directory, self._plans, size, count)
 
     def replay(self) -> list[float]:
         """Write the rows of the next round; how many seconds each list took."""
         plan = self._plans[self._next]
         self._next += 1
-        command = [sys.executable, "-m", __spec__.name, str(self._database), str(plan)]
+        command = [sys.executable, "-m", __spec__.name, self._database, str(plan)]
         answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT)
         took: list[float] = json.loads(answer.stdout)
         return took[1:]
 
 
-def _record(directory: Path, copy: Path, plans: list[Path], size: int, count: int) -> None:
+def _record(databases: Databases, directory: Path, plans: list[Path], size: int, count: int) -> str:
+    """Write the plans; the URL of the database on which they can be carried out."""
     with recording() as recorded:
-        store = InProcess(directory / "data")
+        url = databases.new(f"recorded-{size}")
+        store = InProcess(directory / "data", url)
         flow_id = str(uuid4())
         _expect(store.exchange("PUT", f"/flows/{flow_id}", json.dumps(flow(flow_id)).encode()))
         total = size * count * len(plans)
         ids = list(_allocated(store, flow_id, total))
-        with closing(sqlite3.connect(store.database)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = WAL")
+        store.close()
+        floor = databases.copy(f"recorded-{size}", f"floor-{size}")
         bodies = segments(ids, 0)
         registered = 0
         for plan in plans:
@@ -66,6 +69,8 @@ def _record(directory: Path, copy: Path, plans: list[Path], size: int, count: in
                 lists.append(list(recorded.writes))
                 registered += size
             plan.write_bytes(pickle.dumps({"setup": recorded.setup, "lists": lists}))
+        store.close()
+    return floor
 
 
 def _allocated(store: InProcess, flow_id: str, count: int) -> Iterable[str]:
@@ -81,16 +86,20 @@ def _expect(answer: Answer) -> Answer:
     return answer
 
 
-def _replay(database: str, plan: dict[str, Any]) -> list[float]:
-    connection = sqlite3.connect(database, isolation_level=None)
-    for statement in plan["setup"]:
-        connection.execute(statement)
+def _replay(url: str, plan: dict[str, Any]) -> list[float]:
+    connection: Any
+    if url.startswith("sqlite"):
+        connection, begin = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None), "BEGIN IMMEDIATE"
+        for statement in plan["setup"]:
+            connection.execute(statement)
+    else:
+        connection, begin = psycopg.connect(url, autocommit=True), "BEGIN"
     took = []
     for writes in plan["lists"]:
         began = time.perf_counter()
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         for statement, rows in writes:
-            connection.executemany(statement, rows)
+            connection.cursor().executemany(statement, rows)
         connection.commit()
         took.append(time.perf_counter() - began)
     connection.close()

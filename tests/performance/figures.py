@@ -26,7 +26,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `samples` and `floors` were taken in turns, one pair a round.
+    """One line of the table. `samples` and `floors` were taken in turns, one pair a round, on `engine`.
 
     The figure and its floor are the medians. The ratio is the median of the ratios of the pairs, because what disturbs
     the machine for some seconds then disturbs both sides of it.
@@ -37,6 +37,7 @@ class Figure:
     samples: Sequence[float]
     floors: Sequence[float] = field(default=())
     bar: Bar | None = None
+    engine: str = ""
 
     @property
     def value(self) -> float:

@@ -11,9 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 from flask import Flask, Response
 
 _JSON = "application/json"
+
+
+def _connected(plan: dict[str, Any]) -> Any:
+    """A connection of the driver to the database of the plan, in no transaction."""
+    url: str = plan["database"]
+    if not url.startswith("sqlite"):
+        return psycopg.connect(url, autocommit=True)
+    opened = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    for statement in plan["setup"]:
+        opened.execute(statement)
+    return opened
 
 
 def make_app(plan_file: str) -> Flask:
@@ -22,13 +34,10 @@ def make_app(plan_file: str) -> Flask:
     app = Flask(__name__)
     kept = threading.local()
 
-    def connection() -> sqlite3.Connection:
-        opened: sqlite3.Connection | None = getattr(kept, "connection", None)
-        if opened is None:
-            opened = kept.connection = sqlite3.connect(plan["database"], isolation_level=None)
-            for statement in plan["setup"]:
-                opened.execute(statement)
-        return opened
+    def connection() -> Any:
+        if not hasattr(kept, "connection"):
+            kept.connection = _connected(plan)
+        return kept.connection
 
     for name, text in plan["bytes"].items():
 

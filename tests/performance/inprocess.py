@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tams import logs
+from tams.api.context import STORE
 from tams.app import create_app
 from tams.config import Settings
 from tams.repository.sql import migrate
@@ -21,16 +22,22 @@ class _Nowhere(io.StringIO):
 
 
 class InProcess:
-    """The application on the data in `directory`, which is set up where it is new."""
+    """The application on the data in `directory` and the database, which are set up where they are new."""
 
-    def __init__(self, directory: Path) -> None:
-        settings = Settings.from_env({"ENVIRONMENT": "production", "TAMS_AUTH": "none"}, data_dir=directory)
+    def __init__(self, directory: Path, database_url: str | None = None) -> None:
+        variables = {"ENVIRONMENT": "production", "TAMS_AUTH": "none"}
+        if database_url is not None:
+            variables["TAMS_DATABASE_URL"] = database_url
+        settings = Settings.from_env(variables, data_dir=directory)
         settings.prepare_data_dir()
         # Log lines are made as a server makes them, and go nowhere.
         logs.configure(settings, _Nowhere())
         migrate.upgrade(settings.database_url)
-        self.database = settings.data_dir / "tams.db"
         self._app = create_app(settings)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._app.extensions[STORE].repository.close()
 
     def exchange(self, method: str, path: str, content: bytes = b"") -> Answer:
         """What the application answers."""

@@ -1,43 +1,35 @@
-"""The figures for people, for machines, and for the documentation."""
+"""The figures for people and for machines: the JSON document of a run, and the table of it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from tests.performance.figures import Bar, Figure
+from tests.performance.figures import Figure
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
+Json: TypeAlias = dict[str, Any]
 
-_HEADINGS = ("measured", "figure", "floor", "ratio", "bar", "met")
-
-
-def table(figures: Sequence[Figure]) -> list[str]:
-    """The lines of a table of plain text."""
-    rows = [_HEADINGS, *(_cells(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+HEADINGS = ("engine", "measured", "figure", "floor", "ratio", "bar", "met")
 
 
-def as_json(machine: dict[str, str], run: dict[str, Any], figures: Sequence[Figure]) -> dict[str, Any]:
+def as_json(machine: dict[str, str], run: Json, figures: Sequence[Figure]) -> Json:
     """Everything, samples included."""
     return {
         "machine": machine,
         "run": run,
         "figures": [
             {
+                "engine": figure.engine,
                 "name": figure.name,
                 "unit": figure.unit,
                 "value": figure.value,
                 "floor": figure.floor,
                 "ratio": figure.ratio,
-                "bar": None if figure.bar is None else _bar(figure.bar),
+                "bar": None
+                if figure.bar is None
+                else {"of": figure.bar.of, "sense": figure.bar.sense, "bound": figure.bar.bound},
                 "met": figure.is_met,
                 "samples": list(figure.samples),
                 "floors": list(figure.floors),
@@ -47,33 +39,55 @@ def as_json(machine: dict[str, str], run: dict[str, Any], figures: Sequence[Figu
     }
 
 
-def write_into(document: Path, machine: dict[str, str], figures: Sequence[Figure]) -> None:
-    """Put the figures between the two markers of a Markdown document."""
-    text = document.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} has no place for figures: it needs the lines {BEGIN} and {END}")
-    lines = [f"- {name}: {value}" for name, value in machine.items()]
-    lines += ["", "| " + " | ".join(_HEADINGS) + " |", "|---|" + "---:|" * (len(_HEADINGS) - 1)]
-    lines += ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
-    document.write_text(before + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + after)
+def merged(documents: Sequence[Json]) -> Json:
+    """One document of several: of each figure the latest one, and of the machine and the run what the last one says."""
+    latest: dict[tuple[str, str], Json] = {}
+    for document in documents:
+        for figure in document["figures"]:
+            latest[figure["engine"], figure["name"]] = figure
+    took = sum(document["run"].get("took", 0) for document in documents)
+    last = documents[-1]
+    return {"machine": last["machine"], "run": last["run"] | {"took": round(took, 1)}, "figures": list(latest.values())}
 
 
-def _cells(figure: Figure) -> tuple[str, ...]:
-    floor, ratio = figure.floor, figure.ratio
+def read(file: Path) -> Json:
+    """The document in a file."""
+    document: Json = json.loads(file.read_text())
+    return document
+
+
+def write(file: Path, document: Json) -> None:
+    """Store the document; a kill leaves the one before."""
+    new = file.with_name(file.name + ".new")
+    new.write_text(json.dumps(document, indent=2) + "\n")
+    new.replace(file)
+
+
+def shown(document: Json) -> list[str]:
+    """What is printed: the machine, and a table of plain text."""
+    rows = [HEADINGS, *(cells(figure) for figure in document["figures"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = []
+    for row in rows:
+        left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append("  ".join([*left, *right]).rstrip())
+    about = [f"{name}: {value}" for name, value in document["machine"].items()]
+    return [*about, "", lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def cells(figure: Json) -> tuple[str, ...]:
+    """The line of the table."""
+    floor, ratio, bar, unit = figure["floor"], figure["ratio"], figure["bar"], figure["unit"]
     return (
-        figure.name,
-        f"{_number(figure.value)} {figure.unit}",
-        "" if floor is None else f"{_number(floor)} {figure.unit}",
+        figure["engine"],
+        figure["name"],
+        f"{_number(figure['value'])} {unit}".rstrip(),
+        "" if floor is None else f"{_number(floor)} {unit}".rstrip(),
         "" if ratio is None else f"{ratio:.2f}",
-        "" if figure.bar is None else _bar(figure.bar),
-        {True: "yes", False: "NO", None: ""}[figure.is_met],
+        "" if bar is None else f"{bar['of']} {bar['sense']} {_number(bar['bound'])}",
+        {True: "yes", False: "NO", None: ""}[figure["met"]],
     )
-
-
-def _bar(bar: Bar) -> str:
-    return f"{bar.of} {bar.sense} {bar.bound:g}" if bar.bound < 1000 else f"{bar.of} {bar.sense} {bar.bound:,.0f}"
 
 
 def _number(value: float) -> str:

@@ -47,6 +47,7 @@ def store(directory: Path, **variables: str) -> Iterator[Server]:
     environment |= variables
     command = [str(Path(sys.executable).with_name("tams")), "serve", "--port", "0", "--data-dir", str(directory)]
     command += ["--workers", str(WORKERS), "--threads", str(THREADS)]
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with _started(command, directory.with_suffix(".log"), environment) as process:
         assert process.stdout is not None
         served = re.search(r"serves http://127\.0\.0\.1:(\d+)", process.stdout.readline())

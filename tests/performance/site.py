@@ -1,15 +1,17 @@
-"""Where the measurements take place: the store with an archive in it, and beside it the floors."""
+"""Where the measurements of one engine take place: the store with an archive in it, and beside it the floors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from tests.performance import servers
+from tests.performance import databases, servers
+from tests.performance.archives import Archives
+from tests.performance.databases import Databases, Engine
 from tests.performance.documents import MOST_ALLOCATED, flow, segments
 from tests.performance.hotpaths import READ_PATHS
 from tests.performance.http import Connection
@@ -42,20 +44,31 @@ class Generator:
 
 @dataclass(frozen=True)
 class Site:
-    """The running servers. `flow_id` is a Flow of ten thousand Segments in the store."""
+    """The running servers. `flow_id` is a Flow of ten thousand Segments in the store.
+
+    What is entered into `stack` is left at the end of the run, before the databases are closed.
+    """
 
     directory: Path
+    databases: Databases
+    archives: Archives
     store: Server
     floors: Server
     flow_id: str
     generator: Generator = field(default_factory=Generator)
+    stack: ExitStack = field(default_factory=ExitStack)
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Site]:
-    """Start everything in an empty directory, and stop it at the end."""
+def opened(engine: Engine, directory: Path, archives: Path) -> Iterator[Site]:
+    """Start everything in an empty directory, and stop it at the end. The archives may outlive it."""
     data = directory / "data"
-    with servers.store(data) as store:
+    kept = archives / engine
+    with (
+        databases.opened(engine, directory) as own,
+        databases.opened(engine, kept) as lasting,
+        servers.store(data, TAMS_DATABASE_URL=own.new("store")) as store,
+    ):
         with Connection(store.port) as connection:
             flow_id = make_flow(connection)
             for first in range(0, _SEGMENTS, MOST_ALLOCATED):
@@ -63,9 +76,11 @@ def opened(directory: Path) -> Iterator[Site]:
                 connection.expect(201, "POST", f"/flows/{flow_id}/segments", segments(ids, first))
             shown = connection.expect(200, "GET", f"/flows/{flow_id}").body
         plan = directory / "floors.json"
-        _write_plan(plan, data, flow_id, shown)
+        _write_plan(plan, data, own.url("store"), flow_id, shown)
         with servers.floors(plan) as floors:
-            yield Site(directory, store, floors, flow_id)
+            site = Site(directory, own, Archives(kept, lasting), store, floors, flow_id)
+            with site.stack:
+                yield site
 
 
 def make_flow(connection: Connection) -> str:
@@ -85,11 +100,11 @@ def allocate(connection: Connection, flow_id: str, count: int) -> list[str]:
     return ids
 
 
-def _write_plan(plan: Path, data: Path, flow_id: str, shown: bytes) -> None:
+def _write_plan(plan: Path, data: Path, url: str, flow_id: str, shown: bytes) -> None:
     """What the floors give: the bytes of the Flow, and the rows of the very statements that the store runs."""
     pages = {}
     with recording() as recorded:
-        store = InProcess(data)
+        store = InProcess(data, url)
         for name, path in READ_PATHS.items():
             if name == "flow":
                 continue
@@ -98,8 +113,9 @@ def _write_plan(plan: Path, data: Path, flow_id: str, shown: bytes) -> None:
             if answer.status != 200:
                 raise RuntimeError(f"GET {path(flow_id)} was answered with {answer.status}: {answer.body[:500]!r}")
             pages[name] = list(recorded.reads)
+        store.close()
     content = {
-        "database": str(store.database),
+        "database": url,
         "setup": recorded.setup,
         "bytes": {"flow": shown.decode()},
         "pages": pages,

