@@ -80,6 +80,17 @@ def change_password(data_dir: Path | None, password_stdin: bool, name: str) -> N
     click.echo(f"Changed the password of {name}.")
 
 
+@users.command("groups")
+@_data_dir
+@click.argument("name")
+@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+def change_groups(data_dir: Path | None, name: str, groups: tuple[str, ...]) -> None:
+    """Put the user NAME into these groups, and out of all others."""
+    file = _users_file(data_dir)
+    _or_say_why(lambda: file.set_groups(name, frozenset(groups)))
+    click.echo(f"{name} is in {', '.join(sorted(set(groups))) or 'no group'}.")
+
+
 @users.command("list")
 @_data_dir
 def list_users(data_dir: Path | None) -> None:

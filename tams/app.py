@@ -36,6 +36,7 @@ from tams.api.paging import PAGE_KEY, page_key
 from tams.api.proxies import TrustedProxies
 from tams.api.target import RequestTarget
 from tams.config import ConfigurationError
+from tams.config.classes import read_classes
 from tams.domain.errors import Unavailable
 from tams.repository.sql import SqlRepository
 from tams.services.store import Store
@@ -106,6 +107,7 @@ def open_store(
         repository=open_repository(settings) if repository is None else repository,
         storages=storages,
         settings=settings,
+        classes=None if settings.auth_classes is None else read_classes(settings.auth_classes),
     )
 
 

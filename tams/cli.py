@@ -205,6 +205,26 @@ def webhooks_replay(data_dir: Path | None, every: bool, webhooks: tuple[str, ...
     sys.exit(webhook_commands.replay(_start(data_dir=data_dir), webhooks, every=every))
 
 
+@commands.group("classes")
+def classes_group() -> None:
+    """Look after classes, by which media are shared with groups (TAMS_AUTH_CLASSES)."""
+
+
+@classes_group.command("assign")
+@_data_dir
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.argument("names", nargs=-1, required=True, metavar="CLASS...")
+def classes_assign(data_dir: Path | None, dry_run: bool, names: tuple[str, ...]) -> None:
+    """Give the classes to every Source and Flow that has none, read-only ones too.
+
+    For an archive that is older than its classes, whose media only admin can see. Works in small transactions, beside
+    servers that run; webhooks are told. Where it is stopped, it goes on when it is called again.
+    """
+    from tams import class_commands
+
+    sys.exit(class_commands.assign(_start(data_dir=data_dir), names, dry_run=dry_run))
+
+
 @commands.group()
 def dev() -> None:
     """Try the store out."""
@@ -250,10 +270,13 @@ def _start(**overrides: Any) -> Settings:
     """Settings with a data directory that can be written to, and logging set up. Raises ConfigurationError."""
     from tams import logs
     from tams.config import Settings
+    from tams.config.classes import read_classes
     from tams.storage.configuration import configured_backends
 
     settings = Settings.from_env(**{name: value for name, value in overrides.items() if value is not None})
     # Before anything is made or served: no process is to find out later.
+    if settings.auth_classes is not None:
+        read_classes(settings.auth_classes)
     configured_backends(settings)
     settings.prepare_data_dir()
     logs.configure(settings)

@@ -86,7 +86,8 @@ class DeleteRequestDetails(MethodView):
 
     @blp.doc(operationId="GET_flow-delete-requests-request-id", summary="Flow Delete Request Details")
     @blp.response(200, DeleteRequestSchema)
+    @blp.alt_response(403, description="You do not have permission to delete what it deletes.")
     @blp.alt_response(404, description="The requested Flow delete request does not exist.")
     def get(self, request_id: str) -> Response:
         """Get information about Segments that are being deleted."""
-        return json_answer(request_json(delete_requests.get(context.store(), request_id)))
+        return json_answer(request_json(delete_requests.get(context.store(), request_id, context.principal())))

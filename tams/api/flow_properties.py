@@ -10,6 +10,7 @@ from tams.api.body import Blueprint
 from tams.api.properties import Property, Resource, add_property, add_tags
 from tams.api.schemas.common import LABEL_BYTES, Boolean, NaturalNumber, Text
 from tams.api.schemas.flows import CollectionItem
+from tams.domain.access import Principal
 from tams.domain.flows import Document
 from tams.services import flows
 from tams.services.store import Store
@@ -28,11 +29,20 @@ _COLLECTION: Final[dict[str, Any]] = {
 }
 
 
-def _document(store: Store, flow_id: str) -> Document:
-    return flows.get(store, flow_id).document
+def _document(store: Store, flow_id: str, principal: Principal) -> Document:
+    return flows.get(store, flow_id, principal).document
 
 
-FLOW: Final = Resource("Flow", "/flows/<id:flow_id>", "flow_id", "flows-flowId", flows, _document, flows.check_writable)
+FLOW: Final = Resource(
+    "Flow",
+    "/flows/<id:flow_id>",
+    "flow_id",
+    "flows-flowId",
+    flows,
+    _document,
+    flows.check_writable,
+    flows.check_settable,
+)
 
 PROPERTIES: Final = (
     Property("description", "Description", "What the Flow is, to be read by people.", Text(), _TEXT),

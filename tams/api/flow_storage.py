@@ -18,7 +18,7 @@ blp = Blueprint("flow_storage", __name__, description="The system that stores th
 
 
 def _check_writable(flow_id: str) -> None:
-    flows.check_writable(context.store(), flow_id)
+    flows.check_writable(context.store(), flow_id, context.principal())
 
 
 @blp.route("/flows/<id:flow_id>/storage")
@@ -35,7 +35,7 @@ class FlowStorageView(MethodView):
     def post(self, body: dict[str, Any], flow_id: str) -> Response:
         """Allocate storage for Objects, to be uploaded and then registered in this Flow."""
         presigned: bool = body["presigned"]
-        allocated = allocations.allocate(context.store(), flow_id, **body)
+        allocated = allocations.allocate(context.store(), flow_id, context.principal(), **body)
         base = context.base_url()
         return json_answer(
             {"media_objects": [_allocation_json(allocation, base) for allocation in allocated]},

@@ -71,15 +71,15 @@ class FlowQuery(Query):
 
 
 def _check_exists(flow_id: str) -> None:
-    flows.check_exists(context.store(), flow_id)
+    flows.check_exists(context.store(), flow_id, context.principal())
 
 
 def _check_replaceable(flow_id: str) -> None:
-    flows.check_replaceable(context.store(), flow_id)
+    flows.check_replaceable(context.store(), flow_id, context.principal())
 
 
-def _check_writable(flow_id: str) -> None:
-    flows.check_writable(context.store(), flow_id)
+def _check_deletable(flow_id: str) -> None:
+    flows.check_deletable(context.store(), flow_id, context.principal())
 
 
 def _unless_eternity(timerange: TimeRange) -> TimeRange | None:
@@ -116,7 +116,7 @@ class Flows(MethodView):
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"flows {order}"
         wanted = page_request(query, listing)
-        page = flows.list_flows(context.store(), where, order, reverse, wanted.after, wanted.limit)
+        page = flows.list_flows(context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal())
         return paged(
             [flow_json(flow) for flow in page.items],
             count=len(page.items),
@@ -156,9 +156,10 @@ class FlowDetails(MethodView):
         Returns Flow metadata; its `timerange` where it is asked for.
         """
         if not query["include_timerange"]:
-            return json_answer(flow_json(flows.get(context.store(), flow_id)))
+            return json_answer(flow_json(flows.get(context.store(), flow_id, context.principal())))
         within = _unless_eternity(query["timerange"])
-        return json_answer(flow_json_with_timerange(*flows.get_with_timerange(context.store(), flow_id, within)))
+        found = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
+        return json_answer(flow_json_with_timerange(*found))
 
     @blp.doc(operationId="PUT_flows-flowId")
     @blp.check_first(_check_replaceable)
@@ -177,7 +178,7 @@ class FlowDetails(MethodView):
         return json_answer(flow_json(flow), 201) if created else no_content()
 
     @blp.doc(operationId="DELETE_flows-flowId")
-    @blp.check_before_400(_check_writable)
+    @blp.check_before_400(_check_deletable)
     @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
     @blp.alt_response(200, description="The same with `cascade=true`, and what has been deleted.")
     @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")

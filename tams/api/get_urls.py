@@ -55,4 +55,4 @@ def url_plan(query: Mapping[str, Any]) -> UrlPlan:
         backend_tags=tag_filter("storage_backend_tag"),
         verbose=query["verbose_storage"],
     )
-    return UrlPlan(context.store(), wanted, context.base_url())
+    return UrlPlan(context.store(), wanted, context.base_url(), context.store().access(context.principal()))

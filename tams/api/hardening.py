@@ -23,9 +23,12 @@ _HEADERS: Final = (
 class _Careful:
     """WSGI middleware: beneath the framework the headers of an answer are a plain list, which is quick to add to."""
 
-    def __init__(self, app: WSGIApplication, headers: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, app: WSGIApplication, headers: tuple[tuple[str, str], ...], always: tuple[tuple[str, str], ...]
+    ) -> None:
         self._app = app
         self._headers = headers
+        self._always = always
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer by the wrapped application."""
@@ -33,6 +36,7 @@ class _Careful:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             present = {name.lower() for name, _ in headers}
             added = [header for header in self._headers if header[0].lower() not in present]
+            added += self._always
             return start_response(status, headers + added, *error)
 
         return self._app(environ, start)
@@ -41,4 +45,6 @@ class _Careful:
 def install(app: Flask, *, private: bool) -> None:
     """Add the headers to every answer that does not have them; `private` where answers depend on who asks."""
     headers = (*_HEADERS, ("Cache-Control", "private")) if private else _HEADERS
-    app.wsgi_app = _Careful(app.wsgi_app, headers)  # type: ignore[method-assign]
+    # Beside what else an answer varies by.
+    always = (("Vary", "Authorization"),) if private else ()
+    app.wsgi_app = _Careful(app.wsgi_app, headers, always)  # type: ignore[method-assign]

@@ -16,9 +16,10 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import get_input_stream, wrap_file
 
-from tams.api.context import store
+from tams.api.context import principal, store
 from tams.api.digests import expected_digests
 from tams.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from tams.services.objects import check_download, may_upload
 from tams.storage.files import Stretch
 from tams.storage.local import OBJECT, PIECE, LocalStorage
 from tams.storage.port import Stored, TooLarge
@@ -39,6 +40,8 @@ def download(storage_id: str, key: str) -> Response:
             storage.verify_get(key, request.args, store().now())
         except SignatureRefused as error:
             raise Forbidden(str(error)) from error
+    else:
+        check_download(store(), storage_id, key, principal())
     file, stored = storage.open_file(key)
     try:
         return _answer(file, stored)
@@ -140,9 +143,7 @@ def _check_signed_upload(storage: LocalStorage, key: str, content_type: str) -> 
 
 
 def _check_plain_upload(storage: LocalStorage, key: str) -> Callable[[], None]:
-    from tams.services.objects import may_upload
-
-    asked = store()
+    asked, asking = store(), principal()
     encoded = request.args.get(OBJECT, "")
     try:
         object_id = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
@@ -150,7 +151,7 @@ def _check_plain_upload(storage: LocalStorage, key: str) -> Callable[[], None]:
         raise Forbidden("only the URL that was given out for an Object takes its bytes") from error
 
     def may() -> None:
-        may_upload(asked, object_id, storage.backend.id, key)
+        may_upload(asked, object_id, storage.backend.id, key, asking)
 
     may()
     return may

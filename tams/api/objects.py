@@ -32,19 +32,23 @@ class DeleteInstanceQuery(Query):
     label = TextParameter(load_default=None, metadata={"description": "The label of the instance in `get_urls`."})
 
 
-def _check_exists(object_id: str) -> None:
-    objects.check_exists(context.store(), object_id)
+def _check_readable(object_id: str) -> None:
+    objects.check_readable(context.store(), object_id, context.principal())
 
 
-def _check_registered(object_id: str) -> None:
-    objects.check_registered(context.store(), object_id)
+def _check_writable(object_id: str) -> None:
+    objects.check_writable(context.store(), object_id, context.principal())
+
+
+def _check_deletable(object_id: str) -> None:
+    objects.check_deletable(context.store(), object_id, context.principal())
 
 
 @blp.route("/objects/<text:object_id>")
 class ObjectView(MethodView):
     """One Object."""
 
-    @blp.check_before_400(_check_registered)
+    @blp.check_before_400(_check_readable)
     @blp.doc(operationId="GET_objects", summary="Object Information")
     @blp.arguments(UrlsQuery, location="query")
     @blp.response(200, ObjectDetails)
@@ -53,7 +57,9 @@ class ObjectView(MethodView):
         """An Object, and by pages the Flows that refer to it."""
         wanted = page_request(query, _LISTING)
         plan = url_plan(query)
-        details = objects.get(context.store(), object_id, tag_filter("flow_tag"), wanted.after, wanted.limit)
+        details = objects.get(
+            context.store(), object_id, tag_filter("flow_tag"), wanted.after, wanted.limit, context.principal()
+        )
         body = object_json(details.object, details.init_object, details.referenced_by_flows, plan)
         return paged(
             orjson.dumps(body),
@@ -64,7 +70,7 @@ class ObjectView(MethodView):
             signed_urls=plan.signed,
         )
 
-    @blp.check_before_400(_check_exists)
+    @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_objects", summary="Delete Object")
     @blp.arguments(deletion.DeleteQuery, location="query")
     @blp.response(204, description="The storage is given back, and the Object is gone.")
@@ -78,7 +84,7 @@ class ObjectView(MethodView):
 class Instances(MethodView):
     """The instances of one Object."""
 
-    @blp.check_first(_check_registered)
+    @blp.check_first(_check_writable)
     @blp.doc(operationId="POST_objects-instances", summary="Register an Object instance")
     @blp.arguments(InstanceBody)
     @blp.response(201, description="Object instance successfully registered.")
@@ -87,12 +93,14 @@ class Instances(MethodView):
     def post(self, body: dict[str, Any], object_id: str) -> Response:
         """Add a URL where the same bytes are, or ask for an instance in a Storage Backend."""
         if "storage_id" in body:
-            objects.add_controlled_instance(context.store(), object_id, body["storage_id"])
+            objects.add_controlled_instance(context.store(), object_id, body["storage_id"], context.principal())
         else:
-            objects.add_uncontrolled_instance(context.store(), object_id, body["url"], body["label"])
+            objects.add_uncontrolled_instance(
+                context.store(), object_id, body["url"], body["label"], context.principal()
+            )
         return no_content(201)
 
-    @blp.check_first(_check_registered)
+    @blp.check_first(_check_writable)
     @blp.doc(operationId="DELETE_objects-instances", summary="Delete an Object instance")
     @blp.arguments(DeleteInstanceQuery, location="query")
     @blp.response(204, description="No content. The Object instance has been deleted.")
@@ -103,5 +111,7 @@ class Instances(MethodView):
         if (query["storage_id"] is None) == (query["label"] is None):
             message = "one of storage_id and label is required, not both"
             raise Invalid(message, {"storage_id": [message], "label": [message]})
-        objects.delete_instance(context.store(), object_id, storage_id=query["storage_id"], label=query["label"])
+        objects.delete_instance(
+            context.store(), object_id, context.principal(), storage_id=query["storage_id"], label=query["label"]
+        )
         return no_content()

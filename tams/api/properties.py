@@ -45,15 +45,17 @@ class Editor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of resource with child endpoints. `document` and `check_writable` raise `NotFound`."""
+    """A kind of resource with child endpoints. `document` and the checks raise `NotFound` and `Forbidden`;
+    `check_settable` is for what may be set where the resource is read-only, too."""
 
     noun: str
     path: str
     argument: str
     operation: str
     editor: Editor
-    document: Callable[[Store, str], Document]
-    check_writable: Callable[[Store, str], None]
+    document: Callable[[Store, str, Principal], Document]
+    check_writable: Callable[[Store, str, Principal], None]
+    check_settable: Callable[[Store, str, Principal], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
         @blp.response(200)
         @blp.alt_response(404, description=f"{gone}{'' if prop.unset is not missing else ', or it has none'}.")
         def get(self, **path: str) -> Response:
-            document = resource.document(context.store(), path[resource.argument])
+            document = resource.document(context.store(), path[resource.argument], context.principal())
             value = document.get(prop.name, prop.unset)
             if value is missing:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no {prop.name}")
@@ -109,8 +111,8 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
         @blp.alt_response(404, description=f"{gone}.")
         def put(self, **path: str) -> Response:
             resource_id = path[resource.argument]
-            check = resource.document if prop.always_settable else resource.check_writable
-            check(context.store(), resource_id)
+            check = resource.check_settable if prop.always_settable else resource.check_writable
+            check(context.store(), resource_id, context.principal())
             value = _loaded(prop.field, prop.name, json_body())
             resource.editor.set_property(context.store(), resource_id, prop.name, value, context.principal())
             return no_content()
@@ -143,7 +145,8 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.response(200, description=f"The tags of the {resource.noun}.")
         @blp.alt_response(404, description=f"{gone}.")
         def get(self, **path: str) -> Response:
-            return json_answer(resource.document(context.store(), path[resource.argument])["tags"])
+            document = resource.document(context.store(), path[resource.argument], context.principal())
+            return json_answer(document["tags"])
 
     @blp.route(f"{resource.path}/tags/<text:name>", endpoint=f"{resource.noun}tag")
     class TagView(MethodView):
@@ -157,7 +160,7 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.response(200, description="The value of the tag.")
         @blp.alt_response(404, description=f"{gone}, or has no such tag.")
         def get(self, name: str, **path: str) -> Response:
-            tags = resource.document(context.store(), path[resource.argument])["tags"]
+            tags = resource.document(context.store(), path[resource.argument], context.principal())["tags"]
             if name not in tags:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no such tag")
             return json_answer(tags[name])
@@ -173,7 +176,7 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.alt_response(404, description=f"{gone}.")
         def put(self, name: str, **path: str) -> Response:
             resource_id = path[resource.argument]
-            resource.check_writable(context.store(), resource_id)
+            resource.check_writable(context.store(), resource_id, context.principal())
             value = _loaded(_ANY_TAGS, "tags", {name: json_body()})[name]
             resource.editor.set_tag(context.store(), resource_id, name, value, context.principal())
             return no_content()

@@ -47,7 +47,11 @@ class SegmentsQuery(UrlsQuery):
 
 
 def _check_writable(flow_id: str) -> None:
-    flows.check_writable(context.store(), flow_id)
+    flows.check_writable(context.store(), flow_id, context.principal())
+
+
+def _check_deletable(flow_id: str) -> None:
+    flows.check_deletable(context.store(), flow_id, context.principal())
 
 
 @blp.route("/flows/<id:flow_id>/segments")
@@ -71,6 +75,7 @@ class Segments(MethodView):
             after=wanted.after,
             limit=wanted.limit,
             with_instances=not plan.shows_nothing,
+            principal=context.principal(),
         )
         texts = segment_texts(
             page.segments, page.instances, plan, include_object_timerange=query["include_object_timerange"]
@@ -110,14 +115,14 @@ class Segments(MethodView):
         if request.mimetype == _MULTIPART:
             return _upload(flow_id)
         body = json_body()
-        failed = registration.register(context.store(), flow_id, parse_requests(body))
+        failed = registration.register(context.store(), flow_id, parse_requests(body), context.principal())
         if not failed:
             return no_content(201)
         if not isinstance(body, list):
             raise failed[0].error
         return json_answer(failed_segments_json(failed, context.store().now()))
 
-    @blp.check_first(_check_writable)
+    @blp.check_first(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId-segments", summary="Delete Flow Segment")
     @blp.arguments(deletion.DeleteSegmentsQuery, location="query")
     @blp.response(204, description="The Segments are gone, and the Objects that nothing needs any more.")
@@ -146,10 +151,10 @@ def _upload(flow_id: str) -> Response:
         raise Invalid.field("segment_data", "required, before file")
     release = begin_transfer()
     try:
-        segment, instances = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts))
+        segment, instances = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts), context.principal())
     finally:
         release()
-    plan = UrlPlan(store, UrlFilter(), context.base_url())
+    plan = UrlPlan(store, UrlFilter(), context.base_url(), store.access(context.principal()))
     (text,) = segment_texts([segment], instances, plan, include_object_timerange=False)
     return json_answer(text.encode(), 201, signed_urls=plan.signed)
 

@@ -9,7 +9,7 @@ from flask.views import MethodView
 import tams
 from tams.api.answers import json_answer, no_content
 from tams.api.body import Blueprint
-from tams.api.context import base_url, store
+from tams.api.context import base_url, principal, store
 from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
 from tams.api.query import tag_filter
@@ -80,7 +80,7 @@ class StorageBackends(MethodView):
         """
         wanted = page_request(query, _BACKENDS)
         reverse: bool = query["reverse_order"]
-        page = backends.list_backends(store(), tag_filter(), reverse, wanted.after, wanted.limit)
+        page = backends.list_backends(store(), tag_filter(), reverse, wanted.after, wanted.limit, principal())
         return paged(
             [_shown(backend) for backend in page.items],
             count=len(page.items),

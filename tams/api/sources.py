@@ -17,6 +17,7 @@ from tams.api.query import FormatParameter, TextParameter, UuidListParameter, ta
 from tams.api.schemas.common import LABEL_BYTES, Text
 from tams.api.schemas.sources import SourceSchema
 from tams.api.tagged import TaggedListingQuery
+from tams.domain.access import Principal
 from tams.domain.filters import SourceFilter
 from tams.domain.flows import Document
 from tams.services import sources
@@ -64,7 +65,9 @@ class Sources(MethodView):
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"sources {order}"
         wanted = page_request(query, listing)
-        page = sources.list_sources(context.store(), where, order, reverse, wanted.after, wanted.limit)
+        page = sources.list_sources(
+            context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal()
+        )
         return paged(
             [source_json(source) for source in page.items],
             count=len(page.items),
@@ -88,8 +91,8 @@ class Sources(MethodView):
         return json_answer(source_json(source), 201, {"Location": f"{context.base_url()}/sources/{source.id}"})
 
 
-def _check_exists(source_id: str) -> None:
-    sources.check_exists(context.store(), source_id)
+def _check_deletable(source_id: str) -> None:
+    sources.check_deletable(context.store(), source_id, context.principal())
 
 
 @blp.route("/sources/<id:source_id>")
@@ -104,10 +107,10 @@ class SourceDetails(MethodView):
 
         Returns Source metadata.
         """
-        return json_answer(source_json(sources.get(context.store(), source_id)))
+        return json_answer(source_json(sources.get(context.store(), source_id, context.principal())))
 
     @blp.doc(operationId="DELETE_sources-sourceId")
-    @blp.check_before_400(_check_exists)
+    @blp.check_before_400(_check_deletable)
     @blp.response(204, description="No content. The Source has been deleted.")
     @blp.alt_response(200, description="With `cascade=true`: its Flows and their Segments as well, and how many.")
     @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")
@@ -123,13 +126,20 @@ class SourceDetails(MethodView):
         return deletion.delete_source(source_id)
 
 
-def _document(store: Store, source_id: str) -> Document:
-    return sources.get(store, source_id).document
+def _document(store: Store, source_id: str, principal: Principal) -> Document:
+    return sources.get(store, source_id, principal).document
 
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _SOURCE: Final = Resource(
-    "Source", "/sources/<id:source_id>", "source_id", "sources-sourceId", sources, _document, sources.check_exists
+    "Source",
+    "/sources/<id:source_id>",
+    "source_id",
+    "sources-sourceId",
+    sources,
+    _document,
+    sources.check_writable,
+    sources.check_writable,
 )
 
 add_tags(blp, _SOURCE)

@@ -68,8 +68,8 @@ class Webhooks(MethodView):
         )
 
 
-def _exists(webhook_id: str) -> None:
-    webhooks.get(store(), webhook_id, principal())
+def _check_owned(webhook_id: str) -> None:
+    webhooks.check_owned(store(), webhook_id, principal())
 
 
 @blp.route("/service/webhooks/<id:webhook_id>")
@@ -87,7 +87,7 @@ class WebhookResource(MethodView):
         return json_answer(webhook_json(webhooks.get(store(), webhook_id, principal())))
 
     @blp.doc(operationId="PUT_webhooks")
-    @blp.check_first(_exists)
+    @blp.check_first(_check_owned)
     @blp.arguments(WebhookChange)
     @blp.response(201, WebhookDetails, description="Success. The webhook has been updated")
     @blp.alt_response(400, description=_REFUSED)

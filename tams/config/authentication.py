@@ -129,6 +129,13 @@ class AuthenticationSettings:
         "The file of users and their passwords' hashes that `tams users` writes, for `basic` in `TAMS_AUTH`.",
         shown="<TAMS_DATA_DIR>/users.json",
     )
+    auth_classes: Path | None = setting(
+        FILE,
+        None,
+        "The file that says which groups may read, write and delete which classes of media (see docs/security.md). "
+        "It limits everybody without the admin scope to these. It is read at the start: a change takes a restart. "
+        "Where it is not set, scopes are for the whole store.",
+    )
     rate_limit: int | None = setting(
         whole("requests per second", 1, 50),
         None,
@@ -144,6 +151,11 @@ class AuthenticationSettings:
 
 def check_authentication(settings: AuthenticationSettings, methods: tuple[str, ...], *, development: bool) -> None:
     """Raise ConfigurationError where a method lacks what it needs."""
+    if settings.auth_classes is not None and not methods:
+        raise ConfigurationError(
+            "TAMS_AUTH_CLASSES is set, but nobody has groups, because TAMS_AUTH lets everybody in without credentials: "
+            f"write one or more of {', '.join(METHODS)} into TAMS_AUTH, or remove TAMS_AUTH_CLASSES."
+        )
     if JWT not in methods:
         return
     for variable, value in (("TAMS_JWT_ISSUER", settings.jwt_issuer), ("TAMS_JWT_AUDIENCE", settings.jwt_audience)):

@@ -23,12 +23,19 @@ class Member(NamedTuple):
     role: str | None
 
 
+class Disagreement(NamedTuple):
+    """What Flows of a Source contradict each other in, and the Sources that the sentence names."""
+
+    sentence: str
+    source_ids: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SourceCollection:
     """A Source's collection, as items of `collection-item.json`, and what its Flows disagree about in it."""
 
     items: tuple[Document, ...]
-    disagreements: tuple[str, ...]
+    disagreements: tuple[Disagreement, ...]
 
 
 def member_ids(document: Document) -> tuple[str, ...]:
@@ -52,19 +59,21 @@ def derive(collections: Sequence[Sequence[Member]]) -> SourceCollection:
     roles, disagreements = _roles(member for members in collections for member in members)
     merged, contradictory = _merge(orders)
     if contradictory:
-        disagreements.append(f"the order of {' and '.join(contradictory)} differs between Flows of the Source")
+        sentence = f"the order of {' and '.join(contradictory)} differs between Flows of the Source"
+        disagreements.append(Disagreement(sentence, tuple(contradictory)))
     items = tuple(
         {"id": source_id, "role": roles[source_id]} if source_id in roles else {"id": source_id} for source_id in merged
     )
     return SourceCollection(items, tuple(disagreements))
 
 
-def _roles(members: Iterable[Member]) -> tuple[dict[str, str], list[str]]:
+def _roles(members: Iterable[Member]) -> tuple[dict[str, str], list[Disagreement]]:
     roles: dict[str, str] = {}
-    disagreements: list[str] = []
+    disagreements: list[Disagreement] = []
     for source_id, role in members:
         if role is not None and roles.setdefault(source_id, role) != role:
-            disagreements.append(f'the role of Source {source_id} is "{roles[source_id]}" and cannot be "{role}" too')
+            sentence = f'the role of Source {source_id} is "{roles[source_id]}" and cannot be "{role}" too'
+            disagreements.append(Disagreement(sentence, (source_id,)))
     return roles, disagreements
 
 

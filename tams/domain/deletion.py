@@ -34,7 +34,8 @@ class DeleteRequest:
 
     It removes the Segments of the Flow key that lie within `timerange`, use the given Object, and were registered
     before the moment `before`. With `delete_flow` the Flow itself was taken out of every answer when the request was
-    accepted. With `keep_last` it ends in error rather than drop an Object's last reference. Times are microseconds.
+    accepted. With `keep_last` it ends in error rather than drop an Object's last reference. `classes` are those that
+    the Flow had then. Times are microseconds.
     """
 
     id: str
@@ -53,6 +54,7 @@ class DeleteRequest:
     status: Status = "created"
     expiry: int | None = None
     error: dict[str, Any] | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -42,8 +42,8 @@ class Registration:
     """The judgement of one request, on the state of one transaction.
 
     `objects` are the stored Objects that it names; `backend_labels` the labels of the Storage Backends, which no client
-    may use; `missing` the ids of Objects of which the bytes were looked for and not found; `at` (microseconds) becomes
-    the time of registration.
+    may use; `missing` the ids of Objects of which the bytes were looked for and not found; `hidden` those of stored
+    Objects that are answered for as if they were not there; `at` (microseconds) becomes the time of registration.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Registration:
         *,
         backend_labels: Collection[str],
         missing: Collection[str],
+        hidden: Collection[str] = (),
         at: int,
     ) -> None:
         self._flow = flow
@@ -61,6 +62,7 @@ class Registration:
         self._objects = dict(objects)
         self._backend_labels = backend_labels
         self._missing = missing
+        self._hidden = hidden
         self._at = at
         self._starts: list[int] = []
         self._ends: list[int] = []
@@ -87,7 +89,7 @@ class Registration:
         ):
             raise Invalid.field("timerange", f"{request.timerange} overlaps a Segment of this Flow")
         used = request.object_range
-        stored = self._objects.get(request.object_id)
+        stored = self._found(request.object_id)
         if stored is not None and stored.kind is not None:
             item = self._used_again(request, stored)
             self._check_init_rule(item.init_object_id)
@@ -121,6 +123,9 @@ class Registration:
             self._at,
         )
 
+    def _found(self, object_id: str) -> Object | None:
+        return None if object_id in self._hidden else self._objects.get(object_id)
+
     def _used_again(self, request: SegmentRequest, stored: Object) -> Object:
         """An Object that is registered already: its properties are not to be changed."""
         if stored.kind == "init":
@@ -145,6 +150,8 @@ class Registration:
             for index, (_, label) in enumerate(request.get_urls):
                 if label in self._backend_labels:
                     raise Invalid.field(f"get_urls[{index}].label", "it is the label of a Storage Backend")
+            if request.object_id in self._hidden:
+                raise Invalid.field("object_id", "this id cannot be had: take another one")
             instances = tuple(Instance(url=url, label=label) for url, label in request.get_urls)
             created = self._at
             content_type = None
@@ -188,7 +195,7 @@ class Registration:
         """The initialisation Object as its first use makes it; None where there is none or nothing to change."""
         if object_id is None:
             return None
-        stored = self._objects.get(object_id)
+        stored = self._found(object_id)
         if stored is None:
             raise Invalid.field("init_object_id", "there is no such Object: have storage allocated for it")
         if stored.kind == "media":

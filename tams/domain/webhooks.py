@@ -34,6 +34,7 @@ class Webhook:
 
     `api_key_value` is never shown. `owner` is who registered it, and `base_url` where they reached this service: local
     URLs in events begin with it unless the service has a public one. `error` (`error.json`) tells why it stopped.
+    `groups` and `admin` are what the owner had when they last wrote it: by these it is judged what it is sent.
     """
 
     id: str
@@ -43,6 +44,8 @@ class Webhook:
     owner: str
     base_url: str
     error: dict[str, Any] | None = None
+    groups: tuple[str, ...] = ()
+    admin: bool = False
 
     @property
     def url(self) -> str:

@@ -84,6 +84,9 @@ class Read(Protocol):
     def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
         """Those of the Flows that exist."""
 
+    def flow_of_key(self, flow_key: int) -> Flow | None:
+        """The Flow that has this internal key."""
+
     def list_flows(
         self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
@@ -152,6 +155,9 @@ class Read(Protocol):
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object (for an init Object: through other Objects), each once, by id."""
 
+    def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
+        """Those of the Objects that `references` has a Flow for. A constant number of statements."""
+
     def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
 
@@ -161,6 +167,9 @@ class Read(Protocol):
 
     def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
         """Those of the storage keys that instances in the Storage Backend have."""
+
+    def object_at(self, storage_id: str, key: str) -> str | None:
+        """The id of the Object that has an instance under the storage key."""
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tams.domain.access import Principal
 from tams.domain.errors import Contended, Invalid
 from tams.domain.identifiers import new_object_id
 from tams.domain.limits import MOST_OBJECT_IDS, check_count
@@ -35,6 +36,7 @@ class Allocation:
 def allocate(
     store: Store,
     flow_id: str,
+    principal: Principal,
     *,
     limit: int | None = None,
     object_ids: Sequence[str] | None = None,
@@ -45,13 +47,15 @@ def allocate(
     """Allocate `limit` new Objects, or those that `object_ids` names, all or none, to be registered in the Flow first.
 
     `content_type` is the Flow's `container` unless given (specification, `POST /flows/{flowId}/storage`). `NotFound`,
-    `Forbidden` (read-only), `Invalid`: no container, unknown `storage_id`, ids that are repeated or in use.
+    `Forbidden` (read-only, or without write on the Flow or the Storage Backend), `Invalid`: no container, unknown
+    `storage_id`, ids that are repeated or in use.
     """
     ids = _ids(limit, object_ids)
-    storage = store.storage(storage_id)
+    access = store.access(principal)
+    storage = store.writable_storage(storage_id, access)
     now = store.now()
     with store.repository.read() as read:
-        flow = writable_with_container(read, flow_id)
+        flow = writable_with_container(read, flow_id, access)
     container = flow.document["container"]
     content_type = content_type or str(container)
     objects: list[Object] = []
@@ -70,7 +74,7 @@ def allocate(
 
     def body(tx: Write) -> None:
         tx.claim(("flow", flow_id), *(("object", object_id) for object_id in ids))
-        current = writable_with_container(tx, flow_id)
+        current = writable_with_container(tx, flow_id, access)
         if current.key != flow.key or current.document["container"] != container:
             raise Contended(f"Flow {flow_id} was replaced in this moment; try again")
         in_use = tx.objects(ids)

@@ -8,17 +8,21 @@ from tams.domain.ordering import alphabetical
 from tams.repository.port import Page
 
 if TYPE_CHECKING:
+    from tams.domain.access import Principal
     from tams.domain.filters import TagFilter
     from tams.repository.port import Cursor
     from tams.services.store import Store
     from tams.storage.port import Backend
 
 
-def list_backends(store: Store, tags: TagFilter, reverse: bool, after: Cursor | None, limit: int) -> Page[Backend]:
-    """A page of the Storage Backends, by label (specification, `GET /service/storage-backends`)."""
+def list_backends(
+    store: Store, tags: TagFilter, reverse: bool, after: Cursor | None, limit: int, principal: Principal
+) -> Page[Backend]:
+    """A page of the Storage Backends that the principal may read from, by label (specification, `GET
+    /service/storage-backends`)."""
     ordered = sorted(
         (alphabetical(storage.backend.label or None, storage.backend.id), storage.backend)
-        for storage in store.storages.values()
+        for storage in store.shown_backends(store.access(principal)).values()
         if tags.matches(dict(storage.backend.tags))
     )
     if reverse:

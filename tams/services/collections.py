@@ -7,15 +7,17 @@ metadata: neither `metadata_version` nor any time of the members follows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from tams.domain.collections import Member, derive, member_ids, without
+from tams.domain.classes import Access, document_classes
+from tams.domain.collections import Disagreement, Member, derive, member_ids, without
 from tams.domain.errors import Forbidden, Invalid
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Document, Flow
 from tams.domain.identifiers import new_id
 from tams.repository.port import Cursor, Key, Read, Write
+from tams.services.rights import readable_sources
 
 _PAGE = 1000
 
@@ -41,17 +43,18 @@ def changes(stored: Flow | None, document: Document) -> bool:
     return in_collections and stored.source_id != document["source_id"]
 
 
-def put_flow(tx: Write, stored: Flow | None, flow: Flow) -> None:
+def put_flow(tx: Write, stored: Flow | None, flow: Flow, access: Access) -> None:
     """Store the Flow in place of `stored`, and what its collection brings with it.
 
     The caller has claimed `claims` where `changes` says so, and the Flow's Source exists. `Invalid` for an unknown
-    member, a cycle, and where the Flows of a Source would disagree about order or roles.
+    member, a cycle, and where the Flows of a Source would disagree about order or roles; it names no Source that
+    `access` does not let be read.
     """
     if not changes(stored, flow.document):
         tx.put_flow(flow)
         return
     members = member_ids(flow.document)
-    _refuse_unknown(tx, flow)
+    refuse_unknown(flow.document, tx.flows_by_id(members))
     _refuse_cycle(tx, flow.id, members)
     tx.put_flow(flow)
     before = member_ids(stored.document) if stored is not None else ()
@@ -61,22 +64,22 @@ def put_flow(tx: Write, stored: Flow | None, flow: Flow) -> None:
     collectors = tx.flows_by_id(flow.collected_by).values()
     if stored is not None and stored.source_id != flow.source_id:
         rederive(tx, {stored.source_id})
-    rederive(tx, {flow.source_id, *(collector.source_id for collector in collectors)}, refuse_disagreement=True)
+    rederive(tx, {flow.source_id, *(collector.source_id for collector in collectors)}, refuse_disagreement=access)
 
 
-def rederive(tx: Write, source_ids: Collection[str], *, refuse_disagreement: bool = False) -> None:
+def rederive(tx: Write, source_ids: Collection[str], *, refuse_disagreement: Access | None = None) -> None:
     """Recompute the collections of these Sources from their Flows, and store what changed, `collected_by` included.
 
-    Sources that are gone are passed over. With `refuse_disagreement` it is `Invalid` where the Flows of a Source
-    disagree; without it the older Flow wins.
+    Sources that are gone are passed over. With `refuse_disagreement` (what may be named) it is `Invalid` where the
+    Flows of a Source disagree; without it the older Flow wins.
     """
     for source_id in sorted(source_ids):
         source = tx.source(source_id)
         if source is None:
             continue
         derived = derive(_collections_of(tx, source_id))
-        if refuse_disagreement and derived.disagreements:
-            raise Invalid(derived.disagreements[0], {"flow_collection": derived.disagreements})
+        if refuse_disagreement is not None and derived.disagreements:
+            raise _disagreement(tx, refuse_disagreement, derived.disagreements)
         if derived.items == source.collection:
             continue
         tx.put_source(replace(source, collection=derived.items))
@@ -89,16 +92,19 @@ def rederive(tx: Write, source_ids: Collection[str], *, refuse_disagreement: boo
             tx.put_source(replace(member, collected_by=tuple(sorted(collected_by))))
 
 
-def take_out(tx: Write, flow: Flow, now: int, principal_name: str) -> list[Flow]:
+def take_out(tx: Write, flow: Flow, now: int, principal_name: str, access: Access) -> list[Flow]:
     """Take a Flow that is about to vanish out of each collector, and out of its members' `collected_by`.
 
     Returns the collectors as changed: their metadata is new (`now` in microseconds). `Forbidden` where one of them is
-    read-only. The caller has claimed `claims`, removes the Flow, and then has its Sources rederived.
+    read-only, without its id where `access` does not let it be read. The caller has claimed `claims`, removes the Flow,
+    and then has its Sources rederived.
     """
     collectors = tx.flows_by_id(flow.collected_by)
     for collector in collectors.values():
         if collector.document.get("read_only", False):
-            raise Forbidden(f"Flow {flow.id} is a member of Flow {collector.id}, which is read-only")
+            seen = access.may("read", document_classes(collector.document))
+            which = f"Flow {collector.id}, which" if seen else "another Flow, which"
+            raise Forbidden(f"Flow {flow.id} is a member of {which} is read-only")
     changed = [
         replace(
             collector,
@@ -123,17 +129,26 @@ def _uncollect(tx: Write, collector_id: str, member_flow_ids: Collection[str]) -
         tx.put_flow(replace(member, collected_by=tuple(item for item in member.collected_by if item != collector_id)))
 
 
-def _refuse_unknown(read: Read, flow: Flow) -> None:
-    known = read.flows_by_id(member_ids(flow.document))
+def refuse_unknown(document: Document, known: Collection[str]) -> None:
+    """`Invalid` where a Flow's document collects what is not in `known`, or the Flow itself."""
     errors: dict[str, list[str]] = {}
-    for index, item in enumerate(flow.document.get("flow_collection", ())):
-        if item["id"] == flow.id:
+    for index, item in enumerate(document.get("flow_collection", ())):
+        if item["id"] == document["id"]:
             errors[f"flow_collection[{index}].id"] = ["a Flow cannot collect itself"]
         elif item["id"] not in known:
             errors[f"flow_collection[{index}].id"] = ["there is no Flow with this id"]
     if errors:
         path, messages = next(iter(errors.items()))
         raise Invalid(f"{path}: {messages[0]}", errors)
+
+
+def _disagreement(read: Read, access: Access, disagreements: Sequence[Disagreement]) -> Invalid:
+    """The refusal; of what it does not name it only tells that there is something."""
+    told: list[str] = []
+    for sentence, source_ids in disagreements:
+        seen = not access.is_limited or set(source_ids) <= readable_sources(read, access, source_ids)
+        told.append(sentence if seen else "it contradicts another Flow of the Source in order or roles")
+    return Invalid(told[0], {"flow_collection": list(dict.fromkeys(told))})
 
 
 def _refuse_cycle(read: Read, flow_id: str, members: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict
 from typing import Literal
 
+from tams.domain.access import Principal
 from tams.domain.clock import MICROSECONDS, format_time
 from tams.domain.deletion import DeleteRequest
 from tams.domain.errors import NotFound
@@ -13,6 +14,7 @@ from tams.domain.ordering import newest_first
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Cursor, Document, Job, Page, Read, Write
 from tams.services.removal import LastReference, remove_batch
+from tams.services.rights import require
 from tams.services.store import Store
 
 logger = logging.getLogger(__name__)
@@ -26,12 +28,14 @@ FORGET = "forget-delete-request"
 Order = Literal["created", "expiry"]
 
 
-def get(store: Store, request_id: str) -> DeleteRequest:
-    """The request. `NotFound` where there is none, or no more."""
+def get(store: Store, request_id: str, principal: Principal) -> DeleteRequest:
+    """The request. `NotFound` where there is none, or no more; `Forbidden` unless its Flow, as that was, may be deleted
+    by the principal."""
     with store.repository.read() as read:
         request = _load(read, request_id)
     if request is None:
         raise NotFound(f"there is no Flow Delete Request {request_id}")
+    require(store.access(principal), "delete", request.classes, f"Flow Delete Request {request_id}")
     return request
 
 
@@ -143,4 +147,5 @@ def _to_document(request: DeleteRequest) -> Document:
 
 def _from_document(document: Document) -> DeleteRequest:
     ranges = {name: TimeRange(**document.body[name]) for name in ("timerange", "remaining")}
-    return DeleteRequest(**(document.body | ranges))
+    classes = tuple(document.body.get("classes", ()))
+    return DeleteRequest(**(document.body | ranges | {"classes": classes}))

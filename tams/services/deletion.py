@@ -7,10 +7,11 @@ something else would be lost) or True (delete what depends on it, and say what w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tams.domain.access import Principal
+from tams.domain.classes import Access, document_classes
 from tams.domain.deletion import Accepted, Counts, Deleted, DeleteRequest, Outcome
 from tams.domain.errors import Blockers, Conflict, NotFound
 from tams.domain.filters import FlowFilter
@@ -23,7 +24,8 @@ from tams.repository.port import Cursor, Key, Read, Write
 from tams.services import collections, delete_requests, flows, sources
 from tams.services.bytes import forget_objects
 from tams.services.events import Outbox
-from tams.services.removal import EXAMPLES, object_ids, object_keys, remove
+from tams.services.removal import EXAMPLES, LastReference, object_ids, object_keys, remove
+from tams.services.rights import lacking, readable_flows, readable_sources, require_object
 from tams.services.store import Moved, Store
 
 _COUNT_CAP = 10_000
@@ -38,6 +40,7 @@ class _Deletion:
 
     store: Store
     principal: Principal
+    access: Access
     now: int
     outbox: Outbox
 
@@ -73,6 +76,7 @@ class _Deletion:
             updated=self.now,
             object_id=object_id,
             init_object_id=init_object_id,
+            classes=document_classes(flow.document),
         )
 
 
@@ -82,20 +86,21 @@ def delete_flow(store: Store, flow_id: str, cascade: bool | None, principal: Pri
     `NotFound`; `Forbidden` for a read-only Flow or where a read-only Flow collects it; with `cascade=False` `Conflict`
     while it has Segments or is collected.
     """
+    access = store.access(principal)
 
     def body(tx: Write) -> Outcome:
-        flow = tx.flow(flow_id)
-        if flow is None:
-            raise NotFound(f"there is no Flow {flow_id}")
+        flow = flows.writable(tx, flow_id, access, "delete")
         segments = _all_segments(tx, flow, store.settings.delete_inline_limit)
         claimed = _claim(tx, [flow], segments)
         deletion = _deletion(store, principal, tx)
-        flow = flows.writable(tx, flow_id)
+        flow = flows.writable(tx, flow_id, access, "delete")
         if cascade is False and (flow.count or flow.collected_by):
             raise Conflict(
                 f"Flow {flow_id} has Segments or is collected; cascade=true deletes it all the same",
                 Blockers(
-                    segments=flow.count, collections=len(flow.collected_by), examples=flow.collected_by[:EXAMPLES]
+                    segments=flow.count,
+                    collections=len(flow.collected_by),
+                    examples=_shown_flows(tx, access, flow.collected_by),
                 ),
             )
         return _outcome(*_drop_flows(deletion, tx, [flow], claimed))
@@ -116,13 +121,14 @@ def delete_segments(
     `NotFound`; `Forbidden` for a read-only Flow; with `cascade=False` `Conflict` where an Object would lose its last
     reference.
     """
+    access = store.access(principal)
 
     def body(tx: Write) -> Outcome:
-        flow = flows.writable(tx, flow_id)
+        flow = flows.writable(tx, flow_id, access, "delete")
         candidates = tx.segments_within(flow.key, within, store.settings.delete_inline_limit, object_id=object_id)
         tx.claim(("flow", flow_id), *object_keys(candidates))
         deletion = _deletion(store, principal, tx)
-        flow = flows.writable(tx, flow_id)
+        flow = flows.writable(tx, flow_id, access, "delete")
         found = tx.segments_within(flow.key, within, deletion.limit + 1, object_id=object_id)
         counts = _remove(
             deletion, tx, flow, found[: deletion.limit], object_ids(candidates), keep_last=cascade is False
@@ -144,29 +150,28 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
     """Delete a Source; with `cascade=True` all its Flows and their Segments with it.
 
     `NotFound`; without cascade `Conflict` while it has Flows or is collected; `Forbidden` where a read-only Flow
-    would go.
+    would go, or one that the principal may not delete.
     """
+    access = store.access(principal)
 
     def body(tx: Write) -> Outcome:
-        if tx.source(source_id) is None:
-            raise NotFound(f"there is no Source {source_id}")
+        sources.permitted(tx, source_id, access, "delete")
         members = _flows_of(tx, source_id) if cascade else []
         limit = store.settings.delete_inline_limit
         few = sum(flow.count for flow in members) <= limit
         segments = [segment for flow in members if few for segment in _all_segments(tx, flow, limit)]
         claimed = _claim(tx, members, segments, ("source", source_id))
         deletion = _deletion(store, principal, tx)
-        source = tx.source(source_id)
-        if source is None:
-            raise NotFound(f"there is no Source {source_id}")
+        source = sources.permitted(tx, source_id, access, "delete")
         if not cascade:
-            _refuse_source_in_use(tx, source)
+            _refuse_source_in_use(tx, source, access)
             tx.delete_source(source_id)
             deletion.outbox.source_deleted(source, deletion.now)
             return Deleted(Counts(sources=1))
         current = _flows_of(tx, source_id)
         if {flow.key for flow in current} != {flow.key for flow in members}:
             raise Moved
+        _refuse_undeletable(access, current, "Flows of this Source")
         counts, requests = _drop_flows(deletion, tx, current, claimed)
         if tx.source(source_id) is not None:
             tx.delete_source(source_id)
@@ -180,24 +185,25 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
 def delete_object(store: Store, object_id: str, cascade: bool | None, principal: Principal) -> Outcome:
     """Delete an Object: storage that was never registered is given back; a registered one goes with its Segments.
 
-    `NotFound`; without cascade `Conflict` while it is registered; `Forbidden` where a read-only Flow would lose a
-    Segment.
+    `NotFound`; `Forbidden` unless the principal may delete from every Flow that uses it, and where a read-only Flow
+    would lose a Segment; without cascade `Conflict` while it is registered.
     """
+    access = store.access(principal)
 
     def body(tx: Write) -> Outcome:
-        item = _object(tx, object_id)
+        item = _object(tx, object_id, access)
         users = _users(tx, object_id, item, store.settings.delete_inline_limit) if cascade else []
         candidates = [segment for _, segments in users for segment in segments]
         tx.claim(("object", object_id), *[("flow", flow.id) for flow, _ in users], *object_keys(candidates))
         deletion = _deletion(store, principal, tx)
-        item = _object(tx, object_id)
+        item = _object(tx, object_id, access)
         if item.kind is None:
             forget_objects(tx, [item], deletion.now)
             return Deleted(Counts(objects=1))
         if not cascade:
             raise Conflict(
                 f"Object {object_id} is in use; cascade=true deletes the Segments that use it as well",
-                _users_blocking(tx, object_id),
+                _users_blocking(tx, object_id, access),
             )
         current = _users(tx, object_id, item, deletion.limit)
         if [flow.key for flow, _ in current] != [flow.key for flow, _ in users]:
@@ -210,7 +216,7 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
 
 def _deletion(store: Store, principal: Principal, tx: Write) -> _Deletion:
     """To be called once everything is claimed, so that the deletion is later than what the claim had to wait for."""
-    return _Deletion(store, principal, store.now(), Outbox(tx))
+    return _Deletion(store, principal, store.access(principal), store.now(), Outbox(tx))
 
 
 def _drop_flows(
@@ -223,14 +229,14 @@ def _drop_flows(
     requests: list[DeleteRequest] = []
     # Checked for every Flow before any is touched, so that a refusal names the first one that stands in the way.
     for flow in doomed:
-        flows.writable(tx, flow.id)
+        flows.writable(tx, flow.id, deletion.access, "delete")
     for flow_id in [flow.id for flow in doomed]:
         # Read anew: where one of them collects another, the step before has changed it.
-        flow = flows.writable(tx, flow_id)
+        flow = flows.writable(tx, flow_id, deletion.access, "delete")
         needed = collections.claims(tx, flow)
         if not set(needed) <= claimed:
             raise Moved
-        collectors = collections.take_out(tx, flow, deletion.now, deletion.principal.name)
+        collectors = collections.take_out(tx, flow, deletion.now, deletion.principal.name, deletion.access)
         at = flow.next_change(deletion.now)
         if few or not flow.count:
             segments = tx.segments_within(flow.key, ETERNITY, deletion.limit + 1)
@@ -260,7 +266,7 @@ def _drop_uses(
     counts = Counts()
     requests: list[DeleteRequest] = []
     for flow, _ in users:
-        flows.writable(tx, flow.id)
+        flows.writable(tx, flow.id, deletion.access, "delete")
     for flow, segments in users:
         counts += _remove(deletion, tx, flow, segments, claimed, keep_last=False)
         left = tx.segments_within(flow.key, ETERNITY, 1, object_id=media_id, init_object_id=init_id)
@@ -278,7 +284,12 @@ def _remove(
     if not segments:
         return Counts()
     at = flow.next_change(deletion.now)
-    removed, gone = remove(tx, flow.key, segments, claimed, at, deletion.now, keep_last=keep_last)
+    try:
+        removed, gone = remove(tx, flow.key, segments, claimed, at, deletion.now, keep_last=keep_last)
+    except LastReference as refusal:
+        if deletion.access.may("read", document_classes(flow.document)):
+            raise
+        raise refusal.without_examples() from refusal
     deletion.outbox.segments_deleted(flow, removed, at)
     return Counts(segments=len(removed), objects=gone)
 
@@ -309,25 +320,43 @@ def _flows_of(read: Read, source_id: str) -> list[Flow]:
             return found
 
 
-def _refuse_source_in_use(read: Read, source: Source) -> None:
+def _refuse_undeletable(access: Access, doomed: Iterable[Flow], what: str) -> None:
+    lacked = sum(not access.may("delete", document_classes(flow.document)) for flow in doomed)
+    if lacked:
+        raise lacking("delete", f"{lacked} {what}")
+
+
+def _shown_flows(read: Read, access: Access, flow_ids: Sequence[str]) -> tuple[str, ...]:
+    """Examples of what is in the way: those that may be named."""
+    shown = readable_flows(read, access, flow_ids) if access.is_limited else flow_ids
+    return tuple(flow_id for flow_id in flow_ids if flow_id in shown)[:EXAMPLES]
+
+
+def _refuse_source_in_use(read: Read, source: Source, access: Access) -> None:
     count = read.count_up_to("flows of source", source.id, _COUNT_CAP)
     if not count and not source.collected_by:
         return
-    examples = read.list_flows(FlowFilter(source_id=source.id), "created", False, None, EXAMPLES).items
+    where = FlowFilter(source_id=source.id, tags=access.readable())
+    examples = read.list_flows(where, "created", False, None, EXAMPLES).items
+    collectors: Collection[str] = source.collected_by
+    if access.is_limited and collectors:
+        collectors = sorted(readable_sources(read, access, collectors))
     raise Conflict(
         f"Source {source.id} has Flows or is collected; cascade=true deletes its Flows as well",
         Blockers(
             flows=count,
             collections=len(source.collected_by),
-            examples=tuple(flow.id for flow in examples) or source.collected_by[:EXAMPLES],
+            examples=tuple(flow.id for flow in examples) or tuple(collectors)[:EXAMPLES],
         ),
     )
 
 
-def _object(read: Read, object_id: str) -> Object:
+def _object(read: Read, object_id: str, access: Access) -> Object:
+    """The Object, which may be deleted."""
     found = read.objects([object_id]).get(object_id)
     if found is None:
-        raise NotFound(f"there is no Object {object_id}")
+        raise NotFound("there is no Object with this id")
+    require_object(read, access, "delete", found)
     return found
 
 
@@ -361,8 +390,8 @@ def _ids(item: Object) -> tuple[str | None, str | None]:
     return (None, item.id) if item.kind == "init" else (item.id, None)
 
 
-def _users_blocking(read: Read, object_id: str) -> Blockers:
-    examples = read.references(object_id, limit=EXAMPLES).items
+def _users_blocking(read: Read, object_id: str, access: Access) -> Blockers:
+    examples = read.references(object_id, access.readable(), limit=EXAMPLES).items
     return Blockers(
         flows=len(read.references(object_id, limit=_PAGE).items),
         segments=read.count_up_to("segments of object", object_id, _COUNT_CAP),

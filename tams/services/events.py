@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
+from tams.domain.classes import document_classes
 from tams.domain.events import Event, EventType
-from tams.domain.flows import Document, Flow, Source
+from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id
 from tams.domain.segment_runs import gaps, runs
 from tams.domain.segments import Segment
@@ -106,7 +107,7 @@ class Outbox:
                 flow.id,
                 flow.collected_by,
                 () if source is None else source.collected_by,
-                _classes(flow.document),
+                document_classes(flow.document),
                 body,
             )
             for position, body in enumerate(bodies, start=self._position)
@@ -122,7 +123,7 @@ class Outbox:
                     self._position,
                     source.id,
                     source_collected_by=source.collected_by,
-                    classes=_classes(source.document),
+                    classes=document_classes(source.document),
                     body=body,
                 )
             ]
@@ -151,9 +152,3 @@ def _parts(segments: Sequence[Segment]) -> Iterator[list[Sequence[Any]]]:
         part.append(fields)
         size += length
     yield part
-
-
-def _classes(document: Document) -> tuple[str, ...]:
-    """The classes of a Flow or Source, by which access to it is given (tag `auth_classes`)."""
-    held = document.get("tags", {}).get("auth_classes", [])
-    return (held,) if isinstance(held, str) else tuple(held)

@@ -7,6 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from tams.domain.access import Principal
+from tams.domain.classes import (
+    AUTH_CLASSES,
+    Access,
+    Permission,
+    document_classes,
+    refuse_unclassified,
+    with_hidden_members,
+)
 from tams.domain.collections import member_ids
 from tams.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from tams.domain.filters import FlowFilter, FlowOrder
@@ -25,6 +33,8 @@ from tams.domain.timerange import TimeRange
 from tams.repository.port import Cursor, Key, Page, Read, Write
 from tams.services import collections, sources
 from tams.services.events import Outbox
+from tams.services.rights import readable_flows, require
+from tams.services.sight import Sight
 from tams.services.store import Moved, Store
 
 Plan = Callable[[Read, Flow | None], Document]
@@ -34,51 +44,74 @@ The stored document itself, unchanged, stands for "no change".
 """
 
 
-def get(store: Store, flow_id: str) -> Flow:
-    """The Flow. `NotFound`."""
-    with store.repository.read() as read:
-        return _existing(read, flow_id)
+def get(store: Store, flow_id: str, principal: Principal) -> Flow:
+    """The Flow. `NotFound`, `Forbidden`."""
+    with store.seen_by(principal) as sight:
+        return _existing(sight, flow_id)
 
 
-def get_with_timerange(store: Store, flow_id: str, within: TimeRange | None) -> tuple[Flow, TimeRange | None]:
+def get_with_timerange(
+    store: Store, flow_id: str, within: TimeRange | None, principal: Principal
+) -> tuple[Flow, TimeRange | None]:
     """The Flow, and from the start of the first to the end of the last of its Segments that overlap `within` (of all of
-    them where that is None); None where there is none. `NotFound`."""
-    with store.repository.read() as read:
-        flow = _existing(read, flow_id)
-        return flow, flow.extent if within is None else read.extent(flow.key, within)
+    them where that is None); None where there is none. `NotFound`, `Forbidden`."""
+    with store.seen_by(principal) as sight:
+        flow = _existing(sight, flow_id)
+        return flow, flow.extent if within is None else sight.extent(flow.key, within)
 
 
 def list_flows(
-    store: Store, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+    store: Store,
+    where: FlowFilter,
+    order: FlowOrder,
+    reverse: bool,
+    after: Cursor | None,
+    limit: int,
+    principal: Principal,
 ) -> Page[Flow]:
     """A page of Flows."""
-    with store.repository.read() as read:
-        return read.list_flows(where, order, reverse, after, limit)
+    with store.seen_by(principal) as sight:
+        return sight.list_flows(where, order, reverse, after, limit)
 
 
-def writable(tx: Read, flow_id: str) -> Flow:
-    """The Flow, inside a transaction. `NotFound`; `Forbidden` where it is read-only."""
+def writable(tx: Read, flow_id: str, access: Access, permission: Permission = "write") -> Flow:
+    """The Flow, inside a transaction. `NotFound`; `Forbidden` without the permission, or where it is read-only."""
     flow = _existing(tx, flow_id)
+    _require(access, permission, flow)
     _refuse_read_only(flow)
     return flow
 
 
-def check_exists(store: Store, flow_id: str) -> None:
-    """`NotFound` unless there is such a Flow."""
-    get(store, flow_id)
+def check_exists(store: Store, flow_id: str, principal: Principal) -> None:
+    """`NotFound` unless there is such a Flow, `Forbidden` where it may not be read."""
+    get(store, flow_id, principal)
 
 
-def check_writable(store: Store, flow_id: str) -> None:
-    """`NotFound`, or `Forbidden` where the Flow is read-only: what is checked before a request's body is looked at."""
+def check_writable(store: Store, flow_id: str, principal: Principal) -> None:
+    """`NotFound`, or `Forbidden` where the Flow may not be changed or is read-only: what is checked before a request's
+    body is looked at."""
     with store.repository.read() as read:
-        writable(read, flow_id)
+        writable(read, flow_id, store.access(principal))
 
 
-def check_replaceable(store: Store, flow_id: str) -> None:
-    """`Forbidden` where there is such a Flow and it is read-only."""
+def check_deletable(store: Store, flow_id: str, principal: Principal) -> None:
+    """The same for what takes the permission to delete."""
+    with store.repository.read() as read:
+        writable(read, flow_id, store.access(principal), "delete")
+
+
+def check_settable(store: Store, flow_id: str, principal: Principal) -> None:
+    """The same for what may be set on a read-only Flow, too."""
+    with store.repository.read() as read:
+        _require(store.access(principal), "write", _existing(read, flow_id))
+
+
+def check_replaceable(store: Store, flow_id: str, principal: Principal) -> None:
+    """The same where the Flow may be there or not: `NotFound` only where there is one that is not to be known of."""
     with store.repository.read() as read:
         flow = read.flow(flow_id)
     if flow is not None:
+        _require(store.access(principal), "write", flow)
         _refuse_read_only(flow)
 
 
@@ -90,11 +123,12 @@ def put(store: Store, flow_id: str, document: Document, principal: Principal) ->
     """
     if document["id"] != flow_id:
         raise Invalid.field("id", f"it has to be the id in the path, {flow_id}")
+    access = store.access(principal)
 
     def plan(read: Read, stored: Flow | None) -> Document:
         if stored is not None:
             _refuse_read_only(stored)
-        return _completed(read, document, stored)
+        return _completed(store, read, document, stored, access)
 
     return _write(store, flow_id, principal, plan)
 
@@ -102,11 +136,12 @@ def put(store: Store, flow_id: str, document: Document, principal: Principal) ->
 def create(store: Store, document: Document, principal: Principal) -> Flow:
     """Create a Flow; an id is made where none is given. `Conflict` where there is a Flow with that id."""
     flow_id: str = document.get("id") or new_id()
+    access = store.access(principal)
 
     def plan(read: Read, stored: Flow | None) -> Document:
         if stored is not None:
             raise Conflict(f"there is a Flow {flow_id} already")
-        return _completed(read, {**document, "id": flow_id}, None)
+        return _completed(store, read, {**document, "id": flow_id}, None, access)
 
     return _write(store, flow_id, principal, plan)[0]
 
@@ -114,8 +149,11 @@ def create(store: Store, document: Document, principal: Principal) -> Flow:
 def set_property(store: Store, flow_id: str, name: str, value: Any, principal: Principal) -> None:
     """Set one property to a value of the right shape. Only `read_only` may be set on a read-only Flow."""
 
-    def edit(document: Document) -> Document:
-        return {**document, name: value}
+    access = store.access(principal)
+
+    def edit(read: Read, document: Document) -> Document:
+        changed = {**document, name: value}
+        return _with_hidden_members(read, changed, document, access) if name == "flow_collection" else changed
 
     _edit(store, flow_id, name, edit, principal)
 
@@ -123,8 +161,16 @@ def set_property(store: Store, flow_id: str, name: str, value: Any, principal: P
 def unset_property(store: Store, flow_id: str, name: str, principal: Principal) -> None:
     """Unset one property; nothing changes where it is not set."""
 
-    def edit(document: Document) -> Document:
-        return {key: value for key, value in document.items() if key != name} if name in document else document
+    access = store.access(principal)
+
+    def edit(read: Read, document: Document) -> Document:
+        if name not in document:
+            return document
+        rest = {key: value for key, value in document.items() if key != name}
+        if name != "flow_collection":
+            return rest
+        left = _with_hidden_members(read, rest, document, access)
+        return document if left.get(name) == document[name] else left
 
     _edit(store, flow_id, name, edit, principal)
 
@@ -132,7 +178,7 @@ def unset_property(store: Store, flow_id: str, name: str, principal: Principal) 
 def set_tag(store: Store, flow_id: str, name: str, value: str | list[str], principal: Principal) -> None:
     """Create or replace one tag."""
 
-    def edit(document: Document) -> Document:
+    def edit(_: Read, document: Document) -> Document:
         return {**document, "tags": {**document["tags"], name: value}}
 
     _edit(store, flow_id, "tags", edit, principal)
@@ -141,15 +187,20 @@ def set_tag(store: Store, flow_id: str, name: str, value: str | list[str], princ
 def delete_tag(store: Store, flow_id: str, name: str, principal: Principal) -> None:
     """Remove one tag. `NotFound` where it is not set."""
 
-    def edit(document: Document) -> Document:
+    access = store.access(principal)
+
+    def edit(_: Read, document: Document) -> Document:
         if name not in document["tags"]:
             raise NotFound(f"Flow {flow_id} has no such tag")
+        refuse_unclassified(access, name)
         return {**document, "tags": {key: value for key, value in document["tags"].items() if key != name}}
 
     _edit(store, flow_id, "tags", edit, principal)
 
 
-def _edit(store: Store, flow_id: str, name: str, edit: Callable[[Document], Document], principal: Principal) -> None:
+def _edit(
+    store: Store, flow_id: str, name: str, edit: Callable[[Read, Document], Document], principal: Principal
+) -> None:
     def plan(read: Read, stored: Flow | None) -> Document:
         if stored is None:
             raise _unknown(flow_id)
@@ -159,21 +210,34 @@ def _edit(store: Store, flow_id: str, name: str, edit: Callable[[Document], Docu
             raise Invalid.field(
                 name, f"it comes from the Profile {stored.document['profile_id']}: break the link to change it"
             )
-        return edit(stored.document)
+        return edit(read, stored.document)
 
     _write(store, flow_id, principal, plan)
 
 
 def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tuple[Flow, bool]:
-    """Store what `plan` makes of the Flow, with its Source and its collection; the Flow, and True where it is new."""
+    """Store what `plan` makes of the Flow, with its Source and its collection; the Flow, and True where it is new.
+
+    `NotFound` and `Forbidden` as the classes have it of the Flow, of a Source that it comes to, and of a change of the
+    classes themselves.
+    """
     version, key = new_id(), new_key()
+    access = store.access(principal)
+
+    def permitted(tx: Read, stored: Flow | None) -> Document:
+        if stored is not None:
+            _require(access, "write", stored)
+        document = plan(tx, stored)
+        if access.is_limited and (stored is None or document is not stored.document):
+            _check_classes(tx, access, stored, document)
+        return document
 
     def body(tx: Write) -> tuple[Flow, bool]:
         stored = tx.flow(flow_id)
-        claimed = _keys(tx, stored, plan(tx, stored))
+        claimed = _keys(tx, stored, permitted(tx, stored))
         tx.claim(*sorted(claimed))
         stored = tx.flow(flow_id)
-        document = plan(tx, stored)
+        document = permitted(tx, stored)
         if stored is not None and document is stored.document:
             return stored, False
         if not _keys(tx, stored, document) <= claimed:
@@ -190,7 +254,7 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
             _refuse(check_init_use(document, tx.init_use(stored.key)))
             at = stored.next_change(now)
             flow = replace(stored, source_id=source_id, document=document, metadata_updated=at)
-        collections.put_flow(tx, stored, flow)
+        collections.put_flow(tx, stored, flow, access)
         if new_source:
             outbox.source_created(source_id)
         if stored is None:
@@ -202,6 +266,38 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
         return flow, False
 
     return store.write(body)
+
+
+def _check_classes(read: Read, access: Access, stored: Flow | None, document: Document) -> None:
+    """Refuse what a limited principal may not do to the classes, or with the Source that the Flow comes to."""
+    source_id: str = document["source_id"]
+    if stored is None or stored.source_id != source_id:
+        source = read.source(source_id)
+        if source is not None:
+            of_source = document_classes(source.document)
+            require(access, "write", of_source, f"Source {source_id}")
+            if stored is None and set(document_classes(document)) == set(of_source):
+                # What a new Flow takes from its Source when it brings none itself.
+                return
+    access.check_change(() if stored is None else document_classes(stored.document), document_classes(document))
+
+
+def _with_hidden_members(read: Read, document: Document, stored: Document, access: Access) -> Document:
+    """The document with those members of the stored collection that its writer cannot see, each in its place.
+
+    `Invalid` where the writer names one of them, or another Flow that they cannot see: as for one that does not exist.
+    """
+    if not access.is_limited:
+        return document
+    wanted: list[Document] = document.get("flow_collection", [])
+    before: list[Document] = stored.get("flow_collection", [])
+    ids = {item["id"] for item in (*wanted, *before)}
+    readable = readable_flows(read, access, ids) if ids else set()
+    collections.refuse_unknown(document, readable)
+    merged = with_hidden_members(wanted, before, readable)
+    if "flow_collection" in document or merged:
+        return {**document, "flow_collection": merged}
+    return document
 
 
 def _keys(read: Read, stored: Flow | None, document: Document) -> set[Key]:
@@ -222,8 +318,9 @@ def _keys(read: Read, stored: Flow | None, document: Document) -> set[Key]:
     return keys
 
 
-def _completed(read: Read, document: Document, stored: Flow | None) -> Document:
-    """The client's document with a Profile's technical metadata filled in. `Invalid` where it breaks a rule."""
+def _completed(store: Store, read: Read, document: Document, stored: Flow | None, access: Access) -> Document:
+    """The client's document with a Profile's technical metadata filled in, the classes of its Source where it is new
+    and has none, and the members that the client cannot see. `Invalid` where it breaks a rule."""
     _refuse(check_profile_link(document, stored.document if stored is not None else None))
     if not is_linked(document):
         _refuse(check_technical(document))
@@ -233,7 +330,20 @@ def _completed(read: Read, document: Document, stored: Flow | None) -> Document:
         if profile is None:
             raise Invalid.field("profile_id", "there is no Profile with this id; see /service/profiles")
         complete = filled_in(document, profile.body["flow_metadata"])
-    return {**complete, "tags": document.get("tags", {})}
+    complete = {**complete, "tags": document.get("tags", {})}
+    if store.classes is not None and stored is None:
+        complete = _with_classes_of_source(read, complete)
+    return _with_hidden_members(read, complete, {} if stored is None else stored.document, access)
+
+
+def _with_classes_of_source(read: Read, document: Document) -> Document:
+    if document_classes(document):
+        return document
+    source = read.source(document["source_id"])
+    if source is None or not document_classes(source.document):
+        return document
+    held = source.document["tags"][AUTH_CLASSES]
+    return {**document, "tags": {**document["tags"], AUTH_CLASSES: held}}
 
 
 def _signed(document: Document, stored: Flow | None, version: str, principal: Principal) -> Document:
@@ -250,7 +360,12 @@ def _signed(document: Document, stored: Flow | None, version: str, principal: Pr
     return signed
 
 
-def _existing(read: Read, flow_id: str) -> Flow:
+def _require(access: Access, permission: Permission, flow: Flow) -> None:
+    if access.is_limited:
+        require(access, permission, document_classes(flow.document), f"Flow {flow.id}", _unknown(flow.id))
+
+
+def _existing(read: Sight, flow_id: str) -> Flow:
     flow = read.flow(flow_id)
     if flow is None:
         raise _unknown(flow_id)

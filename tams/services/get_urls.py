@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tams.domain.classes import Access
 from tams.domain.get_urls import UrlFilter
 from tams.domain.objects import Instance
 from tams.services.store import Store
@@ -25,16 +26,17 @@ class _Shown:
 class UrlPlan:
     """How one request wants to see `get_urls`. Made for one answer; `signed` tells whether it holds a presigned URL.
 
-    `base_url` is put in front of URLs on this service itself. Presigned URLs are valid from the plan's making.
+    Of instances in Storage Backends those are shown that `access` lets be read. `base_url` is put in front of URLs on
+    this service itself. Presigned URLs are valid from the plan's making.
     """
 
-    def __init__(self, store: Store, wanted: UrlFilter, base_url: str) -> None:
+    def __init__(self, store: Store, wanted: UrlFilter, base_url: str, access: Access) -> None:
         self.signed = False
         self._wanted = wanted
         self._base_url = base_url
         now = store.now()
         self._backends: dict[str, _Shown] = {}
-        for storage_id, storage in store.storages.items():
+        for storage_id, storage in store.shown_backends(access).items():
             backend = storage.backend
             if not wanted.shows_nothing and wanted.shows_backend(storage_id, backend.label, backend.tags):
                 self._backends[storage_id] = _Shown(

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
+from tams.domain.access import Principal
+from tams.domain.classes import Access
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.flows import Flow
 from tams.domain.objects import Instance, Object
@@ -18,6 +20,7 @@ from tams.repository.port import Job, Key, Read, Write
 from tams.services import flows
 from tams.services.bytes import DELETE_BYTES, forget_bytes
 from tams.services.events import Outbox
+from tams.services.rights import hidden_objects
 from tams.services.store import Store
 from tams.storage.port import BackendDown, Storage
 
@@ -27,19 +30,25 @@ _LOOKS_AT_ONCE = 16
 _LONGEST_UPLOAD = 24 * 3600 * 1_000_000
 
 
-def register(store: Store, flow_id: str, requests: Sequence[SegmentRequest]) -> list[FailedSegment]:
+def register(
+    store: Store, flow_id: str, requests: Sequence[SegmentRequest], principal: Principal
+) -> list[FailedSegment]:
     """Register the Segments in one transaction, and return those that were refused; these change nothing.
 
     In order, going on after a refusal; earlier ones count for later ones (specification, `POST
-    /flows/{flowId}/segments`). `NotFound`, `Forbidden` (read-only) and `Invalid` (no container) refuse all of them.
+    /flows/{flowId}/segments`). `NotFound`, `Forbidden` (read-only, or without write) and `Invalid` (no container)
+    refuse all of them.
     """
+    access = store.access(principal)
     ids = _object_ids(requests)
     missing = _never_uploaded(store, ids) if store.settings.verify_uploads else frozenset()
 
     def body(tx: Write) -> list[FailedSegment]:
         tx.claim(*_keys(flow_id, ids))
-        flow = writable_with_container(tx, flow_id)
-        registered = _judge(store, tx, flow, requests, tx.objects(ids), missing)
+        flow = writable_with_container(tx, flow_id, access)
+        objects = tx.objects(ids)
+        hidden = hidden_objects(tx, access, flow, objects.values())
+        registered = _judge(store, tx, flow, requests, objects, missing, hidden)
         _keep(tx, flow, registered)
         return registered.failed
 
@@ -50,7 +59,7 @@ def register(store: Store, flow_id: str, requests: Sequence[SegmentRequest]) -> 
 
 
 def upload(
-    store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO
+    store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO, principal: Principal
 ) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
     """Store the bytes that `stream` gives until its end in the default Storage Backend, and register them.
 
@@ -59,19 +68,21 @@ def upload(
     does, `Invalid` where the Segment is refused, what `stream` raises, and what the Storage Backend does; then neither
     record nor bytes are left. No transaction is open while the bytes come.
     """
-    storage = store.storage(None)
+    access = store.access(principal)
+    storage = store.writable_storage(None, access)
     key = storage.new_key(request.object_id)
     latest = store.now() + _LONGEST_UPLOAD
     ids = _object_ids([request])
 
     def judge(tx: Write) -> tuple[Flow, Registered, Object | None]:
         tx.claim(*_keys(flow_id, ids))
-        flow = writable_with_container(tx, flow_id)
+        flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
+        hidden = hidden_objects(tx, access, flow, objects.values()) - {request.object_id}
         allocated = objects.get(request.object_id)
         instance = Instance(storage.backend.id, key)
         filled = _filled(request.object_id, flow, allocated, instance, store.now())
-        registered = _judge(store, tx, flow, [request], {**objects, filled.id: filled}, frozenset())
+        registered = _judge(store, tx, flow, [request], {**objects, filled.id: filled}, frozenset(), hidden)
         if registered.failed:
             raise registered.failed[0].error
         return flow, registered, allocated
@@ -108,9 +119,10 @@ def upload(
         raise
 
 
-def writable_with_container(tx: Read, flow_id: str) -> Flow:
-    """The Flow as Objects and Segments need it. `NotFound`; `Forbidden` (read-only); `Invalid` without `container`."""
-    flow = flows.writable(tx, flow_id)
+def writable_with_container(tx: Read, flow_id: str, access: Access) -> Flow:
+    """The Flow as Objects and Segments need it. `NotFound`; `Forbidden` (read-only, or without write); `Invalid`
+    without `container`."""
+    flow = flows.writable(tx, flow_id, access)
     if not flow.document.get("container"):
         raise Invalid.field("container", f"Flow {flow_id} has none: set it before storage or Segments are asked for")
     return flow
@@ -134,12 +146,14 @@ def _judge(
     requests: Sequence[SegmentRequest],
     objects: Mapping[str, Object],
     missing: Collection[str],
+    hidden: Collection[str],
 ) -> Registered:
     registration = Registration(
         flow,
         objects,
         backend_labels={storage.backend.label for storage in store.storages.values()},
         missing=missing,
+        hidden=hidden,
         # Every operation that adds or removes Segments of a Flow has a time of its own, whatever the clocks do.
         at=flow.next_change(store.now()),
     )

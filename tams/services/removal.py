@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from tams.domain.errors import Blockers, Conflict
@@ -20,6 +20,10 @@ EXAMPLES = 10
 
 class LastReference(Conflict):
     """A deletion with `cascade=false` would drop an Object's last reference."""
+
+    def without_examples(self) -> LastReference:
+        """The same for whoever may not read what it is about."""
+        return LastReference(str(self), None if self.blocked_by is None else replace(self.blocked_by, examples=()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tams.domain.access import Principal
 from tams.domain.objects import Instance
 from tams.domain.segments import Segment
 from tams.domain.timerange import NEVER, TimeRange
@@ -43,13 +44,15 @@ def list_segments(
     after: Cursor | None,
     limit: int,
     with_instances: bool,
+    principal: Principal,
 ) -> SegmentPage:
     """A page of the Segments that overlap the range (of one Object if given).
 
-    An unknown Flow has no Segments (specification, `GET /flows/{flowId}/segments`). `with_instances` reads the
-    instances of the Objects, init Objects included, in the same snapshot.
+    `Forbidden` where the Flow may not be read. An unknown Flow has no Segments (specification, `GET
+    /flows/{flowId}/segments`). `with_instances` reads the instances of the Objects, init Objects included, in the same
+    snapshot.
     """
-    with store.repository.read() as tx:
+    with store.seen_by(principal) as tx:
         flow = None if overlapping.is_empty else tx.flow(flow_id)
         if flow is None:
             return SegmentPage([], {}, None, reverse)

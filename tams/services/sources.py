@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tams.domain.access import Principal
+from tams.domain.classes import Access, Permission, document_classes, refuse_unclassified
 from tams.domain.errors import Conflict, Invalid, NotFound
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Document, Source
@@ -15,42 +16,69 @@ from tams.domain.limits import check_document_size
 from tams.repository.port import Cursor, Page, Read, Write
 from tams.services import collections
 from tams.services.events import Outbox
+from tams.services.rights import require
+from tams.services.sight import Sight
 from tams.services.store import Store
 
 
-def get(store: Store, source_id: str) -> Source:
-    """The Source. `NotFound`."""
+def get(store: Store, source_id: str, principal: Principal) -> Source:
+    """The Source. `NotFound`, `Forbidden`."""
+    with store.seen_by(principal) as sight:
+        return _existing(sight, source_id)
+
+
+def check_writable(store: Store, source_id: str, principal: Principal) -> None:
+    """`NotFound` unless there is such a Source, `Forbidden` where it may not be changed."""
     with store.repository.read() as read:
-        return _existing(read, source_id)
+        permitted(read, source_id, store.access(principal), "write")
 
 
-def check_exists(store: Store, source_id: str) -> None:
-    """`NotFound` unless there is such a Source."""
-    get(store, source_id)
+def check_deletable(store: Store, source_id: str, principal: Principal) -> None:
+    """`NotFound` unless there is such a Source, `Forbidden` where it may not be deleted."""
+    with store.repository.read() as read:
+        permitted(read, source_id, store.access(principal), "delete")
+
+
+def permitted(read: Read, source_id: str, access: Access, permission: Permission) -> Source:
+    """The Source. `NotFound`; `Forbidden` without the permission."""
+    source = _existing(read, source_id)
+    if access.is_limited:
+        require(access, permission, document_classes(source.document), f"Source {source_id}")
+    return source
 
 
 def list_sources(
-    store: Store, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+    store: Store,
+    where: SourceFilter,
+    order: SourceOrder,
+    reverse: bool,
+    after: Cursor | None,
+    limit: int,
+    principal: Principal,
 ) -> Page[Source]:
     """A page of Sources."""
-    with store.repository.read() as read:
-        return read.list_sources(where, order, reverse, after, limit)
+    with store.seen_by(principal) as sight:
+        return sight.list_sources(where, order, reverse, after, limit)
 
 
 def create(store: Store, document: Document, principal: Principal) -> Source:
     """Declare a Source, which then stays until it is deleted; an id is made where none is given.
 
-    `Conflict` where there is a Source with that id.
+    `Conflict` where there is a Source with that id; `NotFound` where that one is not to be known of. `Invalid` without
+    a class, where the principal would not see it again.
     """
     source_id: str = document.get("id") or new_id()
     by: Document = {"created_by": principal.name, "updated_by": principal.name}
     complete = {"id": source_id, **by, "tags": {}, **document}
     check_document_size(complete)
+    access = store.access(principal)
 
     def body(tx: Write) -> Source:
         tx.claim(("source", source_id))
         if tx.source(source_id) is not None:
+            permitted(tx, source_id, access, "write")
             raise Conflict(f"there is a Source {source_id} already")
+        access.check_change((), document_classes(complete))
         now = store.now()
         source = Source(source_id, complete, created=now, updated=now, implicit=False)
         tx.put_source(source)
@@ -120,15 +148,18 @@ def set_tag(store: Store, source_id: str, name: str, value: str | list[str], pri
 def delete_tag(store: Store, source_id: str, name: str, principal: Principal) -> None:
     """Remove one tag. `NotFound` where it is not set."""
 
+    access = store.access(principal)
+
     def edit(document: Document) -> Document:
         if name not in document["tags"]:
             raise NotFound(f"Source {source_id} has no such tag")
+        refuse_unclassified(access, name)
         return {**document, "tags": {key: value for key, value in document["tags"].items() if key != name}}
 
     _edit(store, source_id, principal, edit)
 
 
-def _existing(read: Read, source_id: str) -> Source:
+def _existing(read: Sight, source_id: str) -> Source:
     source = read.source(source_id)
     if source is None:
         raise NotFound(f"there is no Source {source_id}")
@@ -136,14 +167,17 @@ def _existing(read: Read, source_id: str) -> Source:
 
 
 def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Document], Document | None]) -> None:
-    """Store what `edit` makes of the document; None is no change."""
+    """Store what `edit` makes of the document; None is no change. `NotFound`; `Forbidden`, also for a change of classes
+    that the principal may not make."""
+    access = store.access(principal)
 
     def body(tx: Write) -> None:
         tx.claim(("source", source_id))
-        source = _existing(tx, source_id)
+        source = permitted(tx, source_id, access, "write")
         document = edit(source.document)
         if document is None:
             return
+        access.check_change(document_classes(source.document), document_classes(document))
         document = {**document, "updated_by": principal.name}
         check_document_size(document)
         changed = replace(source, document=document, updated=source.next_change(store.now()))

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -124,6 +124,14 @@ class UsersFile:
         def edit(users: dict[str, User]) -> None:
             known = _known(users, name)
             users[name] = User(name, password, known.scopes, known.groups)
+
+        self._change(edit)
+
+    def set_groups(self, name: str, groups: frozenset[str]) -> None:
+        """Replace the groups. `NotFound`."""
+
+        def edit(users: dict[str, User]) -> None:
+            users[name] = replace(_known(users, name), groups=groups)
 
         self._change(edit)
 

@@ -24,6 +24,7 @@ from tams.config.kinds import (
     read_prefix,
     read_uuid,
 )
+from tams.domain.classes import AUTH_CLASSES
 from tams.storage.configuration import (
     AWS_PROVIDER,
     BackendConfiguration,
@@ -93,6 +94,12 @@ def _prefix(value: Any) -> str:
     return read_prefix(value)
 
 
+def _classes(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
+        raise ValueError(value)
+    return value
+
+
 def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -112,6 +119,7 @@ COMMON: Final[Mapping[str, Key]] = {
     "region": Key("a text", '"eu-west-1"', _text),
     "availability_zone": Key("a text", '"eu-west-1a"', _text),
     "tags": Key("a table whose values are strings or lists of strings", '{ tier = "fast" }', check_tags),
+    "auth_classes": Key("a list of classes", '["news"]', _classes),
     "public_url": _URL,
     "default": Key("true or false", "true", _boolean),
 }
@@ -189,6 +197,8 @@ class _File:
             if key.required and name not in table:
                 self._refuse_missing(index, name, key)
         values = {name: self._value(index, table, name, known[name]) for name in table}
+        if AUTH_CLASSES in values and AUTH_CLASSES in values.get("tags", {}):
+            self._refuse((_TABLE, index, "tags"), f"tags has {AUTH_CLASSES}, which is a key of its own: remove one")
         return self._s3(index, values) if kind == "s3" else self._local(values)
 
     def _s3(self, index: int, values: dict[str, Any]) -> S3Configuration:
@@ -275,7 +285,7 @@ def _backend(values: Mapping[str, Any], provider: str, product: str) -> Backend:
         store_product=values.get("product", product),
         region=values.get("region"),
         availability_zone=values.get("availability_zone"),
-        tags=values.get("tags", {}),
+        tags={**values.get("tags", {}), **({AUTH_CLASSES: classes} if (classes := values.get(AUTH_CLASSES)) else {})},
         default=values.get("default", False),
     )
 

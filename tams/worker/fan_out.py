@@ -19,6 +19,7 @@ from tams.repository.port import Job, Write
 from tams.services import webhooks
 from tams.services.deliveries import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
 from tams.services.events import WEBHOOK
+from tams.services.seen_events import SeenEvents
 from tams.services.store import Moved, Store
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,9 @@ def fan_out(store: Store) -> bool:
             raise Moved
         events = tx.take_events(max(1, min(_MOST_EVENTS, _MOST_DELIVERIES // max(1, len(every)))))
         given = False
+        seen = SeenEvents(store, tx, events)
         for webhook in every:
-            wanted = [event for event in events if webhook.wants(event)] if webhook.collects else []
+            wanted = [event for event in seen.seen_by(webhook) if webhook.wants(event)] if webhook.collects else []
             if wanted:
                 given = True
                 _put(store, tx, webhook, wanted)

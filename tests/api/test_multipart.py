@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from tams.api.context import STORE
 from tams.api.multipart import Multipart
 from tams.domain import clock
+from tams.domain.access import UNRESTRICTED
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.identifiers import is_uuid, new_id
 from tams.domain.segment_rules import parse_requests
@@ -246,7 +247,7 @@ def test_the_time_may_be_taken_while_the_bytes_come(client: FlaskClient, store: 
 
     (request,) = parse_requests({"object_id": "mine", **SEGMENT})
     with pytest.raises(Invalid) as caught:
-        registration.upload(store, flow_id, request, Slow(b"media"))
+        registration.upload(store, flow_id, request, Slow(b"media"), UNRESTRICTED)
     assert list(caught.value.errors) == ["timerange"]
     assert timeranges(client, flow_id) == ["[0:500000000_2:0)"]
     assert not exists(client, "/objects/mine")
@@ -269,7 +270,7 @@ def test_no_record_stands_for_bytes_that_are_still_coming(client: FlaskClient, s
 
     (request,) = parse_requests({"object_id": "mine", **SEGMENT})
     with pytest.raises(Unavailable, match="longer than a day"):
-        registration.upload(patient, flow_id, request, Slow(b"media"))
+        registration.upload(patient, flow_id, request, Slow(b"media"), UNRESTRICTED)
     assert not exists(client, "/objects/mine")
     assert timeranges(client, flow_id) == []
 

@@ -122,7 +122,12 @@ def test_a_flow_without_segments_is_deleted(repository: Repository) -> None:
 def test_a_detached_flow_is_in_no_answer(repository: Repository) -> None:
     made = new_flow(repository, label="gone", tags={"a": "1"})
     (segment,) = fill(repository, made, [seconds(0, 1)])
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key)) == read(
+        repository, lambda snapshot: snapshot.flow(made.id)
+    )
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key + 1)) is None
     write(repository, lambda tx: tx.detach_flow(made.id))
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key)) is None
     with repository.read() as snapshot:
         assert snapshot.flow(made.id) is None
         assert snapshot.flows_by_id([made.id]) == {}

@@ -283,6 +283,57 @@ def test_keys_are_known_while_an_instance_has_them(repository: Repository) -> No
     assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == set()
 
 
+def test_the_object_of_a_storage_key_is_found_while_it_has_it(repository: Repository) -> None:
+    made = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
+    put_objects(repository, made)
+    assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) == made.id
+    assert read(repository, lambda snapshot: snapshot.object_at("b", "k/2")) == made.id
+    assert read(repository, lambda snapshot: snapshot.object_at("b", "k/1")) is None
+    write(repository, lambda tx: tx.put_objects([made._replace(instances=made.instances[1:])]))
+    assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) is None
+
+
+def test_what_flows_with_certain_tags_refer_to_is_found_for_many_objects_at_once(repository: Repository) -> None:
+    news, sports, both = (
+        new_flow(repository, tags={"auth_classes": classes}) for classes in ("news", ["sports"], ["sports", "news"])
+    )
+    init = factories.init_object()
+    media = [factories.media_object(init_object_id=init.id), *(factories.media_object() for _ in range(4))]
+    put_objects(repository, init, *media, factories.allocation("allocated", to=1))
+    used_by = {0: [sports], 1: [news], 2: [news, sports], 3: [both], 4: []}
+    for number, flows in used_by.items():
+        for flow in flows:
+            add(repository, flow, [factories.segment(seconds(number, number + 1), media[number])])
+    asked = [init.id, *(each.id for each in media), "allocated", "unknown"]
+
+    def referred_to(*classes: str) -> set[str]:
+        tags = TagFilter(any_of=(("auth_classes", classes),))
+        found = read(repository, lambda snapshot: snapshot.referred_to(asked, tags))
+        assert found == {
+            each
+            for each in asked
+            if read(repository, lambda snapshot: snapshot.references(each, tags)).items  # noqa: B023
+        }
+        return found
+
+    assert referred_to("news") == {media[1].id, media[2].id, media[3].id}
+    assert referred_to("sports") == {init.id, media[0].id, media[2].id, media[3].id}
+    assert referred_to("sports", "news") == {init.id, *(each.id for each in media[:4])}
+    assert referred_to("drama") == referred_to() == set()
+    lacking = TagFilter(exists=(("auth_classes", False),))
+    assert read(repository, lambda snapshot: snapshot.referred_to(asked, lacking)) == set()
+    assert read(repository, lambda snapshot: snapshot.referred_to([], TagFilter())) == set()
+    assert read(repository, lambda snapshot: snapshot.referred_to(asked, TagFilter())) == referred_to("sports", "news")
+
+    def body(tx: Write) -> set[str]:
+        tx.remove_segments(sports.key, tx.segments_within(sports.key, seconds(0, 1), 5), at=9)
+        return tx.referred_to(asked, TagFilter(any_of=(("auth_classes", ("sports",)),)))
+
+    assert write(repository, body) == {media[2].id, media[3].id}
+    write(repository, lambda tx: tx.detach_flow(news.id))
+    assert referred_to("news") == {media[3].id}
+
+
 def test_uses_are_counted_up_to_a_cap(repository: Repository) -> None:
     init = factories.init_object()
     media = factories.media_object(init_object_id=init.id)

@@ -56,7 +56,8 @@ def test_a_role_counts_where_it_is_given() -> None:
 def test_two_roles_for_one_source_are_a_disagreement_and_the_older_one_stays() -> None:
     derived = derive([[Member("a", "video")], [Member("a", "subtitles")]])
     assert derived.items == ({"id": "a", "role": "video"},)
-    assert derived.disagreements == ('the role of Source a is "video" and cannot be "subtitles" too',)
+    sentence = 'the role of Source a is "video" and cannot be "subtitles" too'
+    assert derived.disagreements == ((sentence, ("a",)),)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), unique=True), max_size=4))

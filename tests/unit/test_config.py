@@ -204,7 +204,8 @@ class TestValues:
             variable = declared.metadata["variable"] or f"TAMS_{declared.name.upper()}"
             example = declared.metadata["kind"].example
             if not example.startswith("$("):  # shown as the command that makes one
-                settings(**{variable: example})
+                # Some go with authentication only.
+                settings(**{"TAMS_AUTH": "basic", variable: example})
 
     def test_signed_urls_do_not_outlive_the_wait_for_an_object(self):
         message = refusal(DEVELOPMENT | {"TAMS_MIN_OBJECT_TIMEOUT": "300", "TAMS_MIN_PRESIGNED_URL_TIMEOUT": "301"})

@@ -54,6 +54,7 @@ _RESOURCE = listing.Resource(
 )
 
 _BY_ID = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.id == bindparam("flow_id"))
+_BY_KEY = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.key == bindparam("flow_key"))
 
 # Of the Segments that begin before the range ends, the last one reaches furthest: it alone decides.
 _HAS_CONTENT = select(segments.c.end_ns).where(
@@ -102,6 +103,11 @@ class FlowReads:
     def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
         """Those of the Flows that exist."""
         return {row[0]: _flow(row) for row in listing.by_id(self._session, _RESOURCE, list(set(flow_ids)))}
+
+    def flow_of_key(self, flow_key: int) -> Flow | None:
+        """The Flow that has this internal key."""
+        row = self._session.row(_BY_KEY, {"flow_key": flow_key})
+        return None if row is None else _flow(row)
 
     def list_flows(
         self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int

@@ -114,6 +114,10 @@ _KNOWN = select(object_instances.c.storage_key).select_from(
     )
 )
 
+_AT = select(object_instances.c.object_id).where(
+    object_instances.c.storage_id == bindparam("storage_id"), object_instances.c.storage_key == bindparam("key")
+)
+
 
 def _capped(column: ColumnElement[Any]) -> Executable:
     found: Select[Any] = (
@@ -155,6 +159,26 @@ def _references(continued: bool, present: tuple[int, ...], absent: int) -> Execu
     # Sorted once they are found: PostgreSQL would rather walk through all Flows, which are in order.
     found = statement.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
     return select(found.c.id).order_by(found.c.id).limit(bindparam("limit"))
+
+
+@lru_cache(maxsize=64)
+def _referred_to(present: tuple[int, ...], absent: int) -> Executable:
+    """Those of the Objects that a Flow uses, as media or to initialise media."""
+
+    def used(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        statement: Select[Any] = (
+            select(literal_column("1"))
+            .select_from(segments.join(flows, flows.c.key == segments.c.flow_key))
+            .where(column == _ids.c.value)
+        )
+        for number, size in enumerate(present):
+            names = [f"present_{number}_{index}" for index in range(size)]
+            statement = statement.where(_held(f"held_{number}", names))
+        for index in range(absent):
+            statement = statement.where(~_held(f"unheld_{index}", [f"absent_{index}"]))
+        return exists(statement)
+
+    return select(_ids.c.value).where(or_(used(segments.c.object_id), used(segments.c.init_object_id)))
 
 
 def _keys(name: str, column: ColumnElement[Any]) -> Any:
@@ -248,13 +272,19 @@ class ObjectReads:
         filters: Wanted = wanted({}, flow_tags, None)
         if () in filters.present:
             return Page([], None)
-        values: dict[str, Any] = {"object_id": object_id, "after": after, "limit": limit + 1}
-        for number, group in enumerate(filters.present):
-            values.update((f"present_{number}_{position}", each) for position, each in enumerate(group))
-        values.update((f"absent_{position}", each) for position, each in enumerate(filters.absent))
+        values = {"object_id": object_id, "after": after, "limit": limit + 1, **_facet_values(filters)}
         statement = _references(after is not None, tuple(len(group) for group in filters.present), len(filters.absent))
         found = [row[0] for row in self._session.rows(statement, values)]
         return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
+
+    def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
+        """Those of the Objects that `references` has a Flow for."""
+        filters: Wanted = wanted({}, flow_tags, None)
+        if not object_ids or () in filters.present:
+            return set()
+        values = {"ids": self._session.array(sorted(set(object_ids))), **_facet_values(filters)}
+        statement = _referred_to(tuple(len(group) for group in filters.present), len(filters.absent))
+        return {row[0] for row in self._session.rows(statement, values)}
 
     def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
@@ -283,6 +313,11 @@ class ObjectReads:
             return set()
         rows = self._session.rows(_KNOWN, {"storage_id": storage_id, "keys": self._session.array(sorted(set(keys)))})
         return {row[0] for row in rows}
+
+    def object_at(self, storage_id: str, key: str) -> str | None:
+        """The id of the Object that has an instance under the storage key."""
+        row = self._session.row(_AT, {"storage_id": storage_id, "key": key})
+        return None if row is None else str(row[0])
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""
@@ -334,6 +369,13 @@ class ObjectWrites(ObjectReads):
 
     def _learn_instances(self, object_ids: list[str]) -> None:
         self._known.update(self.instances(object_ids))
+
+
+def _facet_values(filters: Wanted) -> dict[str, Any]:
+    values: dict[str, Any] = {f"absent_{position}": each for position, each in enumerate(filters.absent)}
+    for number, group in enumerate(filters.present):
+        values.update((f"present_{number}_{position}", each) for position, each in enumerate(group))
+    return values
 
 
 def _object_row(each: Object) -> Row:

@@ -34,6 +34,11 @@ class FlowReads(Reads):
         """Those of the Flows that exist."""
         return {row["id"]: _flow(row) for row in self._flow_rows(flow_ids)}
 
+    def flow_of_key(self, flow_key: int) -> Flow | None:
+        """The Flow that has this internal key."""
+        rows = self._view.look_up(FLOWS, "key", [flow_key])
+        return next((_flow(row) for row in rows if not row["detached"]), None)
+
     def list_flows(
         self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:

@@ -72,6 +72,21 @@ class ObjectReads(Reads):
         found = [flow_id for flow_id, _ in self._view.first(FLOWS, "id", terms, limit + 1)]
         return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
 
+    def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
+        """Those of the Objects that `references` has a Flow for."""
+        terms = wanted({}, flow_tags, None)
+        ids = set(object_ids)
+        if terms is None or not ids:
+            return set()
+        users: dict[int, set[str]] = {}
+        for column in ("object_id", "init_object_id"):
+            for row in self._view.select(SEGMENTS, ("flow_key", column), [among(column, ids)]):
+                users.setdefault(row["flow_key"], set()).add(row[column])
+        if not users:
+            return set()
+        flows = self._view.select(FLOWS, (), [*terms, among("key", users), equal("detached", False)])
+        return {object_id for row in flows for object_id in users[row["key"]]}
+
     def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
         terms = [Term("kind", "null"), Term("created", "<", created)]
@@ -109,6 +124,11 @@ class ObjectReads(Reads):
         """Those of the storage keys that instances in the Storage Backend have."""
         rows = self._view.look_up(STORAGE_KEYS, "storage_key", keys)
         return {row["storage_key"] for row in rows if row["storage_id"] == storage_id}
+
+    def object_at(self, storage_id: str, key: str) -> str | None:
+        """The id of the Object that has an instance under the storage key."""
+        rows = self._view.look_up(STORAGE_KEYS, "storage_key", [key])
+        return next((row["object_id"] for row in rows if row["storage_id"] == storage_id), None)
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""

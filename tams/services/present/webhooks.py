@@ -52,6 +52,7 @@ def _segments(store: Store, event: Event, webhook: Webhook) -> orjson.Fragment:
             verbose=wanted.get("verbose_storage", False),
         ),
         store.settings.public_url or webhook.base_url,
+        store.access_of(webhook.groups, admin=webhook.admin),
     )
     segments = added_segments(event)
     instances = {}

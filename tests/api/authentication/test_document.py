@@ -24,9 +24,11 @@ EVERY = {"bearer_token_auth", "url_token_auth", "basic_auth"}
 
 
 def test_the_page_has_the_table() -> None:
-    rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \| (.*) \|$", PAGE, re.MULTILINE)
-    assert rows == [
-        (method, path, str(needed)) for path, methods in TABLE.items() for method, needed in methods.items()
+    rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \| ([^|]*) \| ([^|]*)\|$", PAGE, re.MULTILINE)
+    assert [(method, path, scope, by_class.strip()) for method, path, scope, by_class in rows] == [
+        (method, path, str(needed), "" if needed.by_class is None else str(needed.by_class))
+        for path, methods in TABLE.items()
+        for method, needed in methods.items()
     ]
 
 

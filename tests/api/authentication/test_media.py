@@ -115,5 +115,6 @@ class TestRate:
 
 def test_answers_to_credentials_are_for_nobody_else(client: FlaskClient) -> None:
     assert client.get("/service", headers=basic("read")).headers["Cache-Control"] == "private"
+    assert client.get("/service", headers=basic("read")).headers["Vary"] == "Authorization"
     assert client.get("/service").headers["Cache-Control"] == "private"
     assert client.get("/health/live").headers["Cache-Control"] == "no-store"

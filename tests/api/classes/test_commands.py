@@ -1,0 +1,122 @@
+"""`tams classes assign`, `tams users groups`, and starts with a wrong file."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tams import class_commands
+from tams.cli import commands
+from tams.config import ConfigurationError, Settings
+from tams.domain.access import READ
+from tams.services import classification, tokens
+from tams.services.store import Store
+from tams.services.users import User, UsersFile, hash_password
+from tests.api.events import told
+from tests.api.flow_documents import data, get, put
+
+from .conftest import SECRET, Clients, groups
+from .test_webhooks import post
+
+
+@pytest.fixture
+def archive(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Flows and their Sources, without a class but for one of each; looked at in batches of 3."""
+    monkeypatch.setattr(classification, "_BATCH", 3)
+    flows = [put(admin, data(label=str(number), tags={"x": "y"})) for number in range(7)]
+    assert admin.put(f"/flows/{flows[0]}/tags/auth_classes", json=[]).status_code == 204
+    assert admin.put(f"/flows/{flows[1]}/read_only", json=True).status_code == 204
+    put(admin, data(tags={"auth_classes": "drama"}))
+    return {"flows": flows, "sources": [get(admin, each)["source_id"] for each in flows]}
+
+
+def test_what_has_no_class_gets_one(
+    admin: FlaskClient, by: Clients, settings: Settings, archive: dict[str, list[str]], capsys: Any, store: Store
+) -> None:
+    post(admin)
+    reporter = by(*groups("news"))
+    versions = {each: get(admin, each)["metadata_version"] for each in archive["flows"]}
+    assert class_commands.assign(settings, ["news"], dry_run=True) == 0
+    assert "14 of 16 Sources and Flows would get news." in capsys.readouterr().out
+    assert reporter.get("/flows").json == reporter.get("/sources").json == []
+    assert class_commands.assign(settings, ["news", "sport"], dry_run=False) == 0
+    output = capsys.readouterr()
+    assert "14 of 16 Sources and Flows got news, sport." in output.out
+    assert len(output.err.splitlines()) == 6
+    for kind, ids in archive.items():
+        assert {each["id"] for each in reporter.get(f"/{kind}").json} == set(ids)
+        assert all(each["tags"]["auth_classes"] == ["news", "sport"] for each in reporter.get(f"/{kind}").json)
+        assert all(each["tags"].get("x") == "y" for each in reporter.get(f"/{kind}").json)
+    assert all(get(admin, each)["metadata_version"] != version for each, version in versions.items())
+    assert [event.type for event in told(store)] == ["sources/updated"] * 7 + ["flows/updated"] * 7
+    assert len(by(*groups("drama")).get("/flows").json) == 1
+    assert class_commands.assign(settings, ["news"], dry_run=False) == 0
+    assert "0 of 16" in capsys.readouterr().out
+
+
+def test_a_class_that_the_file_does_not_have_is_refused(app: Any, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="has no class nwes: there are drama, news, sport, vault"):
+        class_commands.assign(settings, ["news", "nwes"], dry_run=False)
+    # Before there is a file any name may be given.
+    assert class_commands.assign(replace(settings, auth_classes=None), ["nwes"], dry_run=False) == 0
+
+
+def test_a_user_is_put_into_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAMS_AUTH", "basic")
+    file = UsersFile(tmp_path / "users.json")
+    file.add(User("alice", "$argon2id$", frozenset({"tams-api/read"}), frozenset({"old"})))
+    run = CliRunner().invoke
+    arguments = ["users", "groups", "--data-dir", str(tmp_path), "alice"]
+    assert run(commands, [*arguments, "news", "sport"]).output == "alice is in news, sport.\n"
+    changed = UsersFile(tmp_path / "users.json").users()["alice"]
+    assert changed == User("alice", "$argon2id$", frozenset({"tams-api/read"}), frozenset({"news", "sport"}))
+    assert run(commands, arguments).output == "alice is in no group.\n"
+    unknown = run(commands, [*arguments[:-1], "bob", "news"])
+    assert (unknown.exit_code, unknown.output) == (1, "tams: there is no user bob\n")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["worker"], ["classes", "assign", "news"], ["db", "upgrade"]])
+def test_a_wrong_file_stops_every_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    wrong = tmp_path / "classes.toml"
+    wrong.write_text("[classes.news]\nraed = []")
+    monkeypatch.setenv("TAMS_AUTH", "basic")
+    monkeypatch.setenv("TAMS_AUTH_CLASSES", str(wrong))
+    result = CliRunner().invoke(commands, [*command, "--data-dir", str(tmp_path / "data")])
+    assert isinstance(result.exception, ConfigurationError)
+    assert "did you mean read?" in str(result.exception)
+    assert not (tmp_path / "data").exists()
+
+
+class TestCredentials:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        file = UsersFile(settings.data_dir / "users.json")
+        file.add(User("alice", hash_password("x" * 12), frozenset({READ}), frozenset({"news-read"})))
+        return replace(settings, auth=("jwt", "basic", "token"), jwt_groups_claim="realm.teams")
+
+    def test_of_every_kind_carry_groups(self, app: Flask, admin: FlaskClient, store: Store) -> None:
+        flow_id = put(admin, data(tags={"auth_classes": "news"}))
+        put(admin, data(tags={"auth_classes": "drama"}))
+        claims = {
+            "iss": "tests",
+            "aud": "tams",
+            "sub": "x",
+            "exp": 2**40,
+            "scope": READ,
+            "realm": {"teams": "a,news-read"},
+        }
+        _, token = tokens.create(store, "player", [READ], ["news-read"], 60)
+        password = b64encode(b"alice:" + b"x" * 12).decode()
+        for header in (f"Bearer {jwt.encode(claims, SECRET, 'HS256')}", f"Bearer {token}", f"Basic {password}"):
+            answer = app.test_client().get("/flows", headers={"Authorization": header})
+            assert [each["id"] for each in answer.json] == [flow_id], header
+        by_url = app.test_client().get(f"/flows?access_token={token}")
+        assert [each["id"] for each in by_url.json] == [flow_id]
