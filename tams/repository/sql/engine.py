@@ -7,10 +7,10 @@ as much as the reading of one Flow; the pool, the dialects and the schema are SQ
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, TypeAlias, cast
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Engine, create_engine, event, make_url
 from sqlalchemy.engine import Dialect as SqlDialect
@@ -23,6 +23,8 @@ from tams.domain.errors import Unavailable
 from tams.repository.sql.dialects import NO_ANSWER, Dialect, LostConnection, PerDialect, Statement, dialect_of
 
 logger = logging.getLogger(__name__)
+
+V = TypeVar("V")
 
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = Mapping[str, Any]
@@ -108,6 +110,35 @@ class Session:
         return self._failure
 
 
+class Transaction(Generic[V]):
+    """A transaction while it is entered, rolled back at the end unless it was committed; whoever enters it is given
+    what `view` makes of its session. `LostConnection`, `Unavailable`.
+
+    A class, because a generator takes longer than the `BEGIN`, and every request passes here.
+    """
+
+    __slots__ = ("_begin", "_connection", "_database", "_view")
+
+    def __init__(self, database: Database, begin: str, view: Callable[[Session], V]) -> None:
+        self._database = database
+        self._begin = begin
+        self._view = view
+
+    def __enter__(self) -> V:
+        self._connection = self._database.begun(self._begin)
+        return self._view(Session(self._connection.driver_connection, self._database))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if isinstance(error, LostConnection):
+                self._database.abandon(self._connection)
+        finally:
+            # Going back to the pool, a connection is rolled back.
+            self._connection.close()
+
+
 class Database:
     """The pool of one process, and the texts of its statements."""
 
@@ -130,18 +161,9 @@ class Database:
         self._row_texts: dict[tuple[Statement, tuple[str, ...]], tuple[str, Callable[[Row], Row] | None]] = {}
         self._positional = cast("type[DefaultDialect]", type(self.engine.dialect))(paramstyle=self.dialect.positional)
 
-    @contextmanager
-    def session(self, begin: str) -> Iterator[Session]:
+    def session(self, begin: str) -> Transaction[Session]:
         """A transaction that is rolled back at the end unless it was committed. `LostConnection`, `Unavailable`."""
-        connection = self._begun(begin)
-        try:
-            yield Session(connection.driver_connection, self)
-        except LostConnection:
-            self._abandon(connection)
-            raise
-        finally:
-            # Going back to the pool, a connection is rolled back.
-            connection.close()
+        return Transaction(self, begin, lambda session: session)
 
     def compiled(self, statement: Statement) -> tuple[str, Parameters]:
         """The text of a statement, and the values of parameters that stand in the statement itself."""
@@ -171,7 +193,7 @@ class Database:
         chosen = getattr(statement, self.dialect.name) if isinstance(statement, PerDialect) else statement
         return cast("SQLCompiler", cast("ClauseElement", chosen).compile(dialect=dialect))
 
-    def _begun(self, begin: str) -> Any:
+    def begun(self, begin: str) -> Any:
         """A connection with a transaction begun. One that died in the pool is replaced."""
         try:
             return self._begin(begin)
@@ -185,12 +207,13 @@ class Database:
         except self.errors as error:
             failure = self.dialect.error(error)
             if isinstance(failure, LostConnection):
-                self._abandon(connection)
+                self.abandon(connection)
             connection.close()
             raise failure from error
         return connection
 
-    def _abandon(self, connection: Any) -> None:
+    def abandon(self, connection: Any) -> None:
+        """Take note that this connection was lost."""
         # The others in the pool are most likely dead, too.
         connection.invalidate()
         self.engine.dispose()

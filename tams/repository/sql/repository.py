@@ -18,7 +18,7 @@ from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Read, Write
 from tams.repository.sql import jobs, reach
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
-from tams.repository.sql.engine import Database, Session
+from tams.repository.sql.engine import Database, Session, Transaction
 from tams.repository.sql.models import REVISION, operations
 from tams.repository.sql.transaction import SqlRead, SqlWrite
 
@@ -79,11 +79,9 @@ class SqlRepository:
             reraise=True,
         )
 
-    @contextmanager
-    def read(self) -> Iterator[Read]:
+    def read(self) -> AbstractContextManager[Read]:
         """A snapshot for one request."""
-        with self._reading() as session:
-            yield SqlRead(session)
+        return Transaction(self._database, self._dialect.begin_read, SqlRead)
 
     def write(self, op: str, body: Callable[[Write], T]) -> T:
         """Run `body` in a transaction and commit it."""

@@ -31,7 +31,7 @@ def segment_texts(
     texts: list[str] = []
     own_members: dict[tuple[int | None, ...], str] = {}
     urls = _UrlTexts(instances, plan)
-    no_urls = plan.shows_nothing
+    no_urls, dumps = plan.shows_nothing, orjson.dumps
     instant, written = 0, format_timestamp(0)
     for segment in segments:
         (
@@ -62,8 +62,10 @@ def segment_texts(
         get_urls = "[]" if no_urls else urls[object_id]
         if init_object_id is not None:
             init_urls = "[]" if no_urls else urls[init_object_id]
-            get_urls += f',"init_object":{{"object_id":{_quoted(init_object_id)},"get_urls":{init_urls}}}'
-        texts.append(f'{{"object_id":{_quoted(object_id)},"timerange":"{timerange}"{members},"get_urls":{get_urls}}}')
+            get_urls += f',"init_object":{{"object_id":{dumps(init_object_id).decode()},"get_urls":{init_urls}}}'
+        texts.append(
+            f'{{"object_id":{dumps(object_id).decode()},"timerange":"{timerange}"{members},"get_urls":{get_urls}}}'
+        )
     return texts
 
 
@@ -93,18 +95,18 @@ def _own_members(
     key_frame_count: int | None,
 ) -> str:
     """The members of a Segment that neither name its Object nor its timerange, with a comma before each."""
-    members: dict[str, str | int | None] = {
-        "ts_offset": None if ts_offset is None else format_timestamp(ts_offset),
-        "last_duration": None if last_duration is None else format_timestamp(last_duration),
-        "sample_offset": sample_offset,
-        "sample_count": sample_count,
-        "key_frame_count": key_frame_count,
-    }
-    return "".join(f',"{name}":{orjson.dumps(value).decode()}' for name, value in members.items() if value is not None)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    members = ""
+    if ts_offset is not None:
+        members += f',"ts_offset":"{format_timestamp(ts_offset)}"'
+    if last_duration is not None:
+        members += f',"last_duration":"{format_timestamp(last_duration)}"'
+    if sample_offset is not None:
+        members += f',"sample_offset":{sample_offset}'
+    if sample_count is not None:
+        members += f',"sample_count":{sample_count}'
+    if key_frame_count is not None:
+        members += f',"key_frame_count":{key_frame_count}'
+    return members
 
 
 def failed_segments_json(failed: Iterable[FailedSegment], now: int) -> dict[str, Any]:
