@@ -226,6 +226,36 @@ def classes_assign(data_dir: Path | None, dry_run: bool, names: tuple[str, ...])
 
 
 @commands.group()
+def vast() -> None:
+    """Look after VAST Database."""
+
+
+@vast.command("probe")
+@_data_dir
+@click.option(
+    "--idle-seconds",
+    type=click.FloatRange(0.1),
+    default=3.0,
+    show_default=True,
+    help="How long a transaction is left idle to see what becomes of it.",
+)
+@click.option(
+    "--json", "profile", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings to this file."
+)
+def vast_probe(data_dir: Path | None, idle_seconds: float, profile: Path | None) -> None:
+    """Find out what a cluster does, and which TAMS_VAST_CONCURRENCY that calls for.
+
+    Works in a schema of its own with a random name, which it removes at the end, and touches nothing else. Needs the
+    TAMS_VAST_… variables. The last line says what to set, and so does the exit code: 0 claims, 10 stripes, 20 single,
+    30 where nothing suits, 2 where it could not be found out.
+    """
+    from tams import vast_commands
+
+    settings = _start(data_dir=data_dir, repository="vast")
+    sys.exit(vast_commands.probe(settings, idle_seconds, profile))
+
+
+@commands.group()
 def dev() -> None:
     """Try the store out."""
 
@@ -301,10 +331,10 @@ def _prepare(settings: Settings) -> None:
 
     _upgrade(settings)
     if settings.one_writer:
-        from tams.repository import vast
+        from tams.repository import vast as adapter
 
         try:
-            vast.check_alone(vast.Address(**settings.vast_address()))
+            adapter.check_alone(adapter.Address(**settings.vast_address()))
         except Unavailable as error:
             raise ConfigurationError(str(error)) from error
 
@@ -316,9 +346,9 @@ def _upgrade(settings: Settings, *, change_concurrency: bool = False) -> None:
 
     try:
         if settings.repository == "vast":
-            from tams.repository import vast
+            from tams.repository import vast as adapter
 
-            vast.upgrade(vast.Address(**settings.vast_address()), change_concurrency=change_concurrency)
+            adapter.upgrade(adapter.Address(**settings.vast_address()), change_concurrency=change_concurrency)
         else:
             from tams.repository import sql
 

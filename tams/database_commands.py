@@ -19,12 +19,18 @@ def check(settings: Settings) -> int:
     repository = open_repository(settings)
     try:
         if settings.repository == "vast":
+            from tams import vast_commands
             from tams.repository import vast
 
             address = vast.Address(**settings.vast_address())
             for sentence in vast.described(address):
                 click.echo(sentence)
             lacking = vast.missing(address)
+            suits, sentence = vast_commands.suitability(settings)
+            if suits:
+                click.echo(sentence)
+            else:
+                lacking.append(sentence)
         repository.check()
     except Unavailable as error:
         lacking.append(str(error))

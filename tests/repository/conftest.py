@@ -71,16 +71,17 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
 
 
 @contextmanager
-def vast_cluster(concurrency: str = "claims", **settings: object) -> Iterator[NewDatabase]:
+def vast_cluster(name: str = "vast", **settings: object) -> Iterator[NewDatabase]:
     """A cluster that is as unhelpful as one may be, but for these settings of the emulator."""
     from tams.repository import vast
-    from tests.repository.vast.steps import address_of, emulator_process
+    from tests.repository.vast.steps import CLUSTERS, address_of, emulator_process
     from tests.vast_emulator.admin import Admin
 
+    concurrency, own = CLUSTERS[name]
     with emulator_process("--hostile", concurrency=concurrency) as url:
         address = address_of(url)
         admin = Admin(address.endpoint)
-        admin.settings(**settings)
+        admin.settings(**own, **settings)
         vast.upgrade(address)
         admin.keep()
 
@@ -107,22 +108,22 @@ def roomy_vast() -> Iterator[NewDatabase]:
 
 @pytest.fixture(scope="session")
 def new_vast_stripes() -> Iterator[NewDatabase]:
-    """The same. No transaction is ended by another session, and conflicts on rows show at the commit."""
-    with vast_cluster("stripes", row_conflicts="commit", rollback="ignored_elsewhere") as new:
+    """The same, with stripes."""
+    with vast_cluster("vast_stripes") as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_stripes_early() -> Iterator[NewDatabase]:
-    """The same, and conflicts show at the statement; what nobody can end holds its rows for some time."""
-    with vast_cluster("stripes", row_conflicts="statement", rollback="refused_elsewhere", idle_timeout=2) as new:
+    """The same, with stripes on another cluster."""
+    with vast_cluster("vast_stripes_early") as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_single() -> Iterator[NewDatabase]:
-    """The same, with neither conflicts nor a way to end transactions."""
-    with vast_cluster("single", rollback="ignored", idle_timeout=2) as new:
+    """The same, with a single writer."""
+    with vast_cluster("vast_single") as new:
         yield new
 
 

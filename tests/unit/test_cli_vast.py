@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,3 +81,70 @@ def test_one_process_serves_and_does_the_background_work_and_a_second_server_is_
         assert process.wait(60) == 0
         process.stdout.close()
     assert writers(emulator) == []
+
+
+def probed(emulator: Emulator, tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    given = {
+        "TAMS_VAST_ENDPOINT": emulator.endpoint,
+        "TAMS_VAST_ACCESS_KEY": emulator.access,
+        "TAMS_VAST_SECRET_KEY": emulator.secret,
+        "TAMS_VAST_BUCKET": "vastdb",
+    }
+    return tams("vast", "probe", "--idle-seconds", "0.2", *arguments, cwd=tmp_path, **(given | variables))
+
+
+class TestProbe:
+    def test_it_says_what_to_set_and_writes_a_profile(self, tmp_path: Path) -> None:
+        with Emulator() as cluster:
+            ended = probed(cluster, tmp_path, "--json", "profile.json")
+            assert cluster.engine.latest.schemas == {}
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.splitlines()[-1] == "The results call for TAMS_VAST_CONCURRENCY=claims (as it is set)."
+        profile = json.loads((tmp_path / "profile.json").read_text())
+        assert profile["concurrency"] == "claims"
+        for finding in profile["findings"].values():
+            assert finding["question"] in ended.stdout
+            assert finding["question"] in ended.stderr
+
+    def test_what_is_missing_is_said_in_a_sentence(self, tmp_path: Path, emulator: Emulator) -> None:
+        assert_refused(probed(emulator, tmp_path, TAMS_VAST_BUCKET=""), "TAMS_VAST_BUCKET")
+        refused = probed(emulator, tmp_path, TAMS_VAST_SECRET_KEY="wrong")
+        assert refused.returncode == 2
+        assert "TAMS_VAST_ACCESS_KEY has to be allowed to make and drop schemas" in refused.stderr
+        assert_refused(probed(emulator, tmp_path, "--json", "no/such/profile.json"), "no/such/profile.json")
+
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+    def test_nothing_stays_when_it_is_interrupted(
+        self, how: signal.Signals, tmp_path: Path, emulator: Emulator
+    ) -> None:
+        variables = {
+            "TAMS_VAST_ENDPOINT": emulator.endpoint,
+            "TAMS_VAST_ACCESS_KEY": emulator.access,
+            "TAMS_VAST_SECRET_KEY": emulator.secret,
+            "TAMS_VAST_BUCKET": "vastdb",
+        }
+        with subprocess.Popen(
+            [sys.executable, "-m", "tams.cli", "vast", "probe", "--idle-seconds", "60"],
+            cwd=tmp_path,
+            env=environment(**variables),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            eventually(lambda: emulator.engine.latest.tables, "the probe has made its tables")
+            process.send_signal(how)
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "was removed" in said
+        assert emulator.engine.latest.schemas == {}
+
+    def test_db_check_says_whether_the_setting_suits(self, tmp_path: Path, single: dict[str, str]) -> None:
+        with Emulator() as cluster:
+            there = single | {"TAMS_VAST_ENDPOINT": cluster.endpoint}
+            assert tams("db", "upgrade", cwd=tmp_path, **there).returncode == 0
+            checked = tams("db", "check", cwd=tmp_path, **there)
+            assert checked.returncode == 0, checked.stdout
+            assert "single, which suits this cluster; claims does, too, and is better" in checked.stdout
+            cluster.settings.update({"atomic_commits": False})
+            checked = tams("db", "check", cwd=tmp_path, **there)
+            assert checked.returncode == 1
+            assert "lacking: TAMS_VAST_CONCURRENCY is single, which does not suit this cluster" in checked.stdout

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from .errors import bad_request
+from .errors import ProtocolError, bad_request
 
 ROW_ID = "$row_id"
 # A column of this name shows the row ids, and sets them when an insert gives it.
@@ -63,11 +63,11 @@ def _is_scalar(kind: pa.DataType) -> bool:
     return _is_vector_element(kind) or bool(other)
 
 
-def check_cells(name: str, cells: pa.Array, limit: int) -> None:
-    """Refuse cells above `limit` bytes."""
+def check_cells(name: str, cells: pa.Array, limit: int, status: int) -> None:
+    """Refuse cells above `limit` bytes, with that status."""
     largest = _largest_cell(cells)
     if largest > limit:
-        raise bad_request("TabularCellTooLarge", f"{name}: a cell of {largest} bytes, {limit} are the most")
+        raise ProtocolError(status, "TabularCellTooLarge", f"{name}: a cell of {largest} bytes, {limit} are the most")
 
 
 def _largest_cell(cells: pa.Array) -> int:

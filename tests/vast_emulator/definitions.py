@@ -305,6 +305,8 @@ class Definitions:
         places: list[int] = []
         while (header := f"tabular-sorted-column-{len(places)}") in request.headers:
             places.append(request.number(header))
+        if places and not self._settings.sorted_tables:
+            raise unsupported("sorted tables")
         for place in places:
             if not 0 <= place < len(columns) or ordered_type(columns[place].field.type) is None:
                 raise bad_request("InvalidArgument", f"column {place} cannot be sorted by")

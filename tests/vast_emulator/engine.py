@@ -17,7 +17,7 @@ import numpy as np
 
 from .catalog import Catalog
 from .errors import ProtocolError, conflict, not_found
-from .operations import Operation, is_definition, names_of, table_of
+from .operations import Operation, is_definition, kind_of, names_of, table_of
 from .runs import RowIds
 from .settings import Settings
 
@@ -53,8 +53,10 @@ class Engine:
         # Held by whoever changes what transactions share; a commit holds `_committing` as well, from start to end.
         self._shared = threading.RLock()
         self._committing = threading.RLock()
-        self._holders: dict[Hashable, int] = {}  # names and rows that an open transaction has changed
-        self._changed: dict[Hashable, int] = {}  # names and rows, and the commit that changed them last
+        # Names and rows that an open transaction has changed, and how; and those of commits, with the latest of each.
+        self._holders: dict[Hashable, tuple[int, str]] = {}
+        self._changed: dict[Hashable, dict[str, int]] = {}
+        self._rolled_back: dict[int, Transaction] = {}
         self._ids = itertools.count(1)
         self._next_row: dict[int, int] = {}
         self._random = random.Random()
@@ -145,7 +147,10 @@ class Engine:
                 transaction.snapshot = self._latest
                 if transaction.own is not None:
                     transaction.own = _replay(transaction.operations, transaction.snapshot)
-            return transaction.catalog if self._settings.own_writes else transaction.snapshot
+            shown = (*self._settings.own_writes, "define")
+            if all(kind_of(operation) in shown for operation in transaction.operations):
+                return transaction.catalog
+            return _replay([each for each in transaction.operations if kind_of(each) in shown], transaction.snapshot)
 
     def rollback(self, number: int, origin: int = 0) -> None:
         """End a transaction without a trace; 404 when it has ended already."""
@@ -158,6 +163,8 @@ class Engine:
             return
         if not self.expire(number):
             raise not_found("NoSuchTransaction", f"transaction {number} was committed meanwhile")
+        if self._settings.commit_after_rollback == "stored":
+            self._rolled_back[number] = transaction
 
     def expire(self, number: int) -> bool:
         """End a transaction as if it had been idle for too long; whether it was open still."""
@@ -181,7 +188,8 @@ class Engine:
         transaction.state = state
         self._transactions.pop(transaction.id, None)
         for name in transaction.held:
-            self._holders.pop(name, None)
+            if self._holders.get(name, (0, ""))[0] == transaction.id:
+                del self._holders[name]
         if not self._transactions and not self._settings.visibility_delay:
             self._changed.clear()
 
@@ -190,30 +198,44 @@ class Engine:
     def execute(self, transaction: Transaction, operation: Operation) -> None:
         """Do an operation in a transaction, whose lock the caller holds; 409 when another one stands in the way."""
         model = self._settings.row_conflicts
-        if is_definition(operation) or model == "statement":
-            self._hold(transaction, names_of(operation))
+        if is_definition(operation) or model in ("statement", "while_open"):
+            self._hold(transaction, names_of(operation), kind_of(operation))
         own = transaction.snapshot.copy() if transaction.own is None else transaction.own
         operation.apply(own)
         transaction.own = own
         transaction.operations.append(operation)
 
-    def _hold(self, transaction: Transaction, names: tuple[Hashable, ...]) -> None:
+    def _hold(self, transaction: Transaction, names: tuple[Hashable, ...], kind: str) -> None:
         with self._shared:
             self._expire(time.monotonic())
             if transaction.state != "open":
                 raise not_found("NoSuchTransaction", "the transaction has ended")
             for name in names:
-                if self._holders.get(name, transaction.id) != transaction.id:
+                holder, held = self._holders.get(name, (transaction.id, ""))
+                if holder != transaction.id and self._is_seen(held, kind):
                     raise conflict("another transaction has changed this and has not ended")
-                if self._changed.get(name, 0) > transaction.snapshot.number:
+                if self._was_changed(name, kind, transaction) and not (
+                    kind != "define" and self._settings.row_conflicts == "while_open"
+                ):
                     raise conflict("another transaction has changed this and was committed")
-            self._holders.update(dict.fromkeys(names, transaction.id))
+            self._holders.update(dict.fromkeys(names, (transaction.id, kind)))
             transaction.held.update(names)
+
+    def _was_changed(self, name: Hashable, kind: str, transaction: Transaction) -> bool:
+        """Whether a commit that the transaction does not see has changed it in a way that matters to it."""
+        return any(
+            number > transaction.snapshot.number and self._is_seen(earlier, kind)
+            for earlier, number in self._changed.get(name, {}).items()
+        )
+
+    def _is_seen(self, first: str, second: str) -> bool:
+        return "define" in (first, second) or f"{first}/{second}" in self._settings.conflict_pairs
 
     # Commits.
 
     def commit(self, number: int) -> None:
         """Publish a transaction; 404 when it has ended, 409 (and it has ended) when it cannot be."""
+        self._bring_back(number)
         transaction = self.find(number)
         with transaction.lock:
             if not transaction.operations and self._end_if_open(transaction, "committed"):
@@ -221,6 +243,13 @@ class Engine:
             # Taken before the state is changed: whoever sees that state can wait for the end.
             with self._committing:
                 self._commit(transaction)
+
+    def _bring_back(self, number: int) -> None:
+        with self._shared:
+            transaction = self._rolled_back.pop(number, None)
+            if transaction is not None:
+                transaction.state, transaction.last_used = "open", time.monotonic()
+                self._transactions[number] = transaction
 
     def _commit(self, transaction: Transaction) -> None:
         with self._shared:
@@ -246,7 +275,7 @@ class Engine:
         if self._settings.row_conflicts == "commit":
             for operation in transaction.operations:
                 for name in () if is_definition(operation) else names_of(operation):
-                    if self._changed.get(name, 0) > transaction.snapshot.number:
+                    if self._was_changed(name, kind_of(operation), transaction):
                         raise conflict("another transaction has changed a row of this one and was committed")
 
     def _steps(self, transaction: Transaction) -> list[Catalog]:
@@ -284,10 +313,11 @@ class Engine:
         # Nobody can be in conflict with what was committed before they began.
         if len(self._transactions) > 1 or self._settings.visibility_delay:
             for operation in transaction.operations:
-                self._changed.update(dict.fromkeys(names_of(operation), self._latest.number))
+                for name in names_of(operation):
+                    self._changed.setdefault(name, {})[kind_of(operation)] = self._latest.number
             oldest = min(other.snapshot.number for other in self._transactions.values())
             if len(self._changed) > 100_000:
-                self._changed = {name: number for name, number in self._changed.items() if number > oldest}
+                self._changed = {name: of for name, of in self._changed.items() if max(of.values()) > oldest}
 
     def restore(self, catalog: Catalog) -> None:
         """Publish what was committed once, and end all transactions."""

@@ -340,3 +340,9 @@ def names_of(operation: Operation) -> tuple[Hashable, ...]:
     if isinstance(operation, UpdateRows | DeleteRows):
         return tuple(("row", operation.table_id, row) for row in operation.row_ids.tolist())
     return () if isinstance(operation, InsertRows | LoadRows) else operation.names()
+
+
+def kind_of(operation: Operation) -> str:
+    """What an operation does to rows: insert, update, delete; or define."""
+    kinds = {InsertRows: "insert", LoadRows: "insert", UpdateRows: "update", DeleteRows: "delete"}
+    return kinds.get(type(operation), "define")

@@ -11,7 +11,7 @@ from .columns import ROW_ID, VISIBLE_ROW_ID, check_cells
 from .counters import Counters
 from .definitions import find_projection, find_table
 from .engine import Engine, Transaction
-from .errors import bad_request
+from .errors import ProtocolError, bad_request
 from .exchange import Request, Response, read_batch, stream_of
 from .frames import Answer, row_id_array, row_ids_of
 from .operations import DeleteRows, InsertRows, UpdateRows
@@ -97,7 +97,8 @@ class Rows:
     def _check_size(self, request: Request) -> None:
         limit = self._settings.request_limit
         if len(request.body) > limit:
-            raise bad_request("TabularRequestTooLarge", f"{len(request.body)} bytes, {limit} are the most")
+            message = f"{len(request.body)} bytes, {limit} are the most"
+            raise ProtocolError(self._settings.limit_status, "TabularRequestTooLarge", message)
 
     def _kept(self, table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch as it is kept: its columns those of the table, by key, and its cells within the limit."""
@@ -109,7 +110,7 @@ class Rows:
             if not _same_type(field, column.field):
                 raise bad_request("TabularMismatchColumnType", f"{field.name}: {field.type}, not {column.field.type}")
             if self._settings.oversized_cells == "refused":
-                check_cells(field.name, batch[field.name], self._settings.cell_limit)
+                check_cells(field.name, batch[field.name], self._settings.cell_limit, self._settings.limit_status)
             keys.append(column.key)
         return pa.RecordBatch.from_arrays(batch.columns, names=keys)
 
@@ -121,12 +122,13 @@ class Rows:
         if column.type != row_id_type(table) or column.null_count:
             raise bad_request("TabularMismatchColumnType", f"{ROW_ID}: {column.type}, not {row_id_type(table)}")
         given = row_ids_of(column, tag_of(table))
-        # The last of equal ids is the first one here, which is the one that `unique` keeps.
-        row_ids, places = np.unique(given[::-1], return_index=True)
+        first = self._settings.duplicate_row_ids == "first"
+        # `unique` keeps the first of equal ids; the last of them is the first one in the other direction.
+        row_ids, places = np.unique(given if first else given[::-1], return_index=True)
         if len(row_ids) < len(given) and self._settings.duplicate_row_ids == "refused":
             raise bad_request("InvalidArgument", "Found duplicate row ids")
         known = row_ids >= 0
-        return row_ids[known], pa.array(len(given) - 1 - places[known])
+        return row_ids[known], pa.array(places[known] if first else len(given) - 1 - places[known])
 
     # Select.
 

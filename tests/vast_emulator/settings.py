@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
-RowConflicts = Literal["statement", "commit", "last_writer_wins"]
+from .profiles import is_profile, settings_of
+
+RowConflicts = Literal["statement", "commit", "while_open", "last_writer_wins"]
+Pair = Literal["update/update", "update/delete", "delete/update", "delete/delete"]
+Write = Literal["insert", "update", "delete"]
+AfterRollback = Literal["refused", "stored"]
 Snapshots = Literal["snapshot", "read_committed"]
 Rollback = Literal["final", "refused_elsewhere", "ignored_elsewhere", "ignored"]
-DuplicateRowIds = Literal["refused", "last"]
+DuplicateRowIds = Literal["refused", "first", "last"]
 OversizedCells = Literal["refused", "stored"]
 
 
@@ -20,12 +25,15 @@ class Settings:
     the JSON object of these names and values, makes the emulator behave like one that was asked.
     """
 
-    # Where a write-write conflict on a row shows: 409 at the second statement, 409 at the second commit, or nowhere.
+    # Where a write-write conflict on a row shows: 409 at the second statement, 409 at the second commit, 409 at the
+    # second statement as long as the first transaction has not ended, or nowhere.
     row_conflicts: RowConflicts = "statement"
+    # What the first and the second transaction do to the row where it shows; all others go unseen.
+    conflict_pairs: tuple[Pair, ...] = get_args(Pair)
     # Whether a transaction reads what was committed when it began, or what is committed when it reads.
     snapshots: Snapshots = "snapshot"
-    # Whether a transaction's own rows are seen by its own queries.
-    own_writes: bool = True
+    # Which of a transaction's own writes are seen by its own queries.
+    own_writes: tuple[Write, ...] = get_args(Write)
     # Seconds for which an acknowledged commit stays invisible to transactions that begin.
     visibility_delay: float = 0.0
     # Whether a commit appears at once, or table by table with `commit_gap` seconds between.
@@ -34,6 +42,8 @@ class Settings:
     # What a rollback does: ends the transaction; is refused (403), or answered and forgotten, on another connection
     # than the one that began; is answered and forgotten always.
     rollback: Rollback = "final"
+    # What becomes of a transaction that is committed after its rollback.
+    commit_after_rollback: AfterRollback = "refused"
     # An update or delete that names a row twice.
     duplicate_row_ids: DuplicateRowIds = "refused"
     # A cell above `cell_limit`.
@@ -53,9 +63,11 @@ class Settings:
     # Limits.
     cell_limit: int = 126 * 1024
     request_limit: int = 5 << 20
+    limit_status: int = 400  # of what is above a limit
 
     # The cluster.
     version: str = "5.5.0.0"
+    sorted_tables: bool = True  # whether a table may be made with a sorting key
     addresses: int = 1  # how many addresses the cluster says it has, from the connection's own one on
 
     @classmethod
@@ -66,6 +78,7 @@ class Settings:
     def update(self, values: Mapping[str, Any]) -> None:
         """Set switches by name; an unknown name or a wrong value raises ValueError and changes nothing."""
         kinds = get_type_hints(type(self))
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         for name, value in values.items():
             if name not in kinds:
                 raise ValueError(f"unknown setting {name!r}")
@@ -75,11 +88,11 @@ class Settings:
             setattr(self, name, value)
 
     def load_profile(self, path: Path) -> None:
-        """Set the switches that a JSON file names."""
+        """Set the switches that a JSON file names, or those that make a cluster like the one `tams vast probe` saw."""
         values = json.loads(path.read_text())
         if not isinstance(values, dict):
             raise ValueError(f"{path} is not a JSON object of settings")  # noqa: TRY004 - the content is wrong
-        self.update(values)
+        self.update(settings_of(values) if is_profile(values) else values)
 
     def as_dict(self) -> dict[str, Any]:
         """Every switch by name."""
@@ -89,6 +102,8 @@ class Settings:
 def _fits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) is not None or hasattr(kind, "__args__"):
         return any(_fits(value, option) for option in get_args(kind))
     if kind is float:

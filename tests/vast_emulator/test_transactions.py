@@ -114,7 +114,7 @@ def test_a_cluster_may_read_what_was_committed_meanwhile(emulator: Emulator, ses
 
 
 def test_a_cluster_may_hide_own_writes(emulator: Emulator, session: Session) -> None:
-    emulator.settings.update({"own_writes": False})
+    emulator.settings.update({"own_writes": []})
     table = create(session, "t")
     with session.transaction() as tx:
         put(tx, table, ("own", 1))

@@ -109,8 +109,7 @@ class Cluster:
     def roll_back(self, txid: int) -> bool:
         """End a transaction of anybody's. True once it can never be committed any more, or has been already."""
         try:
-            with translated():
-                self.session().api.rollback_transaction(txid)
+            self.ask_to_roll_back(txid)
         except Unavailable as error:
             return isinstance(error.__cause__, errors.NotFound)
         return True
@@ -118,11 +117,15 @@ class Cluster:
     def is_gone(self, txid: int) -> bool:
         """The same, and True only where the cluster says that there is no such open transaction."""
         try:
-            with translated():
-                self.session().api.rollback_transaction(txid)
+            self.ask_to_roll_back(txid)
         except Unavailable as error:
             return isinstance(error.__cause__, errors.NotFound)
         return False
+
+    def ask_to_roll_back(self, txid: int) -> None:
+        """The same, and what is answered is raised."""
+        with translated():
+            self.session().api.rollback_transaction(txid)
 
     def forget(self) -> None:
         """Load everything anew at the next use."""
@@ -168,6 +171,15 @@ class Snapshot:
         self._query = QueryConfig(num_splits=1, num_sub_splits=1, data_endpoints=[cluster.address.endpoint])
         self._row_ids: dict[str, pa.DataType] = {}
         self.txid: int = transaction.active_txid
+
+    @property
+    def address(self) -> Address:
+        """Where its cluster is."""
+        return self._cluster.address
+
+    def session(self) -> Session:
+        """The session of its cluster."""
+        return self._cluster.session()
 
     def rows(
         self,

@@ -14,6 +14,20 @@ from tests.vast_emulator.emulator import Emulator
 from tests.vast_emulator.settings import Settings
 
 SCHEMA = "tams"
+
+CLUSTERS: dict[str, tuple[str, dict[str, object]]] = {
+    "vast": ("claims", {}),
+    # No transaction is ended by another session, and conflicts on rows show at the commit.
+    "vast_stripes": ("stripes", {"row_conflicts": "commit", "rollback": "ignored_elsewhere"}),
+    # The same, and they show at the statement; what nobody can end holds its rows for some time.
+    "vast_stripes_early": (
+        "stripes",
+        {"row_conflicts": "statement", "rollback": "refused_elsewhere", "idle_timeout": 2.0},
+    ),
+    # Neither conflicts nor a way to end transactions.
+    "vast_single": ("single", {"rollback": "ignored", "idle_timeout": 2.0}),
+}
+"""What the contract is tested on: how changes are kept apart, and how the cluster is besides being hostile."""
 _ROOT = Path(__file__).parents[3]
 
 

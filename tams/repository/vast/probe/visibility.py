@@ -1,0 +1,118 @@
+"""When others see what was committed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tams.domain.errors import Unavailable
+from tams.repository.vast.connection import Cluster
+from tams.repository.vast.probe.scratch import OTHER, PATIENCE, PLAIN, Scratch, insert
+from tams.repository.vast.tables import Table
+from tams.repository.vast.terms import equal
+
+_PAIR = "pair"
+_ROUNDS = 20
+_LOOKS = 1.5
+
+
+def atomic(scratch: Scratch) -> tuple[str, str]:
+    """Whether a reader ever finds a commit in the table that it reads first and not in the one that it reads next."""
+    for table in (PLAIN, OTHER):
+        scratch.store(table, (_PAIR, 0))
+    stop, failed = threading.Event(), list[Unavailable]()
+
+    def write() -> None:
+        number = 0
+        try:
+            while not stop.is_set():
+                number += 1
+                snapshot = scratch.there.begin()
+                # New rows: what is changed over and over may collide with itself where commits are seen late.
+                for table in (PLAIN, OTHER):
+                    insert(snapshot, table, (_PAIR, number))
+                snapshot.commit()
+        except Unavailable as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=write, name="probe-writer")
+    writer.start()
+    looks, halves, last = 0, 0, 0
+    until = time.monotonic() + _LOOKS
+    try:
+        while not halves and time.monotonic() < until:
+            # In both orders: the one that is published first is not known.
+            for tables in ((PLAIN, OTHER), (OTHER, PLAIN)):
+                looks += 1
+                first, last = _pair(scratch.here, tables)
+                halves += last < first
+    finally:
+        stop.set()
+        writer.join()
+    if failed:
+        raise failed[0]
+    return "no" if halves else "yes", f"{halves} of {looks} transactions saw half of a commit, while {last} were made"
+
+
+def _pair(cluster: Cluster, tables: tuple[Table, Table]) -> tuple[int, int]:
+    snapshot = cluster.begin()
+    try:
+        first, second = (
+            max(row["number"] for row in snapshot.rows(table, ("number",), [equal("name", _PAIR)])) for table in tables
+        )
+        return first, second
+    finally:
+        snapshot.roll_back()
+
+
+def through_the_endpoint(scratch: Scratch) -> tuple[str, str, float]:
+    """Whether another session sees a commit at once."""
+    late, longest = _lags(scratch, scratch.there, "here")
+    seen = f"{late} of {_ROUNDS} commits were not seen by what began after their answer"
+    return "late" if late else "at once", f"{seen}, the latest one for {longest:.2f} s", round(longest, 2)
+
+
+def through_other_addresses(scratch: Scratch) -> tuple[str, str]:
+    """The same through every address that answers."""
+    late, said = 0, []
+    for number, endpoint in enumerate(scratch.addresses()):
+        cluster = scratch.elsewhere(endpoint)
+        try:
+            lags, longest = _lags(scratch, cluster, f"address {number}")
+            late += lags
+            said.append(f"{endpoint}: {lags} of {_ROUNDS} late, {longest:.2f} s at most")
+        except Unavailable as error:
+            said.append(f"{endpoint}: not asked, {error}")
+        finally:
+            cluster.forget()
+    return "late" if late else "at once", "; ".join(said) or "the cluster names no addresses"
+
+
+def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
+    """How many commits were not seen at once, and how long it took at most."""
+    # Before the clock runs: the connection is made.
+    reader.begin().roll_back()
+    late, longest = 0, 0.0
+    for number in range(_ROUNDS):
+        writing = scratch.here.begin()
+        insert(writing, PLAIN, (f"{name} {number}", number))
+        writing.commit()
+        answered, is_late = time.monotonic(), False
+        while not _is_seen(reader, f"{name} {number}"):
+            is_late = True
+            if time.monotonic() > answered + PATIENCE:
+                raise Unavailable(f"a commit was not seen for {PATIENCE:.0f} s")
+            time.sleep(0.01)
+        if is_late:
+            late, longest = late + 1, max(longest, time.monotonic() - answered)
+            if late == 3:
+                break
+    return late, longest
+
+
+def _is_seen(cluster: Cluster, name: str) -> bool:
+    snapshot = cluster.begin()
+    try:
+        return any(row["name"] == name for row in snapshot.rows(PLAIN, ("name",), []))
+    finally:
+        snapshot.roll_back()
