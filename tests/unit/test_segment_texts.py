@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tams.config import Settings
+from tams.domain.classes import EVERYTHING
 from tams.domain.get_urls import UrlFilter
 from tams.domain.objects import Instance
 from tams.domain.segments import Segment
@@ -79,10 +80,10 @@ several_instances = st.lists(uncontrolled | controlled, max_size=3).map(tuple)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    settings = Settings.from_env({"ENVIRONMENT": "development"}, data_dir=tmp_path_factory.mktemp("data"))
-    settings.prepare_data_dir()
-    (storage,) = open_storages(settings).values()
-    return Store(SqlRepository(settings.database_url), {"stored": storage}, settings, now=lambda: 1_700_000_000_000_000)
+    of_store = Settings.from_env({"ENVIRONMENT": "development"}, data_dir=tmp_path_factory.mktemp("data"))
+    of_store.prepare_data_dir()
+    (storage,) = open_storages(of_store).values()
+    return Store(SqlRepository(of_store.database_url), {"stored": storage}, of_store, now=lambda: 1_700_000_000_000_000)
 
 
 def as_dict(segment: Segment, instances: Instances, plan: UrlPlan, *, include_object_timerange: bool) -> dict[str, Any]:
@@ -108,6 +109,7 @@ def as_dict(segment: Segment, instances: Instances, plan: UrlPlan, *, include_ob
     return shown
 
 
+@settings(deadline=None)
 @given(
     page=pages(),
     data=st.data(),
@@ -126,7 +128,7 @@ def test_the_text_of_a_page_is_what_orjson_writes_of_dicts(
     include_object_timerange: bool,
 ) -> None:
     wanted = UrlFilter(labels=None if with_urls else frozenset(), presigned=presigned, verbose=verbose)
-    plan = UrlPlan(store, wanted, "http://127.0.0.1:8000")
+    plan = UrlPlan(store, wanted, "http://127.0.0.1:8000", EVERYTHING)
     named = {segment.object_id for segment in page} | {segment.init_object_id for segment in page} - {None}
     instances = {str(name): data.draw(several_instances) for name in sorted(map(str, named))}
 
@@ -137,13 +139,14 @@ def test_the_text_of_a_page_is_what_orjson_writes_of_dicts(
     assert json_array(texts) == orjson.dumps(plain)
 
 
+@settings(deadline=None)
 @given(bounds=spans(), closed=st.booleans())
 @example(bounds=(0, 1), closed=True)
 @example(bounds=(-1, 0), closed=False)
 @example(bounds=(MIN_NS, MAX_NS), closed=False)
 def test_a_segment_without_optional_properties_has_none(store: Store, bounds: tuple[int, int], closed: bool) -> None:
     segment = Segment(*bounds, closed, "one", None, None, None, None, *bounds, closed, None, None, 1)
-    plan = UrlPlan(store, UrlFilter(labels=frozenset()), "")
+    plan = UrlPlan(store, UrlFilter(labels=frozenset()), "", EVERYTHING)
 
     (text,) = segment_texts([segment], {}, plan, include_object_timerange=False)
 
