@@ -37,6 +37,7 @@ def settings_of(profile: Mapping[str, Any]) -> dict[str, Any]:
         "version": found["version"],
         "atomic_commits": _one_of(found, "commits_atomic", "yes", "no") == "yes",
         "visibility_delay": 0.0,
+        "addresses": 0 if found["visible_elsewhere"] == "not asked" else 1,
         "rollback": _known(_ROLLBACK, "rollback", (found["rollback_elsewhere"], found["rollback_own"])),
         "snapshots": _SNAPSHOTS[_one_of(found, "snapshot", *_SNAPSHOTS)],
         "own_writes": found["own_writes"],

@@ -17,6 +17,8 @@ from tams.repository.port import Job, Read, Write
 from tams.repository.vast.claims import Claims
 from tams.repository.vast.concurrency import (
     CLAIMS,
+    LOCK_COLUMNS,
+    MODE_KEY,
     SINGLE,
     STRIPES,
     Attempt,
@@ -24,6 +26,7 @@ from tams.repository.vast.concurrency import (
     Doubtful,
     Operation,
     Raced,
+    check_agreed,
     clock,
 )
 from tams.repository.vast.connection import Address, Cluster
@@ -32,7 +35,8 @@ from tams.repository.vast.mutexes import Mutexes
 from tams.repository.vast.pruning import prune_ended
 from tams.repository.vast.single import SingleWriter
 from tams.repository.vast.stripes import Stripes
-from tams.repository.vast.tables import REVISION, VERSIONS
+from tams.repository.vast.tables import LOCKS, REVISION, VERSIONS
+from tams.repository.vast.terms import equal
 from tams.repository.vast.transaction import VastRead, VastWrite
 from tams.repository.vast.view import View
 
@@ -93,10 +97,14 @@ class VastRepository:
         self._write(new_id(), lambda tx: tx.postpone(job, due, payload))
 
     def check(self) -> None:
-        """Raise `Unavailable` unless the database answers and its schema is the one this code needs."""
+        """Raise `Unavailable` unless the database answers and is one that this process can write to.
+
+        Its schema is the one that this code needs, and its concurrency that of this process.
+        """
         snapshot = self._cluster.begin()
         try:
             found = {row["revision"] for row in snapshot.rows(VERSIONS, ("revision",), [])}
+            modes = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)]) if REVISION in found else []
         finally:
             snapshot.roll_back()
         if max(found, key=int, default="none") != REVISION:
@@ -104,6 +112,7 @@ class VastRepository:
                 f"The database has schema {max(found, key=int, default='none')}, this version of the store needs "
                 f"{REVISION}."
             )
+        check_agreed(modes, self._cluster.address.concurrency)
 
     def close(self) -> None:
         """Release connections."""

@@ -79,13 +79,17 @@ def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int) 
 
 @pytest.mark.parametrize("prepare", CHANGES, ids=lambda prepare: prepare.__name__)
 def test_a_write_whose_requests_fail_is_stored_once_or_refused(
-    cluster: tuple[Emulator, VastRepository], prepare: Callable[[Repository], Change]
+    cluster: tuple[Emulator, VastRepository],
+    prepare: Callable[[Repository], Change],
+    record_property: Callable[[str, object], None],
 ) -> None:
     emulator, repository = cluster
     requests = requests_of(emulator, prepare(repository))
     cases = list(itertools.product(["commit"], OF_COMMITS, range(1, requests["commit"] + 1)))
     others = [(kind, way, nth) for kind in OTHERS for way in OF_OTHERS for nth in range(1, requests.get(kind, 0) + 1)]
     cases += others if EVERYTHING else random.Random(prepare.__name__).sample(others, SAMPLE)
+    # For whoever wants to know how many, in what `--junitxml` writes.
+    record_property("faults", len(cases))
     for kind, way, nth in cases:
         survives(emulator, prepare(repository), kind, way, nth)
     check(emulator)

@@ -40,6 +40,9 @@ class TestAgreement:
             with pytest.raises(Unavailable, match="TAMS_VAST_CONCURRENCY=claims"):
                 upgrade(address)
             stranger = VastRepository(address)
+            repository.check()
+            with pytest.raises(Unavailable, match=f"this process has {other}"):
+                stranger.check()
             before = rows_of(emulator, LOCKS)
             with pytest.raises(Unavailable, match=f"this process has {other}"):
                 change(stranger)

@@ -9,6 +9,7 @@ from tams.repository.vast.concurrency import CLAIMS, SINGLE, STRIPES
 from tams.repository.vast.probe.findings import Finding
 
 NONE = "none"
+_EVERYWHERE = {"at once", "not asked"}
 _SEEN = {"statement", "commit", "first commit"}
 _FOR = {
     CLAIMS: "Acknowledged commits are seen by whatever begins, a rollback by id from another session ends a "
@@ -41,8 +42,10 @@ def advised(findings: Mapping[str, Finding]) -> Advice:
     reasons = [_FOR[best], *others]
     if best == SINGLE and found["snapshot"] != "one moment":
         reasons.append("A page may mix two moments, whatever the setting.")
-    if best == SINGLE and found["visible_elsewhere"] != "at once":
+    if best == SINGLE and found["visible_elsewhere"] not in _EVERYWHERE:
         reasons.append("TAMS_VAST_ENDPOINT has to be one address.")
+    if best == CLAIMS and found["visible_elsewhere"] == "not asked":
+        reasons.append("No address of the cluster could be asked but the endpoint: use no other one.")
     return Advice(best, reasons, against)
 
 
@@ -53,7 +56,7 @@ def _against(found: Mapping[str, object]) -> dict[str, list[str]]:
         "a commit is seen in parts.": found["commits_atomic"] == "yes",
         "a transaction does not see one moment.": found["snapshot"] == "one moment",
         "an acknowledged commit is not seen at once by whatever begins.": found["visible_here"] == "at once",
-        "an acknowledged commit is not seen at once through every address.": found["visible_elsewhere"] == "at once",
+        "an acknowledged commit is not seen at once through every address.": found["visible_elsewhere"] in _EVERYWHERE,
         "a rollback by id from another session does not end a transaction.": found["rollback_elsewhere"] == "ended",
         "a commit after a rollback is not refused.": found["commit_after_rollback"] == "refused",
         "of two transactions that update the same row the cluster lets both through.": collides,

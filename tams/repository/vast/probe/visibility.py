@@ -74,18 +74,19 @@ def through_the_endpoint(scratch: Scratch) -> tuple[str, str, float]:
 
 def through_other_addresses(scratch: Scratch) -> tuple[str, str]:
     """The same through every address that answers."""
-    late, said = 0, []
+    late, asked, said = 0, 0, []
     for number, endpoint in enumerate(scratch.addresses()):
         cluster = scratch.elsewhere(endpoint)
         try:
             lags, longest = _lags(scratch, cluster, f"address {number}")
-            late += lags
+            late, asked = late + lags, asked + 1
             said.append(f"{endpoint}: {lags} of {_ROUNDS} late, {longest:.2f} s at most")
         except Unavailable as error:
             said.append(f"{endpoint}: not asked, {error}")
         finally:
             cluster.forget()
-    return "late" if late else "at once", "; ".join(said) or "the cluster names no addresses"
+    finding = "late" if late else "at once" if asked else "not asked"
+    return finding, "; ".join(said) or "the cluster names no addresses"
 
 
 def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
