@@ -130,6 +130,12 @@ def new_vast_single() -> Iterator[NewDatabase]:
 EVERYWHERE = os.environ.get("TAMS_TEST_VAST_MODES") == "all"
 """Whether all tests run with each way to keep changes apart in VAST Database; otherwise those of `MODULES`."""
 MODULES = {"test_concurrency", "test_deliveries", "test_segments", "test_transactions"}
+CONTENDED = {
+    "test_of_processes_that_register_overlapping_segments_exactly_one_wins",
+    "test_no_update_is_lost_between_processes",
+    "test_a_killed_writer_leaves_all_or_nothing",
+}
+"""What tells more of one kind of conflicts than of another."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -141,10 +147,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if module in MODULES or EVERYWHERE:
         adapters.append("vast_stripes")
         # What takes the URL itself gives it to other processes, of which a single one may write.
-        if "database_url" in inspect.signature(metafunc.function).parameters:
+        if "database_url" not in inspect.signature(metafunc.function).parameters:
+            if module != "test_concurrency" or EVERYWHERE:
+                adapters.append("vast_single")
+        elif metafunc.function.__name__ in CONTENDED or EVERYWHERE:
             adapters.append("vast_stripes_early")
-        elif module != "test_concurrency" or EVERYWHERE:
-            adapters.append("vast_single")
     metafunc.parametrize("database_url", adapters, indirect=True)
 
 
