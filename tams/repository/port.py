@@ -74,6 +74,13 @@ class Job:
     attempts: int = 0
 
 
+class Pace(NamedTuple):
+    """Things in a transaction, and how many times as long as that took everybody else has the database afterwards."""
+
+    batch: int
+    pause: float
+
+
 class Read(Protocol):
     """One snapshot: everything read through it is of one moment."""
 
@@ -275,6 +282,10 @@ class Write(Read, Protocol):
 
 class Repository(Protocol):
     """The door of an adapter. One per process, made after a fork; safe to use from many threads."""
+
+    @property
+    def pace(self) -> Pace:
+        """How work in the background goes about large numbers, so that others hardly notice."""
 
     def read(self) -> AbstractContextManager[Read]:
         """A snapshot for one request."""

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.e2e.client import WAVE, Client
 from tests.e2e.server import TamsStore
+from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server
+
+__all__ = ["new_postgresql", "new_sqlite", "postgresql_server"]
 
 WRITERS = 16
 ROUNDS = 12
 SLOTS = 40
+
+
+@pytest.fixture(params=["new_sqlite", "new_postgresql"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
+    """A fresh store on each engine. Nothing may have gone wrong in it at the end."""
+    started = TamsStore(tmp_path, TAMS_DATABASE_URL=request.getfixturevalue(request.param)())
+    started.start()
+    yield started
+    started.stop()
+    assert started.errors() == []
 
 
 def writer(url: str, flow_id: str, number: int) -> Counter[int]:

@@ -20,7 +20,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NullType
 
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
-from tams.repository.port import Key
+from tams.repository.port import Key, Pace
 
 SECOND_MS = 1000
 WAIT_SECONDS = 30
@@ -78,6 +78,8 @@ class Dialect(Protocol):
     """The style of parameters by position that the driver knows."""
     one_writer: bool
     """The engine lets one transaction write at a time, so that claims have nothing to do."""
+    pace: Pace
+    """How to go about large numbers so that others hardly notice."""
     doubtful_commits: bool
     """A connection may be lost between a commit and its answer."""
 
@@ -108,6 +110,8 @@ class Sqlite:
     begin_write = "BEGIN IMMEDIATE"
     positional: Literal["qmark", "format"] = "qmark"
     one_writer = True
+    # Everybody who writes waits for a whole transaction, and asks only now and then whether it has ended.
+    pace = Pace(100, 3.0)
     doubtful_commits = False
 
     def arguments(self, url: URL) -> dict[str, Any]:
@@ -176,6 +180,8 @@ class Postgresql:
     begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED"
     positional: Literal["qmark", "format"] = "format"
     one_writer = False
+    # Locks are shared by many Objects, so that others wait for a transaction that claims hundreds.
+    pace = Pace(50, 3.0)
     doubtful_commits = True
 
     def arguments(self, url: URL) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.domain.identifiers import new_id
-from tams.repository.port import Job, Read, Write
+from tams.repository.port import Job, Pace, Read, Write
 from tams.repository.sql import jobs, reach
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session, Transaction
@@ -78,6 +78,11 @@ class SqlRepository:
             stop=_stop,
             reraise=True,
         )
+
+    @property
+    def pace(self) -> Pace:
+        """How to go about large numbers so that others hardly notice."""
+        return self._dialect.pace
 
     def read(self) -> AbstractContextManager[Read]:
         """A snapshot for one request."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
-from tams.repository.port import Job, Read, Write
+from tams.repository.port import Job, Pace, Read, Write
 from tams.repository.vast.claims import Claims
 from tams.repository.vast.concurrency import (
     CLAIMS,
@@ -59,6 +59,11 @@ class VastRepository:
         self._mutexes = Mutexes()
         self._concurrency = _WAYS[address.concurrency](self._cluster)
         self._writes = itertools.count(1)
+
+    @property
+    def pace(self) -> Pace:
+        """How to go about large numbers: a transaction costs so much by itself that it should do much."""
+        return Pace(500, 1.0)
 
     @contextmanager
     def read(self) -> Iterator[Read]:

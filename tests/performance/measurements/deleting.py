@@ -1,7 +1,8 @@
-"""Deleting a large Flow in the background: how much longer everybody else waits meanwhile, and how long it takes."""
+"""Deleting a large Flow in the background: how much longer everybody else waits meanwhile, and how fast it goes."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import ExitStack
@@ -14,7 +15,6 @@ from tests.performance.paced import Mixed, drive_mixed
 from tests.performance.servers import Server
 from tests.performance.site import Site
 
-_PATIENCE = 1800.0  # seconds
 _LONGER = {"sqlite": 3.0, "postgresql": 2.0}
 """How many times as long the slowest of a hundred requests may take while it goes on."""
 
@@ -58,17 +58,14 @@ class Deleting:
                 request = connection.expect(202, "DELETE", f"/flows/{flow['id']}").json()
             for _ in range(self._rounds):
                 load = drive_mixed(store.port, traffic.requests(), length, pace)
-                if _status(store, request["id"]) == "done":
+                left = _left(store, request["id"])
+                if not left:
                     break
                 self._during.append(load)
+                self._rates.append((self._segments - left) / (time.monotonic() - began))
             if not self._during:
                 raise RuntimeError("the deletion ended too soon to see what it does to others")
             self._before = self._before[: len(self._during)]
-            while (status := _status(store, request["id"])) != "done":
-                if status == "error" or time.monotonic() > began + _PATIENCE:
-                    raise RuntimeError(f"the deletion did not end: {status}")
-                time.sleep(0.2)
-            self._rates = [self._segments / (time.monotonic() - began)]
 
     def figures(self) -> list[Figure]:
         """The lines of the table; the floor is the same load before."""
@@ -86,7 +83,11 @@ class Deleting:
         return figures
 
 
-def _status(store: Server, request_id: str) -> str:
+def _left(store: Server, request_id: str) -> int:
+    """How many Segments, which are seconds, the deletion has still to remove."""
     with Connection(store.port) as connection:
-        status: str = connection.expect(200, "GET", f"/flow-delete-requests/{request_id}").json()["status"]
-    return status
+        shown = connection.expect(200, "GET", f"/flow-delete-requests/{request_id}").json()
+    if shown["status"] == "error":
+        raise RuntimeError(f"the deletion failed: {shown}")
+    marks = re.fullmatch(r"\[(\d+):0_(\d+):0\)", shown["timerange_remaining"])
+    return 0 if marks is None or shown["status"] == "done" else int(marks[2]) - int(marks[1])
