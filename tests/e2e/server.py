@@ -14,9 +14,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from tests.repository.steps import environment_of
+from tests.repository.tables import OF_THE_DATABASE, rows, table_names
+
 PATIENCE: Final = 60.0  # seconds
 _TAMS: Final = Path(sys.executable).with_name("tams")
-_NOT_MEDIA: Final = frozenset({"alembic_version", "operations"})
 
 
 def eventually(condition: Callable[[], object], what: str, every: float = 0.05) -> None:
@@ -30,8 +32,11 @@ def eventually(condition: Callable[[], object], what: str, every: float = 0.05) 
 class TamsStore:
     """A store in `home`. It may be started again after it was stopped or killed: same data, same port."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, database: str | None = None, **variables: str) -> None:
+        """`database`: the URL of an empty one; None for a SQLite file in its data directory."""
         self.home = home
+        self._server_database = database
+        variables = variables if database is None else environment_of(database) | variables
         self.data = home / "data"
         self.log = home / "tams.log"
         self.port = 0
@@ -52,8 +57,13 @@ class TamsStore:
         self.url, self.port = served[1], int(served[2])
 
     def start_worker(self) -> None:
-        """`tams worker`, for a server that was started with `--no-worker`."""
+        """`tams worker`, for a server that was started with `--no-worker`, until it works."""
+        before = self._started_workers()
         self._worker = self._spawn("worker")
+        eventually(lambda: self._started_workers() > before, "the worker has started", every=0.005)
+
+    def _started_workers(self) -> int:
+        return len(re.findall(r"worker \S+ has started", self.log.read_text()))
 
     def stop(self) -> None:
         """Ask all processes to end, as Ctrl-C does, and wait for them."""
@@ -97,17 +107,22 @@ class TamsStore:
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has, of those that have any."""
+        if self._server_database is not None:
+            found = {name: len(rows(self._server_database, name)) for name in table_names(self._server_database)}
+            return {name: count for name, count in found.items() if count}
         with closing(self._database()) as database:
             names = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             counted = {
                 name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
                 for name in names
-                if name not in _NOT_MEDIA and not name.startswith("sqlite_")
+                if name not in OF_THE_DATABASE and not name.startswith("sqlite_")
             }
         return {name: count for name, count in counted.items() if count}
 
     def job_kinds(self) -> set[str]:
         """What the background worker still has to do."""
+        if self._server_database is not None:
+            return {row["kind"] for row in rows(self._server_database, "jobs")}
         with closing(self._database()) as database:
             return {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM jobs")}
 

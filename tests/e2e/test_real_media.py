@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.e2e import media
 from tests.e2e.client import AUDIO, MULTI, VIDEO, WAVE, Client, Json, segment
 from tests.e2e.media import AAC_FRAME, FRAME_RATE, SAMPLE_RATE, SECOND, TS_START, Cut, Span
 from tests.e2e.server import TamsStore, eventually
+from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server, roomy_vast
+
+__all__ = ["new_postgresql", "postgresql_server", "roomy_vast"]
 
 BEGINNING = 1_700_000_000 * SECOND
 """When the recording began, in TAI: where its Flows' time begins."""
@@ -73,6 +77,38 @@ def _muxed(object_id: str, cut: Cut) -> Json:
 def _wave(object_id: str, index: int) -> Json:
     start = BEGINNING + index * WAVE_LENGTH
     return segment(object_id, Span(start, start + WAVE_LENGTH), start)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "new_postgresql", "roomy_vast"])
+def new(request: pytest.FixtureRequest) -> NewDatabase | None:
+    """Makes an empty database; None for the SQLite file that a store has by itself."""
+    return None if request.param == "sqlite" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def running(new: NewDatabase | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TamsStore]:
+    """A store of two processes that answer and one that works. Nothing may have gone wrong in it at the end."""
+    yield from _served(TamsStore(tmp_path_factory.mktemp("tams"), None if new is None else new()))
+
+
+@pytest.fixture
+def store(new: NewDatabase | None, running: TamsStore, tmp_path: Path) -> Iterator[TamsStore]:
+    """The same, fresh. The other one is stopped: its worker would do the work of this one, in its own directory."""
+    running.stop()
+    yield from _served(TamsStore(tmp_path, None if new is None else new()))
+
+
+def _served(store: TamsStore) -> Iterator[TamsStore]:
+    start(store)
+    yield store
+    store.stop()
+    assert store.errors() == []
+
+
+def start(store: TamsStore) -> None:
+    """Two processes that answer, and one that works."""
+    store.start("--workers", "2", "--no-worker")
+    store.start_worker()
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +378,7 @@ class TestDeleting:
         flows, segments = own.client.listed("/flows"), own.client.segments(own.multi)
         url = own.client.segments(own.wave)[0]["get_urls"][0]["url"]
         store.stop()
-        store.start()
+        start(store)
         assert own.client.listed("/flows") == flows
         assert [_without_urls(item) for item in own.client.segments(own.multi)] == [
             _without_urls(item) for item in segments

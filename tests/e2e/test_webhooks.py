@@ -19,9 +19,10 @@ import pytest
 from tests.e2e.client import Json
 from tests.e2e.receiver import Receiver, Request
 from tests.e2e.server import TamsStore, eventually
-from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server
+from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server, roomy_vast
+from tests.repository.steps import environment_of
 
-__all__ = ["new_postgresql", "new_sqlite", "postgresql_server"]
+__all__ = ["new_postgresql", "new_sqlite", "postgresql_server", "roomy_vast"]
 
 EVERYTHING = [f"{kind}/{what}" for kind in ("flows", "sources") for what in ("created", "updated", "deleted")] + [
     "flows/segments_added",
@@ -34,7 +35,6 @@ LOCAL = {
     "TAMS_WEBHOOK_RETRIES": ",".join(["0"] * 3 + ["1"] * 60),
     "TAMS_JOB_LEASE": "5",
 }
-CHANGES = 2000
 KILLS = 8
 
 
@@ -180,19 +180,19 @@ def spawn_worker(store: TamsStore, variables: dict[str, str]) -> subprocess.Pope
         )
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(("database", "amount"), [("new_sqlite", 2000), ("new_postgresql", 2000), ("roomy_vast", 200)])
 def test_workers_killed_at_any_moment_lose_nothing(
-    database: str, tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest
+    database: str, amount: int, tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest
 ) -> None:
-    new: Callable[[], str] = request.getfixturevalue(f"new_{database}")
-    variables = LOCAL | {"TAMS_DATABASE_URL": new()}
+    new: Callable[[], str] = request.getfixturevalue(database)
+    variables = LOCAL | environment_of(new())
     store = TamsStore(tmp_path, **variables)
     store.start("--no-worker")
     workers: list[subprocess.Popen[bytes]] = []
     try:
-        with httpx.Client(base_url=store.url) as http:
+        with httpx.Client(base_url=store.url, timeout=60) as http:
             hooks = {path: register(http, f"{receiver.url}{path}") for path in ("/steady", "/flaky", "/dead")}
-            changes = Changes(store.url, 4, CHANGES)
+            changes = Changes(store.url, 4, amount)
             chance = random.Random()
             workers = [spawn_worker(store, variables) for _ in range(2)]
             kills = 0

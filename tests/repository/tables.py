@@ -8,7 +8,7 @@ from sqlalchemy import MetaData, NullPool, Table, create_engine, inspect, select
 
 Row = dict[str, Any]
 
-_OF_THE_DATABASE = frozenset({"alembic_version", "operations", "locks", "schema_versions"})
+OF_THE_DATABASE = frozenset({"alembic_version", "schema_reach", "operations", "locks", "schema_versions"})
 """What is about versions and transactions, and not about media."""
 
 
@@ -17,9 +17,9 @@ def table_names(url: str) -> list[str]:
     if url.startswith("vast"):
         from tams.repository.vast.tables import TABLES
 
-        return [table.name for table in TABLES if table.name not in _OF_THE_DATABASE]
+        return [table.name for table in TABLES if table.name not in OF_THE_DATABASE]
     engine = create_engine(url, poolclass=NullPool)
-    return [name for name in inspect(engine).get_table_names() if name not in _OF_THE_DATABASE]
+    return [name for name in inspect(engine).get_table_names() if name not in OF_THE_DATABASE]
 
 
 def rows(url: str, table: str) -> list[Row]:

@@ -94,15 +94,28 @@ class Table:
         return replace(changed, inserted_rows=self.inserted_rows + len(row_ids))
 
     def load(self, rows: pa.Table, row_ids: RowIds) -> Self:
-        """This table with many new rows; the first ones are not sorted again if they are in order."""
+        """This table with many new rows. The first ones are not sorted again, and shared by the table and those of
+        its projections in whose order they are.
+        """
         batches = [batch for batch in rows.to_batches() if len(batch)]
         parts = np.split(row_ids, np.cumsum([len(batch) for batch in batches])[:-1]) if batches else []
-        if not batches or self.store.runs or self.projections or not is_sorted(rows, self.store.key):
+        if not batches or self.store.runs or not is_sorted(rows, self.store.key):
             changed = self
             for batch, part in zip(batches, parts, strict=True):
                 changed = changed.insert(batch, part)
             return changed
-        return replace(self, store=self.store.load(batches, parts), inserted_rows=len(row_ids))
+        projections = []
+        for projection in self.projections:
+            kinds, store = self._kinds_of(projection), projection.store
+            columns = rows.select([key for key in kinds if key in rows.column_names])
+            if set(columns.column_names) == set(kinds) and is_sorted(columns, store.key):
+                store = store.load(columns.to_batches(), parts)
+            else:
+                for batch, part in zip(batches, parts, strict=True):
+                    store = store.insert(self._projected(projection, batch), part)
+            projections.append(replace(projection, store=store))
+        store = self.store.load(batches, parts)
+        return replace(self, store=store, projections=tuple(projections), inserted_rows=len(row_ids))
 
     def update(self, batch: pa.RecordBatch, row_ids: RowIds) -> Self:
         """This table with the columns of the batch put into the rows of these ids, in ascending order; rows that
@@ -149,14 +162,17 @@ class Table:
     def _put(self, batch: pa.RecordBatch, row_ids: RowIds) -> Self:
         projections = []
         for projection in self.projections:
-            columns = [
-                batch[key] if key in batch.schema.names else pa.nulls(len(batch), kind)
-                for key, kind in self._kinds_of(projection).items()
-            ]
-            part = pa.RecordBatch.from_arrays(columns, names=list(self._kinds_of(projection)))
+            part = self._projected(projection, batch)
             projections.append(replace(projection, store=projection.store.insert(part, row_ids)))
         complete = self._with_sort_columns(batch)
         return replace(self, store=self.store.insert(complete, row_ids), projections=tuple(projections))
+
+    def _projected(self, projection: Projection, batch: pa.RecordBatch) -> pa.RecordBatch:
+        kinds = self._kinds_of(projection)
+        columns = [
+            batch[key] if key in batch.schema.names else pa.nulls(len(batch), kind) for key, kind in kinds.items()
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=list(kinds))
 
     def _with_sort_columns(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch that can be sorted: an insert may leave out the columns of the key."""

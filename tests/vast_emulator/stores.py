@@ -137,6 +137,11 @@ def is_sorted(rows: pa.Table, key: Sequence[str]) -> bool:
     """Whether the rows are in the order of the key, as far as neighbouring batches and their ends can say."""
     if not key:
         return True
+    if len(key) == 1:
+        cells = rows[key[0]]
+        if cells.null_count:
+            return bool(cells.null_count == len(cells))
+        return bool(pc.all(pc.less_equal(cells.slice(0, len(cells) - 1), cells.slice(1))).as_py() is not False)
     for batch in rows.to_batches():
         order = pc.sort_indices(batch.select(list(key)), sort_keys=[(name, "ascending") for name in key])
         if not np.array_equal(order.to_numpy(), np.arange(len(batch))):
