@@ -98,11 +98,12 @@ class Access:
         """`Forbidden` where a class is added or removed that may not be written."""
         if self.write is None:
             return
-        foreign = sorted((set(before) ^ set(after)) - self.write)
-        if foreign:
-            raise Forbidden(
-                f"{AUTH_CLASSES}: only classes that you may write can be added or removed, and {foreign[0]} is not one"
-            )
+        added, removed = set(after) - set(before) - self.write, set(before) - set(after) - self.write
+        if added:
+            raise Forbidden(f"{AUTH_CLASSES}: {min(added)} can be added only by those who may write it")
+        if removed:
+            # Without its name, which the principal may have no way to read.
+            raise Forbidden(f"{AUTH_CLASSES}: {len(removed)} would be removed that you may not write")
 
 
 EVERYTHING: Final = Access()

@@ -163,6 +163,15 @@ def test_filters_by_collectors_find_nothing_by_hidden_ones(admin: FlaskClient, r
     for asked in (visible, f"{visible},{hidden}"):
         assert [each["id"] for each in reporter.get(f"/flows?collected_by_ids={asked}").json] == [member]
     assert [each["id"] for each in reporter.get("/flows?collected_by_ids=").json] == [visible]
+    # One of several may be hidden: it adds nothing.
+    other = flow(admin, "news")
+    secret = put(admin, multi(other, tags={"auth_classes": "drama"}))
+    for kind in ("flows", "sources"):
+        ids = [each if kind == "flows" else get(admin, each)["source_id"] for each in (visible, secret, member, other)]
+        found = admin.get(f"/{kind}?collected_by_ids={ids[0]},{ids[1]}").json
+        assert {each["id"] for each in found} == {ids[2], ids[3]}
+        found = reporter.get(f"/{kind}?collected_by_ids={ids[0]},{ids[1]}").json
+        assert [each["id"] for each in found] == [ids[2]]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
