@@ -139,8 +139,11 @@ CONTENDED = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Which adapters a test runs with."""
+    """Which adapters a test runs with: what is only about SQL, with the two databases of that."""
     if "database_url" not in metafunc.fixturenames:
+        return
+    if metafunc.definition.path.parent.name == "sql":
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
         return
     adapters = ["sqlite", "postgresql", "vast"]
     module = metafunc.module.__name__.rpartition(".")[2]
