@@ -281,7 +281,13 @@ class Write(Read, Protocol):
 
 
 class Repository(Protocol):
-    """The door of an adapter. One per process, made after a fork; safe to use from many threads."""
+    """The door of an adapter. One per process, made after a fork; safe to use from many threads.
+
+    `patience`: how many times longer than usual to wait between two looks for what others may have stored, because of
+    what a look costs.
+    """
+
+    patience: float
 
     @property
     def pace(self) -> Pace:

@@ -24,7 +24,8 @@ from tams.services.store import Moved, Store
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks into an outbox that is empty, and into one that was not a moment ago.
+# Seconds between two looks into an outbox that is empty, and into one that was not a moment ago; `Repository.patience`
+# times as long.
 _IDLE: Final = 0.25
 _BUSY: Final = 0.05
 _MOMENT: Final = 2.0
@@ -53,27 +54,25 @@ class FanOut:
     def _work(self, job: Job) -> bool:
         until = time.monotonic() + self._lease / 2
         busy_until = 0.0
+        patience = self._store.repository.patience
         while not self._stop.is_set() and time.monotonic() < until:
-            if self._outbox_is_empty():
-                if self._end_without_webhooks():
-                    return False
-                self._stop.wait(_BUSY if time.monotonic() < busy_until else _IDLE)
-            else:
+            with self._store.repository.read() as read:
+                empty = read.count_up_to("events in outbox", "", 1) == 0
+                unwanted = empty and read.count_up_to("documents of kind", WEBHOOK, 1) == 0
+            if not empty:
                 busy_until = time.monotonic() + _MOMENT
                 if fan_out(self._store):
                     self._ready()
+                # Where a look costs much, what comes meanwhile is shared out together.
+                self._stop.wait(_BUSY * (patience - 1))
+            elif unwanted and self._end_without_webhooks():
+                return False
+            else:
+                self._stop.wait(patience * (_BUSY if time.monotonic() < busy_until else _IDLE))
         self._store.repository.postpone(job, self._store.now())
         return True
 
-    def _outbox_is_empty(self) -> bool:
-        with self._store.repository.read() as read:
-            return read.count_up_to("events in outbox", "", 1) == 0
-
     def _end_without_webhooks(self) -> bool:
-        with self._store.repository.read() as read:
-            if read.count_up_to("documents of kind", WEBHOOK, 1):
-                return False
-
         def body(tx: Write) -> bool:
             tx.claim(webhooks.ALL)
             if tx.count_up_to("documents of kind", WEBHOOK, 1):

@@ -57,7 +57,7 @@ def run(store: Store, stop: threading.Event) -> None:
         ],
     ]
     copying = [
-        [_Task("copy-instances", lambda: copy_instances(store, outbound, worker), _IDLE)]
+        [_Task("copy-instances", lambda: copy_instances(store, outbound, worker), _IDLE * store.repository.patience)]
         for _ in range(_COPIES_AT_ONCE)
     ]
     logger.info("worker %s has started", worker)

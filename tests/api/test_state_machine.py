@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings, strategies
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -32,7 +33,7 @@ SOURCES = [new_id() for _ in range(2)]
 CASCADES = {None: "", False: "cascade=false", True: "cascade=true"}
 
 # Each step reads everything: a walk takes fifteen seconds where each read is several requests to a cluster.
-EXAMPLES = {"vast": 6}
+EXAMPLES = {"vast": 5}
 
 flow_ids = strategies.sampled_from(FLOWS)
 # Which of the Flows and Objects there are: a machine that asks mostly for what is gone would test little.
@@ -377,6 +378,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert answer.json["timerange"] == f"[0:0_{self.model.lengths[object_id]}:0)"
 
 
+@pytest.mark.timeout(900)
 def test_the_store_does_what_the_model_says(new_environment: NewEnvironment) -> None:
     run_state_machine_as_test(
         lambda: StoreMachine(new_environment),

@@ -156,7 +156,7 @@ class _Run:
                 each for each in going if self._does(engine, each, "measured", _Sample(each, place, seconds, first))
             ]
         for each in going:
-            self.figures += [replace(figure, engine=engine) for figure in each.figures()]
+            self.figures += [replace(figure, engine=figure.engine or engine) for figure in each.figures()]
 
     def _does(self, engine: Engine, measurement: Measurement, what: str, step: Callable[[], None]) -> bool:
         began = time.monotonic()

@@ -66,6 +66,8 @@ class SqlRepository:
     `ValueError` for another kind of URL. Nothing is connected until it is needed.
     """
 
+    patience = 1.0
+
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)
         self._dialect = self._database.dialect

@@ -67,11 +67,19 @@ class Spent:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._row_ids: deque[Any] = deque()
+        self._names: deque[tuple[str, str]] = deque(maxlen=_MOST_SPENT)
 
-    def give(self, row_ids: Iterable[Any]) -> None:
-        """These are over."""
+    def give(self, row_ids: Iterable[Any], name: tuple[str, str] | None = None) -> None:
+        """These are over: `name` is their operation and transaction."""
         with self._lock:
             self._row_ids.extend(row_ids)
+            if name is not None:
+                self._names.append(name)
+
+    def among(self, claims: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the claims that are known to be over."""
+        with self._lock:
+            return set(claims).intersection(self._names)
 
     def take(self) -> list[Any]:
         """Some that are over."""
@@ -122,7 +130,11 @@ class ClaimAttempt:
             if row["kind"] == STATE:
                 self._states[row["key"]] = (row["op"], row["$row_id"])
         if patient:
-            others = self._alive(d, rows, "")
+            # Of what ended a moment ago in this process nobody has to be asked. Only here, where it is a courtesy: a
+            # look has to see what it concludes from.
+            known = {(row["op"], row["txid"]) for row in rows if row["kind"] == CLAIM}
+            over = self._spent.among(known)
+            others = self._alive(d, [row for row in rows if (row["op"], row["txid"]) not in over], "")
             polite = self._operation.races < _POLITE
             if any(polite or claim[0] < self._operation.name for claim in others - self._expired(others)):
                 raise Raced("another operation is under way")
@@ -170,7 +182,7 @@ class ClaimAttempt:
             logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
             if not self._was_stored(d.txid):
                 raise Raced("the transaction was not stored") from error
-        self._spent.give(self._claims)
+        self._spent.give(self._claims, (self._operation.name, str(d.txid)))
         self._claims = []
 
     def withdraw(self, txid: int) -> None:

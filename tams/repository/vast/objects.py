@@ -223,7 +223,7 @@ class ObjectWrites(ObjectReads, Writes):
                     raise self._broken(f"the storage key {row['storage_key']} is used by Object {row['object_id']}")
             for (storage_id, storage_key), object_id in fresh.items():
                 row = {"storage_id": storage_id, "storage_key": storage_key, "object_id": object_id}
-                self._view.put(STORAGE_KEYS, row)
+                self._view.add(STORAGE_KEYS, row)
 
 
 def _storage_keys(each: Object) -> set[StorageKey]:

@@ -54,6 +54,9 @@ _WAYS: dict[str, Callable[[Cluster], Concurrency]] = {CLAIMS: Claims, STRIPES: S
 class VastRepository:
     """The repository of one process, on VAST Database. Nothing is connected until it is needed."""
 
+    # A look is three requests or more, and nobody tells when it is worth while.
+    patience = 4.0
+
     def __init__(self, address: Address) -> None:
         self._cluster = Cluster(address)
         self._mutexes = Mutexes()

@@ -13,6 +13,7 @@ from tests.performance.measurements.presigning import Presigning
 from tests.performance.measurements.reading import READINGS, Reading
 from tests.performance.measurements.registering import SIZES, Registering
 from tests.performance.measurements.sizes import ManyFlows, Sizes
+from tests.performance.measurements.vast import Vast
 
 
 def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
@@ -22,6 +23,8 @@ def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
         *(Registering(size, extent.rounds) for size in SIZES),
         # Signing asks no database: once is enough.
         *([Presigning()] if engine == "sqlite" else []),
+        # An engine of its own.
+        *([Vast(extent.sizes)] if engine == "sqlite" else []),
         Notifying(),
         MixedLoad(),
         Sizes(extent.sizes),
