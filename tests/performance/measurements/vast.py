@@ -41,8 +41,8 @@ class Vast:
             self._add("idle worker", "requests/s", stream.idle_per_second)
         for count in self._sizes:
             for where, costs in costs_of_pages(count).items():
-                for what, value in zip(("requests", "rows"), costs, strict=False):
-                    self._add(f"page out of {count:,}, {where}", what, value)
+                self._add(f"page out of {count:,}, {where}", "requests", costs.requests)
+                self._add(f"page out of {count:,}, {where}: sent", "rows", costs.rows_sent)
         self._add("worker: resident", "MB", _memory(site.directory / "vast", _SECONDS) / _MB, 220)
 
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
