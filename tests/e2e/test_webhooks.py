@@ -229,7 +229,7 @@ def test_workers_killed_at_any_moment_lose_nothing(
 
 
 def test_an_event_comes_within_a_second_whatever_other_receivers_do(prompt: TamsStore, receiver: Receiver) -> None:
-    with httpx.Client(base_url=prompt.url) as http:
+    with httpx.Client(base_url=prompt.url, timeout=60) as http:
         for _ in range(12):
             register(http, f"{receiver.url}/dead")
         register(http, f"{receiver.url}/steady", api_key_name="X-Key", api_key_value="open sesame")
@@ -263,7 +263,7 @@ def test_a_receiver_that_fails_ends_in_error_and_gets_its_backlog_when_it_is_rep
             check=True,
         ).stdout
 
-    with httpx.Client(base_url=prompt.url) as http:
+    with httpx.Client(base_url=prompt.url, timeout=60) as http:
         webhook_id = register(http, f"{receiver.url}/broken")
         flow_id = str(uuid4())
         http.put(f"/flows/{flow_id}", json=data_flow(flow_id, label="0")).raise_for_status()
@@ -289,7 +289,7 @@ def test_a_receiver_that_fails_ends_in_error_and_gets_its_backlog_when_it_is_rep
 def test_nothing_is_sent_while_a_webhook_is_disabled_and_nothing_of_that_time_later(
     prompt: TamsStore, receiver: Receiver
 ) -> None:
-    with httpx.Client(base_url=prompt.url) as http:
+    with httpx.Client(base_url=prompt.url, timeout=60) as http:
         url = f"{receiver.url}/steady"
         webhook_id = register(http, url)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tams.domain.access import SCOPES
 from tams.services import tokens
 from tams.services.users import User, UsersFile, hash_password
 from tests.api.authentication.issuer import AUDIENCE, NAME, Issuer
-from tests.api.conftest import KEY, serving
+from tests.api.conftest import KEY, NewEnvironment, serving
 
 PASSWORD = "correct horse battery staple"
 METHODS = ("jwt", "basic", "token")
@@ -33,12 +33,12 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, issuer: Issuer) -> Settings:
+def settings(new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Settings:
     """Everything switched on; the users `everything`, who may do all, and one per scope and one without."""
-    return secured(tmp_path, issuer)
+    return secured(tmp_path, issuer, new_environment())
 
 
-def secured(directory: Path, issuer: Issuer, **changed: Any) -> Settings:
+def secured(directory: Path, issuer: Issuer, database: Mapping[str, str] | None = None, **changed: Any) -> Settings:
     """Settings of a store with all methods of authentication."""
     data = directory / "data"
     write_users(data / "users.json")
@@ -51,7 +51,7 @@ def secured(directory: Path, issuer: Issuer, **changed: Any) -> Settings:
         "jwt_audience": (AUDIENCE,),
         "jwt_jwks_url": issuer.url,
     }
-    return Settings.from_env({}, **{**given, **changed})
+    return Settings.from_env(database or {}, **{**given, **changed})
 
 
 def write_users(path: Path) -> UsersFile:

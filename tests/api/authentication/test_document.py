@@ -17,7 +17,7 @@ from tams.domain import limits
 from tams.domain.access import READ
 from tests.api.authentication.conftest import basic, grant, secured
 from tests.api.authentication.issuer import Issuer
-from tests.api.conftest import serving
+from tests.api.conftest import NewEnvironment, serving
 
 PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
 EVERY = {"bearer_token_auth", "url_token_auth", "basic_auth"}
@@ -60,9 +60,9 @@ def test_the_document_says_what_each_operation_needs(client: FlaskClient) -> Non
     ],
 )
 def test_only_what_is_switched_on_is_described_and_challenged_for(
-    tmp_path: Path, issuer: Issuer, methods: tuple[str, ...], schemes: set[str]
+    new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer, methods: tuple[str, ...], schemes: set[str]
 ) -> None:
-    for app in serving(secured(tmp_path, issuer, auth=methods, environment="development")):
+    for app in serving(secured(tmp_path, issuer, new_environment(), auth=methods, environment="development")):
         client = app.test_client()
         document = client.get("/openapi.json").json
         assert set(document["components"].get("securitySchemes", {})) == schemes
@@ -76,8 +76,8 @@ class TestDevelopment:
     """In development the document and its user interface are open; nothing else is."""
 
     @pytest.fixture
-    def settings(self, tmp_path: Path, issuer: Issuer) -> Settings:
-        return secured(tmp_path, issuer, environment="development")
+    def settings(self, new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Settings:
+        return secured(tmp_path, issuer, new_environment(), environment="development")
 
     @pytest.fixture
     def app(self, settings: Settings) -> Iterator[Flask]:

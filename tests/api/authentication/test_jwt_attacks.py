@@ -26,7 +26,7 @@ from tests.api.authentication.issuer import (
     published_curve,
     rsa_key,
 )
-from tests.api.conftest import serving
+from tests.api.conftest import NewEnvironment, serving
 
 NOW = int(time.time())
 CURVE = ec.generate_private_key(ec.SECP256R1())
@@ -141,10 +141,10 @@ FORGED: dict[str, Callable[[], str]] = {
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+def attacked(new_environment: NewEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     """One application for all of them: an attack is not to make the next one easier."""
     issuer = Issuer()
-    for app in serving(secured(Path(tmp_path_factory.mktemp("attacks")), issuer)):
+    for app in serving(secured(Path(tmp_path_factory.mktemp("attacks")), issuer, new_environment())):
         yield app.test_client()
     issuer.stop()
 

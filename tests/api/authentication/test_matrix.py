@@ -18,7 +18,7 @@ from tams.domain.access import SCOPES
 from tams.services import tokens
 from tests.api.authentication.conftest import basic, grant, secured
 from tests.api.authentication.issuer import Issuer, bearer
-from tests.api.conftest import serving
+from tests.api.conftest import NewEnvironment, serving
 
 UNKNOWN = "8f0d5c52-74a1-4b7e-8f6e-2b1c9d3e4f02"
 OPERATIONS = [
@@ -34,10 +34,10 @@ Credentials = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def app(new_environment: NewEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """One application for the whole matrix: nothing here changes anything."""
     issuer = Issuer()
-    settings = secured(Path(tmp_path_factory.mktemp("matrix")), issuer)
+    settings = secured(Path(tmp_path_factory.mktemp("matrix")), issuer, new_environment())
     yield from serving(settings)
     issuer.stop()
 

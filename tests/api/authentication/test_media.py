@@ -13,7 +13,7 @@ from tams.domain.access import READ, WRITE
 from tams.storage.signing import SIGNATURE
 from tests.api.authentication.conftest import basic, grant, secured
 from tests.api.authentication.issuer import Issuer
-from tests.api.conftest import serving
+from tests.api.conftest import NewEnvironment, serving
 from tests.api.steps import make_flow, register
 
 TYPE = {"Content-Type": "application/octet-stream"}
@@ -81,8 +81,8 @@ class TestBrowsers:
     """Pages of the origins that are configured, and no others."""
 
     @pytest.fixture
-    def app(self, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
-        yield from serving(secured(tmp_path, issuer, cors_origins=("https://player.example.com",)))
+    def app(self, new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
+        yield from serving(secured(tmp_path, issuer, new_environment(), cors_origins=("https://player.example.com",)))
 
     def test_a_preflight_needs_no_credentials(self, client: FlaskClient) -> None:
         asked = {"Origin": "https://player.example.com", "Access-Control-Request-Method": "PUT"}
@@ -101,8 +101,8 @@ class TestRate:
     """`TAMS_RATE_LIMIT` counts by principal."""
 
     @pytest.fixture
-    def app(self, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
-        yield from serving(secured(tmp_path, issuer, rate_limit=1))
+    def app(self, new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
+        yield from serving(secured(tmp_path, issuer, new_environment(), rate_limit=1))
 
     def test_one_does_not_slow_down_another(self, app: Flask, client: FlaskClient) -> None:
         busy, other = ({"access_token": grant(app, READ, name=name)} for name in ("busy", "other"))
