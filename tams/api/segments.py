@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from flask import Response, request
 from flask.views import MethodView
+from werkzeug.exceptions import HTTPException
 
 from tams.api import context, deletion
 from tams.api.answers import json_answer, no_content
@@ -91,7 +92,6 @@ class Segments(MethodView):
             signed_urls=plan.signed,
         )
 
-    @blp.check_first(_check_writable)
     @blp.doc(
         operationId="POST_flows-flowId-segments",
         summary="Create Flow Segments",
@@ -113,9 +113,17 @@ class Segments(MethodView):
     def post(self, flow_id: str) -> Response:
         """Register a Segment or a list of them; as multipart/form-data, one together with its bytes."""
         if request.mimetype == _MULTIPART:
+            _check_writable(flow_id)
             return _upload(flow_id)
-        body = json_body()
-        failed = registration.register(context.store(), flow_id, parse_requests(body), context.principal())
+        try:
+            body = json_body()
+            wanted = parse_requests(body)
+        except (Invalid, HTTPException):
+            # 404 and 403 come before what is wrong with the body. Where nothing is, the registration finds them: a
+            # look of its own before each would cost as much as reading a Flow.
+            _check_writable(flow_id)
+            raise
+        failed = registration.register(context.store(), flow_id, wanted, context.principal())
         if not failed:
             return no_content(201)
         if not isinstance(body, list):

@@ -41,7 +41,7 @@ def register(
     """
     access = store.access(principal)
     ids = _object_ids(requests)
-    missing = _never_uploaded(store, ids) if store.settings.verify_uploads else frozenset()
+    missing = _never_uploaded(store, flow_id, ids, access) if store.settings.verify_uploads else frozenset()
 
     def body(tx: Write) -> list[FailedSegment]:
         tx.claim(*_keys(flow_id, ids))
@@ -168,9 +168,11 @@ def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
         Outbox(tx).segments_added(flow, registered.segments)
 
 
-def _never_uploaded(store: Store, object_ids: Collection[str]) -> frozenset[str]:
-    """Those of the unregistered Objects of which no Storage Backend has the bytes."""
+def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], access: Access) -> frozenset[str]:
+    """Those of the unregistered Objects of which no Storage Backend has the bytes. Refuses what `register` refuses
+    whatever is registered, because asking for the bytes takes time."""
     with store.repository.read() as read:
+        writable_with_container(read, flow_id, access)
         unregistered = [item for item in read.objects(object_ids).values() if item.kind is None]
     if not unregistered:
         return frozenset()

@@ -133,7 +133,7 @@ CALLS = (
     Call("put a Flow again", 19, _put_again),
     Call("put the label of a Flow", 19, _label),
     Call("allocate 100 Objects", 23, _allocate),
-    Call("register 1000 Segments", 21, _register, bar=20),
+    Call("register 1000 Segments", 18, _register, bar=20),
     Call("delete a range of 100 Segments", 32, _delete_range),
 )
 
