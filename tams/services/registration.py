@@ -170,10 +170,12 @@ def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
 
 def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], access: Access) -> frozenset[str]:
     """Those of the unregistered Objects of which no Storage Backend has the bytes. Refuses what `register` refuses
-    whatever is registered, because asking for the bytes takes time."""
+    whatever is registered, because asking for the bytes takes time, and passes over Objects that are hidden."""
     with store.repository.read() as read:
-        writable_with_container(read, flow_id, access)
-        unregistered = [item for item in read.objects(object_ids).values() if item.kind is None]
+        flow = writable_with_container(read, flow_id, access)
+        items = read.objects(object_ids).values()
+        hidden = hidden_objects(read, access, flow, items)
+    unregistered = [item for item in items if item.kind is None and item.id not in hidden]
     if not unregistered:
         return frozenset()
 
