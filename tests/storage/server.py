@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, g
 from gunicorn.app.base import BaseApplication
 
 from tams.api import errors, media
-from tams.domain import clock
+from tams.api.context import STORE
+from tams.config import Settings
+from tams.repository.sql import SqlRepository
+from tams.services.store import Store
 from tams.storage.local import LocalStorage
 from tams.storage.port import Backend
 
@@ -35,9 +37,9 @@ def make_app(root: Path) -> Flask:
     """As much of the application as media need."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024
-    app.extensions["tams"] = SimpleNamespace(
-        storages={STORAGE_ID: local_storage(root)}, settings=SimpleNamespace(threads=THREADS), now=clock.now
-    )
+    settings = Settings.from_env({"TAMS_THREADS": str(THREADS)}, environment="development", data_dir=root.parent)
+    # No request of these tests gets as far as asking the database.
+    app.extensions[STORE] = Store(SqlRepository(settings.database_url), {STORAGE_ID: local_storage(root)}, settings)
     app.before_request(lambda: setattr(g, "request_id", "test"))
     errors.install(app)
     app.register_blueprint(media.blp)

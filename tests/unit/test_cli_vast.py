@@ -124,7 +124,8 @@ class TestProbe:
             "TAMS_VAST_BUCKET": "vastdb",
         }
         with subprocess.Popen(
-            [sys.executable, "-m", "tams.cli", "vast", "probe", "--idle-seconds", "60"],
+            # A shell has what it runs in the background ignore the signal, and these tests with it.
+            ["env", "--default-signal=INT", sys.executable, "-m", "tams.cli", "vast", "probe", "--idle-seconds", "60"],
             cwd=tmp_path,
             env=environment(**variables),
             stderr=subprocess.PIPE,
