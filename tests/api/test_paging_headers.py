@@ -105,7 +105,8 @@ def test_a_page_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
 
 def test_an_altered_page_key_is_400(filled: FlaskClient) -> None:
     key = filled.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
-    for altered in (key[:-1], key + "A", "A" + key[1:], key[:-1] + ("A" if key[-1] != "A" else "B")):
+    first, last = ("A" if letter != "A" else "B" for letter in (key[0], key[-1]))
+    for altered in (key[:-1], key + "A", first + key[1:], key[:-1] + last):
         assert refused(filled.get(LISTING, query_string={"page": altered}))
 
 
