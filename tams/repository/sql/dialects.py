@@ -111,7 +111,7 @@ class Sqlite:
     positional: Literal["qmark", "format"] = "qmark"
     one_writer = True
     # Everybody who writes waits for a whole transaction, and asks only now and then whether it has ended.
-    pace = Pace(100, 3.0)
+    pace = Pace(40, 3.0)
     doubtful_commits = False
 
     def arguments(self, url: URL) -> dict[str, Any]:
