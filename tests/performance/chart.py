@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from tests.performance.report import Json
 
-_WIDTH, _LEFT, _RIGHT = 860, 330, 40
+_WIDTH, _LEFT, _RIGHT = 880, 360, 40
 _PANEL, _ROW, _GAP = 220, 20, 70
 _COLOURS = {"sqlite": "#0b6e99", "postgresql": "#b3541e"}
 _OTHER = "#6b4fa0"
