@@ -100,7 +100,11 @@ class _Handler(BaseHTTPRequestHandler):
     chance = random.Random(8)
 
     def do_POST(self) -> None:
-        text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it ended in the middle: no receiver takes half a request
+            self.close_connection = True
+            return
         status, taken = 200, True
         if self.path == "/flaky":
             roll = self.chance.random()
@@ -118,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, taken = 500, False
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.lock:
-            print(json.dumps([self.path, status, taken, time.time(), headers, text]), flush=True)
+            print(json.dumps([self.path, status, taken, time.time(), headers, body.decode()]), flush=True)
         if self.path == "/dead":
             time.sleep(600)
         if not status:
