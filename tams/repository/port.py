@@ -296,6 +296,11 @@ class Repository(Protocol):
     def read(self) -> AbstractContextManager[Read]:
         """A snapshot for one request."""
 
+    def ask(self, question: Callable[[Read], T]) -> T:
+        """The answer to one question: `question` calls one method of its argument that reads one thing by its id, at
+        most once. That takes no transaction around it. It may run again, on another connection.
+        """
+
     def write(self, op: str, body: Callable[[Write], T]) -> T:
         """Run `body` in a transaction and commit it. `op` is an id of the operation, new for each.
 

@@ -54,8 +54,7 @@ def allocate(
     access = store.access(principal)
     storage = store.writable_storage(storage_id, access)
     now = store.now()
-    with store.repository.read() as read:
-        flow = writable_with_container(read, flow_id, access)
+    flow = store.repository.ask(lambda read: writable_with_container(read, flow_id, access))
     container = flow.document["container"]
     content_type = content_type or str(container)
     objects: list[Object] = []

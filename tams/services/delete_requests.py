@@ -31,8 +31,7 @@ Order = Literal["created", "expiry"]
 def get(store: Store, request_id: str, principal: Principal) -> DeleteRequest:
     """The request. `NotFound` where there is none, or no more; `Forbidden` unless its Flow, as that was, may be deleted
     by the principal."""
-    with store.repository.read() as read:
-        request = _load(read, request_id)
+    request = store.repository.ask(lambda read: _load(read, request_id))
     if request is None:
         raise NotFound(f"there is no Flow Delete Request {request_id}")
     require(store.access(principal), "delete", request.classes, f"Flow Delete Request {request_id}")

@@ -46,8 +46,7 @@ The stored document itself, unchanged, stands for "no change".
 
 def get(store: Store, flow_id: str, principal: Principal) -> Flow:
     """The Flow. `NotFound`, `Forbidden`."""
-    with store.seen_by(principal) as sight:
-        return _existing(sight, flow_id)
+    return store.ask(principal, lambda sight: _existing(sight, flow_id))
 
 
 def get_with_timerange(
@@ -55,9 +54,12 @@ def get_with_timerange(
 ) -> tuple[Flow, TimeRange | None]:
     """The Flow, and from the start of the first to the end of the last of its Segments that overlap `within` (of all of
     them where that is None); None where there is none. `NotFound`, `Forbidden`."""
+    if within is None:
+        flow = get(store, flow_id, principal)
+        return flow, flow.extent
     with store.seen_by(principal) as sight:
         flow = _existing(sight, flow_id)
-        return flow, flow.extent if within is None else sight.extent(flow.key, within)
+        return flow, sight.extent(flow.key, within)
 
 
 def list_flows(
@@ -90,26 +92,23 @@ def check_exists(store: Store, flow_id: str, principal: Principal) -> None:
 def check_writable(store: Store, flow_id: str, principal: Principal) -> None:
     """`NotFound`, or `Forbidden` where the Flow may not be changed or is read-only: what is checked before a request's
     body is looked at."""
-    with store.repository.read() as read:
-        writable(read, flow_id, store.access(principal))
+    store.repository.ask(lambda read: writable(read, flow_id, store.access(principal)))
 
 
 def check_deletable(store: Store, flow_id: str, principal: Principal) -> None:
     """The same for what takes the permission to delete."""
-    with store.repository.read() as read:
-        writable(read, flow_id, store.access(principal), "delete")
+    store.repository.ask(lambda read: writable(read, flow_id, store.access(principal), "delete"))
 
 
 def check_settable(store: Store, flow_id: str, principal: Principal) -> None:
     """The same for what may be set on a read-only Flow, too."""
-    with store.repository.read() as read:
-        _require(store.access(principal), "write", _existing(read, flow_id))
+    flow = store.repository.ask(lambda read: _existing(read, flow_id))
+    _require(store.access(principal), "write", flow)
 
 
 def check_replaceable(store: Store, flow_id: str, principal: Principal) -> None:
     """The same where the Flow may be there or not: `NotFound` only where there is one that is not to be known of."""
-    with store.repository.read() as read:
-        flow = read.flow(flow_id)
+    flow = store.repository.ask(lambda read: read.flow(flow_id))
     if flow is not None:
         _require(store.access(principal), "write", flow)
         _refuse_read_only(flow)

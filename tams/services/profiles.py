@@ -26,8 +26,7 @@ _FILTERS = ("format", "codec")
 
 def get(store: Store, profile_id: str) -> dict[str, Any]:
     """The Profile. `NotFound`."""
-    with store.repository.read() as read:
-        found = read.document(KIND, profile_id)
+    found = store.repository.ask(lambda read: read.document(KIND, profile_id))
     if found is None:
         raise NotFound(f"There is no Profile {profile_id}.")
     return found.body

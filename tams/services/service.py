@@ -18,8 +18,7 @@ _ID = "service"
 
 def names(store: Store) -> dict[str, str]:
     """`name` and, where there is one, `description`: as set by a client, else as configured."""
-    with store.repository.read() as read:
-        changed = read.document(_KIND, _ID)
+    changed = store.repository.ask(lambda read: read.document(_KIND, _ID))
     configured = {"name": store.settings.name}
     if store.settings.description is not None:
         configured["description"] = store.settings.description

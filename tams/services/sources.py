@@ -23,20 +23,17 @@ from tams.services.store import Store
 
 def get(store: Store, source_id: str, principal: Principal) -> Source:
     """The Source. `NotFound`, `Forbidden`."""
-    with store.seen_by(principal) as sight:
-        return _existing(sight, source_id)
+    return store.ask(principal, lambda sight: _existing(sight, source_id))
 
 
 def check_writable(store: Store, source_id: str, principal: Principal) -> None:
     """`NotFound` unless there is such a Source, `Forbidden` where it may not be changed."""
-    with store.repository.read() as read:
-        permitted(read, source_id, store.access(principal), "write")
+    store.repository.ask(lambda read: permitted(read, source_id, store.access(principal), "write"))
 
 
 def check_deletable(store: Store, source_id: str, principal: Principal) -> None:
     """`NotFound` unless there is such a Source, `Forbidden` where it may not be deleted."""
-    with store.repository.read() as read:
-        permitted(read, source_id, store.access(principal), "delete")
+    store.repository.ask(lambda read: permitted(read, source_id, store.access(principal), "delete"))
 
 
 def permitted(read: Read, source_id: str, access: Access, permission: Permission) -> Source:

@@ -55,6 +55,14 @@ class Store:
         access = self.access(principal)
         return self._seen(access) if access.is_limited else self.repository.read()
 
+    def ask(self, principal: Principal, question: Callable[[Sight], T]) -> T:
+        """The answer to one question (see `Repository.ask`) of what the principal sees."""
+        access = self.access(principal)
+        if not access.is_limited:
+            return self.repository.ask(question)
+        with self._seen(access) as sight:
+            return question(sight)
+
     @contextlib.contextmanager
     def _seen(self, access: Access) -> Iterator[Sight]:
         with self.repository.read() as read:

@@ -74,8 +74,7 @@ def find(store: Store, text: str) -> Token | None:
     match = _TOKEN.fullmatch(text)
     if match is None:
         return None
-    with store.repository.read() as read:
-        document = read.document(KIND, match[1])
+    document = store.repository.ask(lambda read: read.document(KIND, match[1]))
     if document is None:
         return None
     token = _from_document(document)

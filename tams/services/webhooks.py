@@ -60,8 +60,8 @@ def get(store: Store, webhook_id: str, principal: Principal) -> Webhook:
 
 def check_owned(store: Store, webhook_id: str, principal: Principal) -> None:
     """`NotFound`, or `Forbidden` where the webhook is shown to the principal, but is not theirs to change."""
-    with store.repository.read() as read:
-        _owned(store, load(read, webhook_id), webhook_id, principal)
+    webhook = store.repository.ask(lambda read: load(read, webhook_id))
+    _owned(store, webhook, webhook_id, principal)
 
 
 def list_webhooks(

@@ -9,7 +9,7 @@ import pytest
 
 from tams.domain.errors import IntegrityBroken
 from tams.domain.timerange import ETERNITY
-from tams.repository.port import Document, Repository, Write
+from tams.repository.port import Document, Read, Repository, Write
 from tests import factories
 from tests.factories import seconds, uuid
 from tests.repository.steps import fill, new_flow, put_sources, read, write
@@ -113,6 +113,25 @@ def test_reading_goes_on_while_a_transaction_is_open(repository: Repository) -> 
         finish.set()
         writing.result(20)
     assert read(repository, lambda snapshot: snapshot.flow(flow.id)) is None
+
+
+def test_a_question_is_answered_by_what_was_committed_last(repository: Repository) -> None:
+    for number in range(3):
+        write(repository, lambda tx, number=number: tx.put_document(Document("k", "1", {"n": number})))
+        found = repository.ask(lambda read: read.document("k", "1"))
+        assert found is not None
+        assert found.body == {"n": number}
+    assert repository.ask(lambda read: read.flow(uuid())) is None
+
+
+def test_what_a_question_raises_comes_through_and_the_next_one_is_answered(repository: Repository) -> None:
+    def question(read: Read) -> None:
+        assert read.source(uuid()) is None
+        raise Refused
+
+    with pytest.raises(Refused):
+        repository.ask(question)
+    assert repository.ask(lambda read: read.source(uuid())) is None
 
 
 def test_what_is_read_after_a_claim_is_current(repository: Repository) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tams.domain.errors import Unavailable
+from tams.domain.errors import IntegrityBroken, Unavailable
 from tams.repository.sql.dialects import NO_ANSWER, Dialect, LostConnection, PerDialect, Statement, dialect_of
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,22 @@ class Session:
         return self._failure
 
 
+class _Question(Session):
+    """A connection for one statement, outside any transaction. A second one might see a later moment: it is refused."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        super().__init__(connection, database)
+        self._asked = False
+
+    def _execute(self, statement: Statement, parameters: Parameters) -> Any:
+        if self._asked:
+            raise IntegrityBroken("a question is one statement: what takes more needs a snapshot")
+        self._asked = True
+        return super()._execute(statement, parameters)
+
+
 class Transaction(Generic[V]):
     """A transaction while it is entered, rolled back at the end unless it was committed; whoever enters it is given
     what `view` makes of its session. `LostConnection`, `Unavailable`.
@@ -164,6 +180,23 @@ class Database:
     def session(self, begin: str) -> Transaction[Session]:
         """A transaction that is rolled back at the end unless it was committed. `LostConnection`, `Unavailable`."""
         return Transaction(self, begin, lambda session: session)
+
+    def ask(self, question: Callable[[Session], V]) -> V:
+        """What `question` finds by one statement. It is asked again where the connection had died in the pool."""
+        try:
+            return self._ask(question)
+        except LostConnection:
+            return self._ask(question)
+
+    def _ask(self, question: Callable[[Session], V]) -> V:
+        connection = self._checkout()
+        try:
+            return question(_Question(connection.driver_connection, self))
+        except LostConnection:
+            self.abandon(connection)
+            raise
+        finally:
+            connection.close()
 
     def compiled(self, statement: Statement) -> tuple[str, Parameters]:
         """The text of a statement, and the values of parameters that stand in the statement itself."""

@@ -90,15 +90,18 @@ class SqlRepository:
         """A snapshot for one request."""
         return Transaction(self._database, self._dialect.begin_read, SqlRead)
 
+    def ask(self, question: Callable[[Read], T]) -> T:
+        """The answer to one question: one statement, which sees one moment without a transaction around it."""
+        return self._database.ask(lambda session: question(SqlRead(session)))
+
     def write(self, op: str, body: Callable[[Write], T]) -> T:
         """Run `body` in a transaction and commit it."""
         return self._write(op, lambda session: body(SqlWrite(session)))
 
     def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
         """Jobs of the kind that are due, each lent to one worker for a while."""
-        with self._reading() as session:
-            if not jobs.any_due(session, kind):
-                return []
+        if not self._database.ask(lambda session: jobs.any_due(session, kind)):
+            return []
         return self._write(new_id(), lambda session: jobs.lend(session, kind, worker, limit, seconds))
 
     def prolong(self, job: Job, seconds: int) -> bool:

@@ -74,6 +74,11 @@ class VastRepository:
         with self._reading() as snapshot:
             yield snapshot
 
+    def ask(self, question: Callable[[Read], T]) -> T:
+        """The answer to one question. Here it needs a transaction as any other."""
+        with self._reading() as snapshot:
+            return question(snapshot)
+
     def write(self, op: str, body: Callable[[Write], T]) -> T:
         """Run `body` in a transaction and commit it."""
         result = self._write(op, body)

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from tams.domain.errors import IntegrityBroken
-from tams.repository.port import Repository
+from tams.repository.port import Read, Repository
 from tams.repository.sql.migrate import migration_engine
 from tests import factories
-from tests.factories import seconds
+from tests.factories import seconds, uuid
 from tests.repository.steps import fill, new_flow, put_flows, write
 
 
@@ -82,3 +82,13 @@ def test_a_flow_is_not_collected_by_one_that_does_not_exist(repository: Reposito
     orphan = factories.flow(source_id=flow.source_id, collected_by=(factories.uuid(),))
     with pytest.raises(IntegrityBroken):
         write(repository, lambda tx: tx.put_flow(orphan))
+
+
+def test_a_question_of_two_statements_is_refused(repository: Repository) -> None:
+    def question(read: Read) -> None:
+        read.flow(uuid())
+        read.source(uuid())
+
+    with pytest.raises(IntegrityBroken, match="snapshot"):
+        repository.ask(question)
+    assert repository.ask(lambda read: read.flow(uuid())) is None
