@@ -7,12 +7,13 @@ as much as the reading of one Flow; the pool, the dialects and the schema are SQ
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from sqlalchemy import ClauseElement, Engine, create_engine, event, make_url
+from sqlalchemy import ClauseElement, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
@@ -147,12 +148,16 @@ class Transaction(Generic[V]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if isinstance(error, LostConnection):
-                self._database.abandon(self._connection)
-        finally:
-            # Going back to the pool, a connection is rolled back.
-            self._connection.close()
+        if isinstance(error, LostConnection):
+            self._database.abandon(self._connection)
+        else:
+            self._database.end(self._connection)
+
+
+class _Own(threading.local):
+    """The connection that a thread keeps while it has no transaction."""
+
+    connection: Any = None
 
 
 class Database:
@@ -169,6 +174,8 @@ class Database:
             pool_use_lifo=True,
             **self.dialect.arguments(parsed),
         )
+        self._pool = cast("QueuePool", self.engine.pool)
+        self._own = _Own()
         self.errors: tuple[type[Exception], ...] = (self.engine.dialect.loaded_dbapi.Error,)
         self._connection_errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self.errors)
         event.listen(self.engine, "connect", lambda connection, _record: self.dialect.prepare(connection))
@@ -191,12 +198,15 @@ class Database:
     def _ask(self, question: Callable[[Session], V]) -> V:
         connection = self._checkout()
         try:
-            return question(_Question(connection.driver_connection, self))
+            answer = question(_Question(connection.driver_connection, self))
         except LostConnection:
             self.abandon(connection)
             raise
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        self._keep(connection)
+        return answer
 
     def compiled(self, statement: Statement) -> tuple[str, Parameters]:
         """The text of a statement, and the values of parameters that stand in the statement itself."""
@@ -241,17 +251,39 @@ class Database:
             failure = self.dialect.error(error)
             if isinstance(failure, LostConnection):
                 self.abandon(connection)
-            connection.close()
+            else:
+                connection.close()
             raise failure from error
         return connection
 
+    def end(self, connection: Any) -> None:
+        """End what is not committed."""
+        try:
+            connection.driver_connection.rollback()
+        except self.errors as error:
+            logger.info("a connection is given up: %s", error)
+            connection.invalidate()
+        else:
+            self._keep(connection)
+
     def abandon(self, connection: Any) -> None:
         """Take note that this connection was lost."""
-        # The others in the pool are most likely dead, too.
         connection.invalidate()
-        self.engine.dispose()
+        # The others are most likely dead, too.
+        self.close()
+
+    def _keep(self, connection: Any) -> None:
+        """Have this thread use the connection again: to get one out of the pool takes as long as to read a Flow."""
+        if self._own.connection is None and self._pool.checkedout() <= _POOL_SIZE:
+            self._own.connection = connection
+        else:
+            connection.close()
 
     def _checkout(self) -> Any:
+        kept = self._own.connection
+        if kept is not None:
+            self._own.connection = None
+            return kept
         try:
             return self.engine.raw_connection()
         except PoolTimeout as error:
@@ -261,5 +293,7 @@ class Database:
             raise Unavailable(NO_ANSWER) from error
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are not in use."""
+        # What threads keep goes back to the pool.
+        self._own = _Own()
         self.engine.dispose()
