@@ -47,10 +47,11 @@ def store(tmp_path: Path) -> Iterator[TamsStore]:
     assert started.errors() == []
 
 
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[TamsStore]:
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def mortal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
     """A store that is not started yet, and made to be killed: jobs of the dead come back after five seconds."""
     # Half of the threads may hold transfers: enough for all of a test's, even where one process gets all of them.
-    killed = TamsStore(tmp_path, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
+    database: str | None = request.getfixturevalue("new_postgresql")() if request.param == "PostgreSQL" else None
+    killed = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
     yield killed
     killed.kill()

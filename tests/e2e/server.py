@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.repository.steps import environment_of
-from tests.repository.tables import OF_THE_DATABASE, rows, table_names
+from tests.repository.tables import counts, has_open_transactions, miscounted, rows
 
 PATIENCE: Final = 60.0  # seconds
 _TAMS: Final = Path(sys.executable).with_name("tams")
@@ -35,9 +35,9 @@ class TamsStore:
     def __init__(self, home: Path, database: str | None = None, **variables: str) -> None:
         """`database`: the URL of an empty one; None for a SQLite file in its data directory."""
         self.home = home
-        self._server_database = database
         variables = variables if database is None else environment_of(database) | variables
         self.data = home / "data"
+        self.database = database or f"sqlite:///{self.data / 'tams.db'}"
         self.log = home / "tams.log"
         self.port = 0
         self.url = ""
@@ -79,12 +79,19 @@ class TamsStore:
             if process is not None:
                 _kill(process)
         self._close()
+        self._settle()
 
     def kill_worker(self) -> None:
         """The same for `tams worker` alone."""
         assert self._worker is not None
         _kill(self._worker)
         self._worker = None
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let PostgreSQL end what it was told to by those that are dead: it goes on until it wants to answer."""
+        if self.database.startswith("postgresql"):
+            eventually(lambda: not has_open_transactions(self.database), "no transaction is open", every=0.01)
 
     def _spawn(self, *arguments: str) -> subprocess.Popen[str]:
         with self.log.open("a") as log:
@@ -107,30 +114,20 @@ class TamsStore:
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has, of those that have any."""
-        if self._server_database is not None:
-            found = {name: len(rows(self._server_database, name)) for name in table_names(self._server_database)}
-            return {name: count for name, count in found.items() if count}
-        with closing(self._database()) as database:
-            names = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-            counted = {
-                name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
-                for name in names
-                if name not in OF_THE_DATABASE and not name.startswith("sqlite_")
-            }
-        return {name: count for name, count in counted.items() if count}
+        return counts(self.database)
 
     def job_kinds(self) -> set[str]:
         """What the background worker still has to do."""
-        if self._server_database is not None:
-            return {row["kind"] for row in rows(self._server_database, "jobs")}
-        with closing(self._database()) as database:
-            return {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM jobs")}
+        return {row["kind"] for row in rows(self.database, "jobs")}
 
     def faults(self) -> list[object]:
-        """What the database itself finds wrong: damage, and references that lead nowhere."""
-        with closing(self._database()) as database:
-            damage = [row for row in database.execute("PRAGMA integrity_check") if row != ("ok",)]
-            return damage + list(database.execute("PRAGMA foreign_key_check"))
+        """What is wrong in an SQL database: Segments that are miscounted, in SQLite also damage and dead references."""
+        found: list[object] = list(miscounted(self.database))
+        if self.database.startswith("sqlite"):
+            with closing(sqlite3.connect(self.data / "tams.db", timeout=PATIENCE)) as database:
+                found += [row for row in database.execute("PRAGMA integrity_check") if row != ("ok",)]
+                found += database.execute("PRAGMA foreign_key_check")
+        return found
 
     def media_files(self) -> list[Path]:
         """The files of Objects."""
@@ -144,9 +141,6 @@ class TamsStore:
     def errors(self) -> list[str]:
         """The lines of the log that report a fault."""
         return [line for line in self.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
-
-    def _database(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"file:{self.data / 'tams.db'}?mode=ro", uri=True, timeout=PATIENCE)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

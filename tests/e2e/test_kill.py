@@ -9,20 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain, count
-from pathlib import Path
 
 import httpx
-from sqlalchemy import NullPool, create_engine, text
 
 from tests.e2e.client import WAVE, Client, Json, segment
 from tests.e2e.media import SECOND, Span, parse_timestamp
 from tests.e2e.server import TamsStore, eventually
-from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server
+from tests.repository.conftest import new_postgresql, postgresql_server
 
 __all__ = ["new_postgresql", "postgresql_server"]
 
-MANY = 20_000
-FEWER = 4_000
+MANY = 8_000
 PIECE = bytes(range(256)) * 256
 BIG = 1000 * len(PIECE)  # more than will be sent
 
@@ -93,54 +90,6 @@ class TestTheWorker:
         eventually(lambda: len(mortal.media_files()) == 1, "the bytes that nothing needs are gone")
         assert client.fetch(client.segments(other)[0]) == b"shared"
         assert mortal.faults() == []
-
-
-class TestTheWorkerOnPostgresql:
-    def test_killed_twice_in_a_large_deletion_it_ends_it_and_keeps_what_others_need(
-        self, new_postgresql: NewDatabase, tmp_path: Path
-    ) -> None:
-        database = new_postgresql()
-        store = TamsStore(tmp_path, TAMS_DATABASE_URL=database, TAMS_JOB_LEASE="5")
-        store.start("--no-worker")
-        try:
-            client = Client(store.url)
-            doomed, other = client.make_flow(WAVE), client.make_flow(WAVE)
-            shared, own = client.upload(doomed, [b"shared", b"own"])
-            client.register_many(doomed, uses(shared, range(FEWER)) + uses(own, range(FEWER, FEWER + 10)))
-            client.register(other, uses(shared, range(1)))
-            request = client.expect(202, "DELETE", f"/flows/{doomed}").json()
-            assert segments_stored(database) == FEWER + 11
-
-            left = FEWER + 11
-            for _ in range(2):
-                store.start_worker()
-                eventually(lambda before=left: segments_stored(database) < before, "the worker goes on")  # type: ignore[misc]
-                store.kill_worker()
-                # What was sent before the kill is committed or taken back once its claim on the Flow is free.
-                shown = remaining(client, request)
-                assert shown["status"] == "started"
-                left = segments_stored(database)
-                assert 1 < left < FEWER + 11
-            store.start_worker()
-            eventually(lambda: is_done(client, request), "the deletion ends")
-            assert segments_stored(database) == 1
-            assert client.get(f"/objects/{shared}")["referenced_by_flows"] == [other]
-            assert client.missing(f"/objects/{own}")
-            eventually(lambda: len(store.media_files()) == 1, "the bytes that nothing needs are gone")
-            assert client.fetch(client.segments(other)[0]) == b"shared"
-        finally:
-            store.kill()
-
-
-def segments_stored(database: str) -> int:
-    """How many there are, those of deleted Flows included; each Flow's count says the same."""
-    engine = create_engine(database, poolclass=NullPool)
-    with engine.connect() as connection:
-        stored, counted = connection.execute(
-            text("SELECT (SELECT count(*) FROM segments), (SELECT sum(segment_count) FROM flow_keys)")
-        ).one()
-    assert stored == counted
-    return int(stored)
 
 
 class Writer:
