@@ -34,24 +34,24 @@ from tams.domain.errors import Unavailable
 from tams.repository.vast.concurrency import (
     BRIEFLY,
     CLAIMS,
-    DOUBTFUL,
-    IN_DOUBT,
     LOCK_COLUMNS,
     MODE_KEY,
     PAUSE,
     STORED,
-    Doubtful,
     Operation,
     Raced,
     check_agreed,
     clock,
     end_of,
+    insist,
     lock_row,
+    settle,
+    was_stored,
 )
 from tams.repository.vast.connection import Cluster, Snapshot
 from tams.repository.vast.failures import Broken
 from tams.repository.vast.tables import LOCKS, Row
-from tams.repository.vast.terms import Term, among, equal
+from tams.repository.vast.terms import among
 
 logger = logging.getLogger(__name__)
 
@@ -179,9 +179,7 @@ class ClaimAttempt:
         try:
             d.commit()
         except Unavailable as error:
-            logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
-            if not self._was_stored(d.txid):
-                raise Raced("the transaction was not stored") from error
+            settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
         self._spent.give(self._claims, (self._operation.name, str(d.txid)))
         self._claims = []
 
@@ -258,33 +256,14 @@ class ClaimAttempt:
         e.commit()
 
     def _was_stored(self, txid: int) -> bool:
-        """Step 5. `Doubtful` where the cluster does not answer for too long."""
-        until = clock() + IN_DOUBT
-        record = [equal("key", end_of(self._operation.name, str(txid)))]
-        try:
-            self._end_transaction(txid, until)
-            while True:
-                try:
-                    return any(row["kind"] == STORED for row in self._looked_at(record))
-                except Unavailable:
-                    if clock() > until:
-                        raise
-                    time.sleep(10 * PAUSE)
-        except Unavailable as error:
-            raise Doubtful(DOUBTFUL) from error
-
-    def _looked_at(self, terms: list[Term]) -> list[Row]:
-        r = self._cluster.begin()
-        try:
-            return r.rows(LOCKS, LOCK_COLUMNS, terms)
-        finally:
-            r.roll_back()
+        """Step 5."""
+        self._check_ended(txid)
+        return was_stored(self._cluster, self._operation, txid)
 
     def _end_transaction(self, txid: int, until: float) -> None:
         """Roll a transaction back until the cluster says that it has ended. `Broken` where it does not say so."""
-        pause = PAUSE
-        while not self._cluster.roll_back(txid):
-            if clock() > until:
-                raise Broken(f"The database does not say that transaction {txid} has ended.")
-            time.sleep(pause)
-            pause = min(2 * pause, 1)
+        insist(lambda: self._check_ended(txid), until)
+
+    def _check_ended(self, txid: int) -> None:
+        if not self._cluster.roll_back(txid):
+            raise Broken(f"The database does not say that transaction {txid} has ended.")

@@ -8,15 +8,21 @@ They do not see each other. So the way is stored in the database, and every tran
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from tams.domain.clock import now
 from tams.domain.errors import Contended, Unavailable
-from tams.repository.vast.connection import Snapshot
-from tams.repository.vast.tables import Row
+from tams.repository.vast.connection import Cluster, Snapshot
+from tams.repository.vast.tables import LOCKS, Row
+from tams.repository.vast.terms import equal
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLAIMS: Final = "claims"
 STRIPES: Final = "stripes"
@@ -28,8 +34,10 @@ LOCK_COLUMNS = ("key", "kind", "op", "txid")
 
 PAUSE = 0.02
 BRIEFLY = 2.0
-IN_DOUBT = 20.0
-"""So many seconds a commit that was not answered is looked into before its caller is told."""
+_LONGEST_PAUSE = 1.0
+_IN_DOUBT = 20.0
+"""So many seconds a commit that was not answered is looked into before its caller is told, or as many as a write may
+wait for others."""
 
 
 def clock() -> float:
@@ -45,9 +53,6 @@ class Doubtful(Unavailable):
     """The cluster does not say what became of a commit."""
 
 
-DOUBTFUL = "The database went away in the middle: look whether the change was made."
-
-
 class Operation:
     """One write, over all its attempts: who it is to others, and since when it has seen their claims."""
 
@@ -55,6 +60,7 @@ class Operation:
         # Sorted by age, as far as clocks agree; where they do not, a younger one goes first.
         self.name = f"{now():016x} {op}"
         self.deadline = clock() + timeout
+        self.patience = min(_IN_DOUBT, timeout)
         self.seen: dict[tuple[str, str], float] = {}
         self.locks: set[str] = set()
         self.races = 0
@@ -95,6 +101,44 @@ class Concurrency(Protocol):
 
     def close(self) -> None:
         """No write comes any more, for now."""
+
+
+def settle(operation: Operation, txid: int, error: Unavailable, look: Callable[[], bool]) -> None:
+    """Find out what became of a D whose commit ended with an error: returns where it is stored.
+
+    `look` says whether it is, or raises `Unavailable`, and is asked again then. `Raced` where D is not stored and never
+    will be, `Doubtful` where nothing says so in time. Nothing else: the body would run again, perhaps on what D stored.
+    """
+    logger.info("the outcome of transaction %s is in doubt: %s", txid, error)
+    try:
+        stored = insist(look, clock() + operation.patience)
+    except Unavailable as unknown:
+        raise Doubtful("The database went away in the middle: look whether the change was made.") from unknown
+    if not stored:
+        raise Raced("the transaction was not stored") from error
+
+
+def insist(ask: Callable[[], T], until: float) -> T:
+    """Ask, with longer and longer pauses, as long as it raises `Unavailable`; after `until` that is raised."""
+    pause = PAUSE
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            if clock() > until:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def was_stored(cluster: Cluster, operation: Operation, txid: int) -> bool:
+    """Whether a D that has ended is stored, which its record says."""
+    record = [equal("key", end_of(operation.name, str(txid)))]
+    r = cluster.begin()
+    try:
+        return any(row["kind"] == STORED for row in r.rows(LOCKS, LOCK_COLUMNS, record))
+    finally:
+        r.roll_back()
 
 
 def lock_row(key: str, kind: str, op: str, txid: int | str) -> Row:

@@ -16,6 +16,7 @@ between its reads and its own commit.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -28,20 +29,18 @@ from tams.domain.errors import Contended, Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.vast.concurrency import (
     BRIEFLY,
-    DOUBTFUL,
-    IN_DOUBT,
     LOCK_COLUMNS,
     MODE_KEY,
-    PAUSE,
     SINGLE,
     STORED,
-    Doubtful,
     Operation,
-    Raced,
     check_agreed,
     clock,
     end_of,
+    insist,
     lock_row,
+    settle,
+    was_stored,
 )
 from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
 from tams.repository.vast.tables import LOCKS, Row
@@ -118,25 +117,18 @@ class SingleWriter:
         """A transaction may still be committed: nothing is written before it has ended."""
         self._doubtful.setdefault(txid, _Rest())
 
-    def has_ended(self, txid: int, until: float) -> bool:
-        """Whether the cluster says, by then, that there is no such open transaction any more."""
-        pause = PAUSE
-        while not self._cluster.is_gone(txid):
-            if clock() > until:
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, 1)
-        return True
+    def check_ended(self, txid: int) -> None:
+        """`Unavailable` unless the cluster says that there is no such open transaction any more."""
+        if not self._cluster.is_gone(txid):
+            raise _still_open(txid)
 
     def _settle_doubts(self) -> None:
         for txid, rest in list(self._doubtful.items()):
             # Being asked for may keep it open: so it is left alone for longer and longer.
-            if rest.is_over() and self.has_ended(txid, clock() + BRIEFLY):
-                del self._doubtful[txid]
-            else:
-                raise Unavailable(
-                    f"The database does not say what becomes of transaction {txid}, and until then nothing is written."
-                )
+            if not rest.is_over():
+                raise _still_open(txid)
+            insist(functools.partial(self.check_ended, txid), clock() + BRIEFLY)
+            del self._doubtful[txid]
 
     def _be_the_writer(self) -> None:
         if self._stop is not None and self._pid == os.getpid():
@@ -229,9 +221,8 @@ class SingleAttempt:
         try:
             d.commit()
         except Unavailable as error:
-            logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
-            if not self._was_stored(d.txid):
-                raise Raced("the transaction was not stored") from error
+            self._writer.doubt(d.txid)
+            settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
 
     def withdraw(self, txid: int) -> None:
         """Let go of everything."""
@@ -239,21 +230,8 @@ class SingleAttempt:
             logger.debug("transaction %s was left to end by itself", txid)
 
     def _was_stored(self, txid: int) -> bool:
-        until = clock() + min(IN_DOUBT, self._cluster.address.operation_timeout)
-        self._writer.doubt(txid)
-        if not self._writer.has_ended(txid, until):
-            raise Doubtful(DOUBTFUL)
-        record = [equal("key", end_of(self._operation.name, str(txid)))]
-        while True:
-            r = self._cluster.begin()
-            try:
-                return any(row["kind"] == STORED for row in r.rows(LOCKS, LOCK_COLUMNS, record))
-            except Unavailable as error:
-                if clock() > until:
-                    raise Doubtful(DOUBTFUL) from error
-            finally:
-                r.roll_back()
-            time.sleep(10 * PAUSE)
+        self._writer.check_ended(txid)
+        return was_stored(self._cluster, self._operation, txid)
 
 
 class OtherWriter(Unavailable):
@@ -316,4 +294,10 @@ def _another(rows: list[Row]) -> str:
     return (
         f"TAMS_VAST_CONCURRENCY is single, and there is another process that writes to this database ({names}): stop "
         "it, or leave the work to it."
+    )
+
+
+def _still_open(txid: int) -> Unavailable:
+    return Unavailable(
+        f"The database does not say what becomes of transaction {txid}, and until then nothing is written."
     )

@@ -32,26 +32,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
 from tams.domain.errors import Unavailable
 from tams.repository.vast.concurrency import (
-    DOUBTFUL,
-    IN_DOUBT,
     LOCK_COLUMNS,
     MODE_KEY,
-    PAUSE,
     STORED,
     STRIPES,
-    Doubtful,
     Operation,
     Raced,
     check_agreed,
-    clock,
     end_of,
     lock_row,
+    settle,
 )
 from tams.repository.vast.connection import ROW_ID, Cluster, Snapshot
 from tams.repository.vast.failures import Collided
@@ -134,9 +129,8 @@ class StripedAttempt:
         except Collided as error:
             raise Raced("somebody else was first") from error
         except Unavailable as error:
-            logger.info("the outcome of transaction %s is in doubt: %s", d.txid, error)
-            if not self._was_stored(d.txid):
-                raise Raced("the transaction was not stored") from error
+            self._cluster.roll_back(d.txid)
+            settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
 
     def withdraw(self, txid: int) -> None:
         """Let go of the stripes, as far as the cluster hears it."""
@@ -154,20 +148,7 @@ class StripedAttempt:
         )
 
     def _was_stored(self, txid: int) -> bool:
-        """Step 4. `Doubtful` where it takes too long."""
-        until, pause = clock() + IN_DOUBT, PAUSE
-        self._cluster.roll_back(txid)
-        while True:
-            try:
-                return self._settled(txid)
-            except Unavailable as error:
-                if clock() > until:
-                    raise Doubtful(DOUBTFUL) from error
-            time.sleep(pause)
-            pause = min(2 * pause, 1)
-
-    def _settled(self, txid: int) -> bool:
-        """One T."""
+        """Step 4, one T."""
         record = end_of(self._operation.name, str(txid))
         t = self._cluster.begin()
         try:

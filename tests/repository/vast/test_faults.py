@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from tams.repository.port import Repository
 from tams.repository.vast import VastRepository
 from tests.repository.vast.invariants import check
 from tests.repository.vast.steps import opened
-from tests.repository.vast.writes import CHANGES, Change
+from tests.repository.vast.writes import CHANGES, Change, count_up
 from tests.vast_emulator.emulator import Emulator
 from tests.vast_emulator.faults import Way
 from tests.vast_emulator.settings import Settings
@@ -39,6 +40,9 @@ OF_COMMITS = [
 OF_OTHERS = [Way.CONFLICT, Way.SLOW_DOWN, Way.BAD_GATEWAY, Way.CUT, Way.LOST, Way.UNAVAILABLE, Way.EXPIRED]
 OTHERS = ("begin", "select", "insert", "update", "delete", "rollback")
 SAMPLE = 4
+IN_A_ROW = ([Way.LOST, Way.CUT, Way.LATE], OF_OTHERS) if EVERYTHING else ([Way.LOST], [Way.CONFLICT, Way.BAD_GATEWAY])
+"""How a commit fails, and how the look at what became of it does, so many times:"""
+LOOKS = 3
 
 
 CLUSTERS = {
@@ -64,9 +68,9 @@ def requests_of(emulator: Emulator, change: Change) -> dict[str, int]:
     return dict(counts.requests)
 
 
-def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int) -> None:
-    """Make the change while its nth request of the kind fails."""
-    emulator.fail(kind, way, nth=nth, seconds=0.15 if way is Way.LATE else None)
+def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int, times: int = 1) -> None:
+    """Make the change while its nth request of the kind fails, and so many in a row."""
+    emulator.fail(kind, way, nth=nth, times=times, seconds=0.15 if way is Way.LATE else None)
     try:
         change.make()
     except Unavailable:
@@ -97,11 +101,54 @@ def test_a_write_whose_requests_fail_is_stored_once_or_refused(
 
 def test_a_commit_that_lands_late_is_not_done_twice(cluster: tuple[Emulator, VastRepository]) -> None:
     emulator, repository = cluster
-    prepare = next(prepare for prepare in CHANGES if prepare.__name__ == "count_up")
-    last = requests_of(emulator, prepare(repository))["commit"]
-    change = prepare(repository)
+    last = requests_of(emulator, count_up(repository))["commit"]
+    change = count_up(repository)
     emulator.fail("commit", Way.LATE, nth=last)
     change.make()
     assert change.state() == change.after
     assert emulator.faults.release() == 1
     assert change.state() == change.after
+
+
+@contextmanager
+def counted(concurrency: str, **waits: float) -> Iterator[tuple[Emulator, VastRepository, dict[str, int]]]:
+    """A cluster, and how many requests of each kind counting up takes there, each time."""
+    # The only writer does not renew its record in the meantime.
+    waits["claim_timeout"] = 600 if concurrency == "single" else 1
+    with opened(replace(CLUSTERS[concurrency]), concurrency, **waits) as (emulator, repository):
+        yield emulator, repository, requests_of(emulator, count_up(repository))
+
+
+@pytest.mark.parametrize("concurrency", CLUSTERS)
+def test_a_commit_that_was_not_answered_counts_once_however_often_the_look_at_it_fails(
+    concurrency: str, record_property: Callable[[str, object], None]
+) -> None:
+    with counted(concurrency) as (emulator, repository, requests):
+        # The request of its kind that comes after the commit is part of the look.
+        looks = {kind: requests[kind] + 1 for kind in ("begin", "select")}
+        cases = [
+            (lost, kind, way, nth)
+            for kind, look in looks.items()
+            for lost, way in itertools.product(*IN_A_ROW)
+            for nth in range(1 if EVERYTHING else look, look + 1)
+        ]
+        record_property("faults", len(cases))
+        for lost, kind, way, nth in cases:
+            change = count_up(repository)
+            emulator.fail("commit", lost, nth=requests["commit"], seconds=0.15 if lost is Way.LATE else None)
+            # What fails is asked for again at once, twice, unless it is a conflict.
+            survives(emulator, change, kind, way, nth, times=LOOKS if way is Way.CONFLICT else 3 * LOOKS)
+        check(emulator)
+
+
+@pytest.mark.parametrize("kind", ["begin", "select"] if EVERYTHING else ["begin"])
+@pytest.mark.parametrize("concurrency", CLUSTERS)
+def test_a_commit_that_nobody_can_look_at_is_in_doubt_and_not_done_again(concurrency: str, kind: str) -> None:
+    with counted(concurrency, operation_timeout=1) as (emulator, repository, requests):
+        change = count_up(repository)
+        emulator.fail("commit", Way.LOST, nth=requests["commit"])
+        emulator.fail(kind, Way.UNAVAILABLE, nth=requests[kind] + 1, times=0)
+        with pytest.raises(Unavailable, match="look whether the change was made"):
+            change.make()
+        emulator.faults.clear()
+        assert change.state() == change.after
