@@ -98,7 +98,7 @@ def _stop_background_work(_arbiter: Arbiter, worker: Worker) -> None:
     stop_background_work(worker.app.callable, STOP_TIMEOUT)
 
 
-def _settle_garbage_collection(_worker: Worker) -> None:
+def settle_garbage_collection() -> None:
     """Have the garbage collector pass over what lives as long as the process, and look less often for the rest.
 
     A page of a thousand Segments is some thousand objects, none of them in a cycle: by default each page is looked
@@ -130,7 +130,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "logger_class": ServerLog,
         "control_socket_disable": True,
         "when_ready": _close_idle_connections,
-        "post_worker_init": _settle_garbage_collection,
+        "post_worker_init": lambda _worker: settle_garbage_collection(),
         "pre_request": _judge_chunks,
         "worker_exit": _stop_background_work,
     }

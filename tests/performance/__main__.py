@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # So that servers and databases go, too, where the run is ended from outside.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("The run was ended."))
     if options.profile:
-        profile(options.profile, options.sort)
+        for engine in options.engine or ENGINES[:1]:
+            profile(options.profile, options.sort, engine)
         return 0
     if options.merge:
         result = report.merged([report.read(file) for file in options.merge])

@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from tams.server import settle_garbage_collection
+from tests.performance import databases
+from tests.performance.databases import Engine
 from tests.performance.documents import MOST_ALLOCATED, flow, segments
 from tests.performance.hotpaths import READ_PATHS
 from tests.performance.inprocess import InProcess
@@ -24,10 +27,14 @@ _CALLS = {"flow": 2000, "page-100": 500, "register-1": 300, "register-100": 40, 
 _FEWER_CALLS = 100
 
 
-def profile(name: str, order: str) -> None:
+def profile(name: str, order: str, engine: Engine) -> None:
     """Print how long a request of that name takes, and the functions that take most of it."""
-    with tempfile.TemporaryDirectory(prefix="tams-profile-") as directory:
-        store = InProcess(Path(directory, "data"))
+    with (
+        tempfile.TemporaryDirectory(prefix="tams-profile-") as directory,
+        databases.opened(engine, Path(directory)) as own,
+    ):
+        store = InProcess(Path(directory, "data"), own.new("profile"))
+        settle_garbage_collection()
         calls = _CALLS.get(name, _FEWER_CALLS)
         requests = _requests(store, name, 3 * calls)
         for _ in range(calls):
@@ -36,13 +43,15 @@ def profile(name: str, order: str) -> None:
         for _ in range(calls):
             next(requests)()
         wall, cpu = time.perf_counter() - began, time.thread_time() - cpu
-        print(f"{name}: {1000 * cpu / calls:.3f} ms of CPU, {1000 * wall / calls:.3f} ms, in process ({calls} calls)")
+        took = f"{1000 * cpu / calls:.3f} ms of CPU, {1000 * wall / calls:.3f} ms"
+        print(f"{name} on {engine}: {took}, in process ({calls} calls)")
         watched = cProfile.Profile()
         for _ in range(calls):
             call = next(requests)
             watched.enable()
             call()
             watched.disable()
+        store.close()
         pstats.Stats(watched).strip_dirs().sort_stats(order).print_stats(_LINES)
 
 

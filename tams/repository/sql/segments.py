@@ -257,8 +257,7 @@ class SegmentReads:
             return [False] * len(ranges)
         # Mostly Segments are appended: nothing reaches into the range that spans all of them.
         low, high = min(start for start, _ in bounded), max(end for _, end in bounded)
-        last = self._session.row(_LAST_BEFORE, {"flow_key": flow_key, "before": high})
-        if last is None or last[0] <= low:
+        if not self._is_anything_between(flow_key, low, high):
             return [False] * len(ranges)
         highs = [MIN_NS if r.end is None else r.end for r in ranges]
         found = self._session.rows(_LAST_BEFORE_EACH, {"flow_key": flow_key, "highs": self._session.array(highs)})
@@ -285,6 +284,10 @@ class SegmentReads:
         row = self._session.row(_COUNTS, {"flow_key": flow_key})
         return (False, False) if row is None else (row[1] > 0, row[0] > row[1])
 
+    def _is_anything_between(self, flow_key: int, low: int, high: int) -> bool:
+        last = self._session.row(_LAST_BEFORE, {"flow_key": flow_key, "before": high})
+        return last is not None and last[0] > low
+
 
 class SegmentWrites(SegmentReads):
     """What can be done to the Segments under a Flow's key."""
@@ -294,8 +297,9 @@ class SegmentWrites(SegmentReads):
         if not segments:
             return
         ordered = sorted(segments)
-        if any(first.end > second.start for first, second in pairwise(ordered)) or any(
-            self.overlaps(flow_key, [segment.timerange for segment in ordered])
+        if any(first.end > second.start for first, second in pairwise(ordered)) or (
+            self._is_anything_between(flow_key, ordered[0].start, ordered[-1].end)
+            and any(self.overlaps(flow_key, [segment.timerange for segment in ordered]))
         ):
             raise IntegrityBroken("Segments of one Flow would overlap")
         session = self._session
