@@ -7,9 +7,10 @@ transaction runs only once. Adapters return domain values and raise domain error
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from tams.domain.events import Delivery, Event
@@ -43,6 +44,24 @@ class Page(NamedTuple, Generic[T]):
 
     items: list[T]
     next: Cursor | None
+
+
+def pages(page_after: Callable[[Cursor | None], Page[T]]) -> Iterator[list[T]]:
+    """The items of each page of a listing; of an empty one, one page without any.
+
+    `page_after` gives the page after a cursor (None: the first), once the page before has been used.
+    """
+    after: Cursor | None = None
+    while True:
+        items, after = page_after(after)
+        yield items
+        if after is None:
+            return
+
+
+def every(page_after: Callable[[Cursor | None], Page[T]]) -> Iterator[T]:
+    """The items of a whole listing, as `pages` come to them."""
+    return chain.from_iterable(pages(page_after))
 
 
 @dataclass(frozen=True, slots=True)

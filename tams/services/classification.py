@@ -8,10 +8,10 @@ from typing import Final
 
 from tams.domain.classes import AUTH_CLASSES, document_classes
 from tams.domain.filters import FlowFilter, SourceFilter
-from tams.domain.flows import Document
+from tams.domain.flows import Document, Flow, Source
 from tams.domain.identifiers import new_id
 from tams.domain.limits import check_document_size
-from tams.repository.port import Cursor, Write
+from tams.repository.port import Cursor, Page, Write, pages
 from tams.services.events import Outbox
 from tams.services.store import Store
 
@@ -30,23 +30,21 @@ class Step:
 def classify(store: Store, names: Sequence[str], *, dry_run: bool = False) -> Iterator[Step]:
     """Give the classes to every Source and every Flow without any, batch by batch, a transaction for each; with
     `dry_run` only find them."""
-    after: Cursor | None = None
-    while True:
+
+    def list_sources(after: Cursor | None) -> Page[Source]:
         with store.repository.read() as read:
-            sources = read.list_sources(SourceFilter(), "created", True, after, _BATCH)
-        bare = [source.id for source in sources.items if not document_classes(source.document)]
-        yield Step(len(sources.items), len(bare) if dry_run else _classify_sources(store, bare, names))
-        after = sources.next
-        if after is None:
-            break
-    while True:
+            return read.list_sources(SourceFilter(), "created", True, after, _BATCH)
+
+    def list_flows(after: Cursor | None) -> Page[Flow]:
         with store.repository.read() as read:
-            flows = read.list_flows(FlowFilter(), "created", True, after, _BATCH)
-        bare = [flow.id for flow in flows.items if not document_classes(flow.document)]
-        yield Step(len(flows.items), len(bare) if dry_run else _classify_flows(store, bare, names))
-        after = flows.next
-        if after is None:
-            break
+            return read.list_flows(FlowFilter(), "created", True, after, _BATCH)
+
+    for sources in pages(list_sources):
+        bare = [source.id for source in sources if not document_classes(source.document)]
+        yield Step(len(sources), len(bare) if dry_run else _classify_sources(store, bare, names))
+    for flows in pages(list_flows):
+        bare = [flow.id for flow in flows if not document_classes(flow.document)]
+        yield Step(len(flows), len(bare) if dry_run else _classify_flows(store, bare, names))
 
 
 def _classify_sources(store: Store, source_ids: Sequence[str], names: Sequence[str]) -> int:

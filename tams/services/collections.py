@@ -16,7 +16,7 @@ from tams.domain.errors import Forbidden, Invalid
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Document, Flow
 from tams.domain.identifiers import new_id
-from tams.repository.port import Cursor, Key, Read, Write
+from tams.repository.port import Key, Read, Write, every
 from tams.services.rights import readable_sources
 
 _PAGE = 1000
@@ -164,14 +164,9 @@ def _refuse_cycle(read: Read, flow_id: str, members: Iterable[str]) -> None:
 
 def _collections_of(read: Read, source_id: str) -> list[list[Member]]:
     """What each Flow of the Source collects as Sources, the oldest Flow first, without the Source itself."""
-    collectors: list[Flow] = []
-    after: Cursor | None = None
-    while True:
-        page = read.list_flows(FlowFilter(source_id=source_id), "created", True, after, _PAGE)
-        collectors += [flow for flow in page.items if flow.document.get("flow_collection")]
-        after = page.next
-        if after is None:
-            break
+    where = FlowFilter(source_id=source_id)
+    found = every(lambda after: read.list_flows(where, "created", True, after, _PAGE))
+    collectors = [flow for flow in found if flow.document.get("flow_collection")]
     collectors.sort(key=lambda flow: (flow.created, flow.id))
     known = read.flows_by_id({member for flow in collectors for member in member_ids(flow.document)})
     return [

@@ -20,7 +20,7 @@ from tams.domain.identifiers import new_id
 from tams.domain.objects import Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
-from tams.repository.port import Cursor, Key, Read, Write
+from tams.repository.port import Key, Read, Write, every, pages
 from tams.services import collections, delete_requests, flows, sources
 from tams.services.bytes import forget_objects
 from tams.services.events import Outbox
@@ -310,14 +310,8 @@ def _all_segments(read: Read, flow: Flow, limit: int) -> list[Segment]:
 
 
 def _flows_of(read: Read, source_id: str) -> list[Flow]:
-    found: list[Flow] = []
-    after: Cursor | None = None
-    while True:
-        page = read.list_flows(FlowFilter(source_id=source_id), "created", False, after, _PAGE)
-        found += page.items
-        after = page.next
-        if after is None:
-            return found
+    where = FlowFilter(source_id=source_id)
+    return list(every(lambda after: read.list_flows(where, "created", False, after, _PAGE)))
 
 
 def _refuse_undeletable(access: Access, doomed: Iterable[Flow], what: str) -> None:
@@ -368,21 +362,17 @@ def _users(read: Read, object_id: str, item: Object, limit: int) -> list[tuple[F
     """
     media_id, init_id = _ids(item)
     users: list[tuple[Flow, list[Segment]]] = []
-    after: Cursor | None = None
     left = limit
-    while True:
-        page = read.references(object_id, after=after, limit=_PAGE)
-        known = read.flows_by_id(page.items)
-        for flow_id in page.items:
+    for flow_ids in pages(lambda after: read.references(object_id, after=after, limit=_PAGE)):
+        known = read.flows_by_id(flow_ids)
+        for flow_id in flow_ids:
             flow = known[flow_id]
             segments = read.segments_within(
                 flow.key, ETERNITY, max(left, 1), object_id=media_id, init_object_id=init_id
             )
             left -= len(segments)
             users.append((flow, segments))
-        after = page.next
-        if after is None:
-            return users
+    return users
 
 
 def _ids(item: Object) -> tuple[str | None, str | None]:

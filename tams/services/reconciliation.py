@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tams.domain.clock import MICROSECONDS
-from tams.repository.port import Cursor
+from tams.domain.objects import Instance
+from tams.repository.port import Cursor, Page, pages
 from tams.services.bytes import DELETE_BYTES
 from tams.services.copies import COPY_INSTANCE
 from tams.services.store import Store
@@ -99,14 +100,13 @@ class Reconciliation:
             after = page[-1].key
 
     def _instances(self) -> Iterator[_Named]:
-        after: Cursor | None = None
-        while True:
+        def page_after(after: Cursor | None) -> Page[tuple[str, Instance]]:
             with self._store.repository.read() as read:
-                page, after = read.instances_of(self._storage.backend.id, after, self._page)
+                return read.instances_of(self._storage.backend.id, after, self._page)
+
+        for page in pages(page_after):
             self.named += len(page)
             yield from (_Named(instance.key, object_id) for object_id, instance in page if instance.key is not None)
-            if after is None:
-                return
 
     def _second_look(self, orphans: Sequence[Listed], missing: Sequence[_Named]) -> Iterator[Discrepancy]:
         keys = [item.key for item in orphans]

@@ -12,7 +12,7 @@ from tams.domain.classes import Access, Permission, document_classes
 from tams.domain.errors import Forbidden, NotFound
 from tams.domain.flows import Flow
 from tams.domain.objects import Object
-from tams.repository.port import Cursor, Read
+from tams.repository.port import Read, pages
 
 _PAGE = 1000
 _WORDS = {"read": "reading", "write": "changing", "delete": "deleting"}
@@ -131,10 +131,5 @@ def _may_all(read: Read, access: Access, permission: Permission, object_id: str)
 
 
 def _users(read: Read, object_id: str) -> Iterator[Flow]:
-    after: Cursor | None = None
-    while True:
-        page = read.references(object_id, after=after, limit=_PAGE)
-        yield from read.flows_by_id(page.items).values()
-        after = page.next
-        if after is None:
-            return
+    for flow_ids in pages(lambda after: read.references(object_id, after=after, limit=_PAGE)):
+        yield from read.flows_by_id(flow_ids).values()

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tams.domain.clock import MICROSECONDS
 from tams.domain.errors import NotFound
 from tams.domain.ordering import newest_first
-from tams.repository.port import Document
+from tams.repository.port import Document, every
 
 if TYPE_CHECKING:
-    from tams.repository.port import Write
+    from tams.repository.port import Cursor, Page, Write
     from tams.services.store import Store
 
 KIND: Final = "token"
@@ -83,14 +83,12 @@ def find(store: Store, text: str) -> Token | None:
 
 def list_tokens(store: Store) -> Iterator[Token]:
     """All tokens, latest first."""
-    after = None
-    while True:
+
+    def page_after(after: Cursor | None) -> Page[Document]:
         with store.repository.read() as read:
-            page = read.list_documents(KIND, _ORDER, {}, reverse=False, after=after, limit=_PAGE)
-        yield from (_from_document(document) for document in page.items)
-        after = page.next
-        if after is None:
-            return
+            return read.list_documents(KIND, _ORDER, {}, reverse=False, after=after, limit=_PAGE)
+
+    return map(_from_document, every(page_after))
 
 
 def revoke(store: Store, token_id: str) -> None:

@@ -15,7 +15,7 @@ from tams.domain.identifiers import new_id
 from tams.domain.limits import check_document_size
 from tams.domain.ordering import alphabetical
 from tams.domain.webhooks import Webhook, check_change
-from tams.repository.port import Cursor, Document, Job, Page, Read, Write
+from tams.repository.port import Cursor, Document, Job, Page, Read, Write, every
 from tams.services.deliveries import FAN_OUT, FORGET, close_queue, open_queue, stop_queue
 from tams.services.events import WEBHOOK
 from tams.services.outbound import Outbound, Refused
@@ -192,14 +192,8 @@ def load(read: Read, webhook_id: str) -> Webhook | None:
 
 def load_all(read: Read) -> list[Webhook]:
     """Every webhook."""
-    found: list[Webhook] = []
-    after: Cursor | None = None
-    while True:
-        page = read.list_documents(WEBHOOK, _ORDER, {}, reverse=False, after=after, limit=1000)
-        found += [_from_document(document) for document in page.items]
-        after = page.next
-        if after is None:
-            return found
+    documents = every(lambda after: read.list_documents(WEBHOOK, _ORDER, {}, reverse=False, after=after, limit=1000))
+    return [_from_document(document) for document in documents]
 
 
 def save(tx: Write, webhook: Webhook) -> None:

@@ -11,7 +11,7 @@ from tams.domain.filters import FlowFilter, FlowOrder, SourceFilter, SourceOrder
 from tams.domain.flows import Flow, Source
 from tams.domain.ordering import alphabetical, newest_first
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
-from tams.repository.port import Repository, Write
+from tams.repository.port import Cursor, Page, Repository, Write, every, pages
 from tests import factories
 from tests.factories import seconds, uuid
 from tests.repository.steps import fill, put_flows, put_sources, read, walk, write
@@ -129,6 +129,41 @@ def test_a_page_is_full_and_the_last_one_has_no_successor(repository: Repository
         assert first.next is not None
         assert second.next is None
         assert snapshot.list_flows(FlowFilter(), "created", False, None, 4).next is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+def test_a_whole_listing_is_read_page_by_page(repository: Repository, limit: int) -> None:
+    source_id = uuid()
+    flows = [factories.flow(source_id=source_id, created=number) for number in range(5)]
+    put_flows(repository, *flows)
+    with repository.read() as snapshot:
+
+        def page_after(after: Cursor | None) -> Page[Flow]:
+            return snapshot.list_flows(FlowFilter(), "created", True, after, limit)
+
+        assert [flow.id for flow in every(page_after)] == [flow.id for flow in flows]
+        assert [len(page) for page in pages(page_after)] == [len(flows[n : n + limit]) for n in range(0, 5, limit)]
+
+
+def test_a_page_is_asked_for_once_the_one_before_is_used(repository: Repository) -> None:
+    source_id = uuid()
+    put_flows(repository, *(factories.flow(source_id=source_id, created=number) for number in range(5)))
+    asked = 0
+    with repository.read() as snapshot:
+
+        def page_after(after: Cursor | None) -> Page[Flow]:
+            nonlocal asked
+            asked += 1
+            return snapshot.list_flows(FlowFilter(), "created", False, after, 2)
+
+        assert [asked for _ in pages(page_after)] == [1, 2, 3]
+        asked = 0
+        assert [asked for _ in every(page_after)] == [1, 1, 2, 2, 3]
+
+
+def test_an_empty_listing_is_one_empty_page(repository: Repository) -> None:
+    with repository.read() as snapshot:
+        assert list(pages(lambda after: snapshot.list_flows(FlowFilter(), "created", False, after, 2))) == [[]]
 
 
 def test_flows_are_filtered_by_each_property(repository: Repository) -> None:
