@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from tams.domain.classes import (
     Access,
@@ -30,6 +31,7 @@ from tams.repository.port import Cursor, Page, Read
 from tams.services.rights import lacking, object_as_seen, readable_flows, readable_sources, require_object
 
 R = TypeVar("R", Flow, Source)
+F = TypeVar("F", FlowFilter, SourceFilter)
 
 _PAGE = 1000
 
@@ -80,6 +82,22 @@ class Sight(Protocol):
         """Ids of the Flows that refer to the Object."""
 
 
+class _Kind(NamedTuple, Generic[R]):
+    """What Flows and Sources differ in here.
+
+    `readable`: those of some ids that may be read. `related`: the ids that one of them names. `as_seen`: what is shown
+    of it, given those of these ids that may be read.
+    """
+
+    readable: Callable[[Read, Access, Collection[str]], set[str]]
+    related: Callable[[R], set[str]]
+    as_seen: Callable[[R, Collection[str]], R]
+
+
+_FLOWS = _Kind(readable_flows, related_flows, flow_as_seen)
+_SOURCES = _Kind(readable_sources, related_sources, source_as_seen)
+
+
 class Limited:
     """A snapshot as one sees it whose access is limited."""
 
@@ -92,66 +110,31 @@ class Limited:
 
     def flow(self, flow_id: str) -> Flow | None:
         """The Flow."""
-        flow = self._read.flow(flow_id)
-        if flow is None or not self._may_read(document_classes(flow.document), f"Flow {flow_id}"):
-            return None
-        return self.as_seen([flow])[0]
-
-    def as_seen(self, flows: Sequence[Flow]) -> list[Flow]:
-        """The Flows without what is hidden of their collections."""
-        related = {other for flow in flows for other in related_flows(flow)}
-        if not related:
-            return list(flows)
-        readable = readable_flows(self._read, self._access, related)
-        return [flow_as_seen(flow, readable) for flow in flows]
+        return self._one(_FLOWS, self._read.flow(flow_id), f"Flow {flow_id}")
 
     def list_flows(
         self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
-        where = replace(where, tags=self._access.readable(where.tags))
-        if where.collected_by == ():
-            anything = replace(where, collected_by=None)
 
-            def page(after: Cursor | None, limit: int) -> Page[Flow]:
-                return self._read.list_flows(anything, order, reverse, after, limit)
+        def listing(where: FlowFilter, after: Cursor | None, limit: int) -> Page[Flow]:
+            return self._read.list_flows(where, order, reverse, after, limit)
 
-            return _uncollected(page, self.as_seen, after, limit)
-        if where.collected_by is not None:
-            # What a hidden Flow collects is not to be told either.
-            known = readable_flows(self._read, self._access, where.collected_by)
-            if not known:
-                return Page([], None)
-            where = replace(where, collected_by=tuple(sorted(known)))
-        found = self._read.list_flows(where, order, reverse, after, limit)
-        return Page(self.as_seen(found.items), found.next)
+        return self._listed(_FLOWS, listing, where, after, limit)
 
     def source(self, source_id: str) -> Source | None:
         """The Source."""
-        source = self._read.source(source_id)
-        if source is None or not self._may_read(document_classes(source.document), f"Source {source_id}"):
-            return None
-        return self._sources_as_seen([source])[0]
+        return self._one(_SOURCES, self._read.source(source_id), f"Source {source_id}")
 
     def list_sources(
         self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
-        where = replace(where, tags=self._access.readable(where.tags))
-        if where.collected_by == ():
-            anything = replace(where, collected_by=None)
 
-            def page(after: Cursor | None, limit: int) -> Page[Source]:
-                return self._read.list_sources(anything, order, reverse, after, limit)
+        def listing(where: SourceFilter, after: Cursor | None, limit: int) -> Page[Source]:
+            return self._read.list_sources(where, order, reverse, after, limit)
 
-            return _uncollected(page, self._sources_as_seen, after, limit)
-        if where.collected_by is not None:
-            known = readable_sources(self._read, self._access, where.collected_by)
-            if not known:
-                return Page([], None)
-            where = replace(where, collected_by=tuple(sorted(known)))
-        found = self._read.list_sources(where, order, reverse, after, limit)
-        return Page(self._sources_as_seen(found.items), found.next)
+        return self._listed(_SOURCES, listing, where, after, limit)
 
     def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
         """Those of the Objects that exist, each with the Flow that was first to refer to it where that is seen too."""
@@ -168,19 +151,46 @@ class Limited:
         """Ids of the Flows that refer to the Object."""
         return self._read.references(object_id, self._access.readable(flow_tags), after, limit)
 
-    def _sources_as_seen(self, sources: Sequence[Source]) -> list[Source]:
-        related = {other for source in sources for other in related_sources(source)}
-        if not related:
-            return list(sources)
-        readable = readable_sources(self._read, self._access, related)
-        return [source_as_seen(source, readable) for source in sources]
-
-    def _may_read(self, classes: Collection[str], what: str) -> bool:
+    def _one(self, kind: _Kind[R], item: R | None, what: str) -> R | None:
+        """The item, None where it is not to be known of. `Forbidden` where it may not be read."""
+        if item is None:
+            return None
+        classes = document_classes(item.document)
         if not self._access.knows(classes):
-            return False
+            return None
         if not self._access.may("read", classes):
             raise lacking("read", what)
-        return True
+        return self._as_seen(kind, [item])[0]
+
+    def _listed(
+        self,
+        kind: _Kind[R],
+        listing: Callable[[F, Cursor | None, int], Page[R]],
+        where: F,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[R]:
+        """A page of what may be read; `listing` gives a page of what there is."""
+        where = replace(where, tags=self._access.readable(where.tags))
+        if where.collected_by == ():
+            whatever = partial(listing, replace(where, collected_by=None))
+            return _uncollected(whatever, partial(self._as_seen, kind), after, limit)
+        if where.collected_by is not None:
+            # What a hidden one collects is not to be told either.
+            collectors = kind.readable(self._read, self._access, where.collected_by)
+            if not collectors:
+                return Page([], None)
+            where = replace(where, collected_by=tuple(sorted(collectors)))
+        found = listing(where, after, limit)
+        return Page(self._as_seen(kind, found.items), found.next)
+
+    def _as_seen(self, kind: _Kind[R], items: Sequence[R]) -> list[R]:
+        """The items without what is hidden of their collections."""
+        related = {other for item in items for other in kind.related(item)}
+        if not related:
+            return list(items)
+        readable = kind.readable(self._read, self._access, related)
+        return [kind.as_seen(item, readable) for item in items]
 
 
 def _uncollected(
