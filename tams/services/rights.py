@@ -60,17 +60,17 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
         owner = None if item.allocated_to is None else read.flow_of_key(item.allocated_to)
         require(access, permission, () if owner is None else document_classes(owner.document), _OBJECT, _absent())
         return
-    first = _first_flow(read, item)
+    first = _first_flow(read, item) if permission == "write" else None
     first_classes = () if first is None else document_classes(first.document)
     if permission == "read":
         allowed = bool(read.referred_to([item.id], access.readable()))
-    elif permission == "write" and first is not None:
+    elif first is not None:
         allowed = access.may("write", first_classes)
     else:
         allowed = _may_all(read, access, permission, item.id)
     if allowed:
         return
-    if read.referred_to([item.id], access.known()) or (permission == "write" and access.knows(first_classes)):
+    if access.knows(first_classes) or read.referred_to([item.id], access.known()):
         raise lacking(permission, _OBJECT)
     raise _absent()
 

@@ -167,6 +167,14 @@ class TestWriting:
         }
         assert statuses == {"first": 201, "first, write alone": 201, "second": 403, "neither": 404}
 
+    def test_goes_by_the_flow_that_was_first_when_that_uses_it_no_more(self, admin: FlaskClient, by: Clients) -> None:
+        first, second = flow(admin, "news"), flow(admin, "drama")
+        object_id = shared(admin, first, second)
+        assert admin.delete(f"/flows/{first}/segments").status_code == 204
+        assert self.change(by(*groups("news", of=("read",))), object_id) == 403
+        assert self.change(by(*groups("news", of=("write",))), object_id) == 201
+        assert self.change(by(*groups("drama")), object_id) == 403
+
     def test_takes_write_on_every_flow_once_the_first_is_gone(self, admin: FlaskClient, by: Clients) -> None:
         first, *others = flow(admin, "news"), flow(admin, "drama"), flow(admin, "sport")
         object_id = shared(admin, first, *others)
