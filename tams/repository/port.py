@@ -18,7 +18,7 @@ from tams.domain.filters import NO_TAGS, FlowFilter, FlowOrder, SourceFilter, So
 from tams.domain.flows import Flow, Source
 from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
-from tams.domain.timerange import ETERNITY, TimeRange
+from tams.domain.timerange import TimeRange
 
 T = TypeVar("T")
 
@@ -346,7 +346,3 @@ class Repository(Protocol):
 
     def close(self) -> None:
         """Release connections."""
-
-
-EVERYTHING = ETERNITY
-"""The range of all Segments of a Flow, for reading calls in full sentences: `segments_within(key, EVERYTHING, …)`."""
