@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tams.domain.timerange import TimeRange
@@ -35,3 +36,13 @@ class Segment(NamedTuple):
     def timerange(self) -> TimeRange:
         """The Segment's range on the Flow's timeline."""
         return TimeRange(self.start, self.end, self.closed)
+
+
+def object_ids(segments: Iterable[Segment]) -> set[str]:
+    """The Objects that the Segments need: media and init."""
+    needed: set[str] = set()
+    for segment in segments:
+        needed.add(segment.object_id)
+        if segment.init_object_id is not None:
+            needed.add(segment.init_object_id)
+    return needed

@@ -18,13 +18,13 @@ from tams.domain.filters import FlowFilter
 from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id
 from tams.domain.objects import Object
-from tams.domain.segments import Segment
+from tams.domain.segments import Segment, object_ids
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Key, Read, Write, every, pages
 from tams.services import collections, delete_requests, flows, sources
 from tams.services.bytes import forget_objects
 from tams.services.events import Outbox
-from tams.services.removal import EXAMPLES, LastReference, object_ids, object_keys, remove
+from tams.services.removal import EXAMPLES, LastReference, object_keys, remove
 from tams.services.rights import lacking, readable_flows, readable_sources, require_object
 from tams.services.store import Moved, Store
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from tams.domain.errors import Blockers, Conflict
-from tams.domain.segments import Segment
+from tams.domain.segments import Segment, object_ids
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Key, Read, Write
 from tams.services.bytes import collect_unreferenced
@@ -33,16 +33,6 @@ class Removed:
     segments: Sequence[Segment]
     objects: int
     more: bool
-
-
-def object_ids(segments: Iterable[Segment]) -> set[str]:
-    """The Objects that the Segments need: media and init."""
-    needed: set[str] = set()
-    for segment in segments:
-        needed.add(segment.object_id)
-        if segment.init_object_id is not None:
-            needed.add(segment.init_object_id)
-    return needed
 
 
 def object_keys(segments: Iterable[Segment]) -> list[Key]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tams.domain.access import Principal
 from tams.domain.objects import Instance
-from tams.domain.segments import Segment
+from tams.domain.segments import Segment, object_ids
 from tams.domain.timerange import NEVER, TimeRange
 from tams.repository.port import Cursor, Page
 from tams.services.store import Store
@@ -57,10 +57,5 @@ def list_segments(
         if flow is None:
             return SegmentPage([], {}, None, reverse)
         page: Page[Segment] = tx.segments(flow.key, overlapping, object_id, reverse, after, limit)
-        needed: set[str] = set()
-        if with_instances:
-            for segment in page.items:
-                needed.add(segment.object_id)
-                if segment.init_object_id is not None:
-                    needed.add(segment.init_object_id)
+        needed = object_ids(page.items) if with_instances else set()
         return SegmentPage(page.items, tx.instances(needed), page.next, reverse)

@@ -9,6 +9,7 @@ import orjson
 from tams.domain.clock import format_time
 from tams.domain.events import Event
 from tams.domain.get_urls import UrlFilter
+from tams.domain.segments import object_ids
 from tams.domain.webhooks import Webhook
 from tams.services.events import added_segments
 from tams.services.get_urls import UrlPlan
@@ -57,10 +58,8 @@ def _segments(store: Store, event: Event, webhook: Webhook) -> orjson.Fragment:
     segments = added_segments(event)
     instances = {}
     if not plan.shows_nothing:
-        needed = {segment.object_id for segment in segments}
-        needed |= {segment.init_object_id for segment in segments if segment.init_object_id is not None}
         with store.repository.read() as read:
-            instances = read.instances(needed)
+            instances = read.instances(object_ids(segments))
     texts = segment_texts(
         segments, instances, plan, include_object_timerange=wanted.get("include_object_timerange", False)
     )
