@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tams.domain.access import Principal
 from tams.domain.classes import Access, document_classes
 from tams.domain.deletion import Accepted, Counts, Deleted, DeleteRequest, Outcome
-from tams.domain.errors import Blockers, Conflict, NotFound
+from tams.domain.errors import Blockers, Conflict
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id
@@ -21,11 +21,11 @@ from tams.domain.objects import Object
 from tams.domain.segments import Segment, object_ids
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Key, Read, Write, every, pages
-from tams.services import collections, delete_requests, flows, sources
+from tams.services import collections, delete_requests, flows, objects, sources
 from tams.services.bytes import forget_objects
 from tams.services.events import Outbox
 from tams.services.removal import EXAMPLES, LastReference, object_keys, remove
-from tams.services.rights import lacking, readable_flows, readable_sources, require_object
+from tams.services.rights import lacking, readable_flows, readable_sources
 from tams.services.store import Moved, Store
 
 _COUNT_CAP = 10_000
@@ -191,12 +191,12 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
     access = store.access(principal)
 
     def body(tx: Write) -> Outcome:
-        item = _object(tx, object_id, access)
+        item = objects.deletable(tx, object_id, access)
         users = _users(tx, object_id, item, store.settings.delete_inline_limit) if cascade else []
         candidates = [segment for _, segments in users for segment in segments]
         tx.claim(("object", object_id), *[("flow", flow.id) for flow, _ in users], *object_keys(candidates))
         deletion = _deletion(store, principal, tx)
-        item = _object(tx, object_id, access)
+        item = objects.deletable(tx, object_id, access)
         if item.kind is None:
             forget_objects(tx, [item], deletion.now)
             return Deleted(Counts(objects=1))
@@ -343,15 +343,6 @@ def _refuse_source_in_use(read: Read, source: Source, access: Access) -> None:
             examples=tuple(flow.id for flow in examples) or tuple(collectors)[:EXAMPLES],
         ),
     )
-
-
-def _object(read: Read, object_id: str, access: Access) -> Object:
-    """The Object, which may be deleted."""
-    found = read.objects([object_id]).get(object_id)
-    if found is None:
-        raise NotFound("there is no Object with this id")
-    require_object(read, access, "delete", found)
-    return found
 
 
 def _users(read: Read, object_id: str, item: Object, limit: int) -> list[tuple[Flow, list[Segment]]]:

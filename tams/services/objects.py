@@ -14,7 +14,7 @@ from tams.domain.objects import Instance, Object
 from tams.repository.port import Cursor, Read, Write
 from tams.services.bytes import forget_bytes
 from tams.services.copies import queue_copy
-from tams.services.rights import lacking, require_object
+from tams.services.rights import lacking, require_object, unknown_object
 from tams.services.sight import Sight
 from tams.services.store import Store
 from tams.storage.port import MissingObject
@@ -56,10 +56,16 @@ def check_deletable(store: Store, object_id: str, principal: Principal) -> None:
     """`NotFound` unless there is such an Object, be it registered or only allocated; `Forbidden` where it may not be
     deleted."""
     with store.repository.read() as read:
-        item = read.objects([object_id]).get(object_id)
-        if item is None:
-            raise _unknown()
-        require_object(read, store.access(principal), "delete", item)
+        deletable(read, object_id, store.access(principal))
+
+
+def deletable(read: Read, object_id: str, access: Access) -> Object:
+    """The Object, inside a transaction. `NotFound`; `Forbidden` where it may not be deleted."""
+    item = read.objects([object_id]).get(object_id)
+    if item is None:
+        raise unknown_object()
+    require_object(read, access, "delete", item)
+    return item
 
 
 def check_writable(store: Store, object_id: str, principal: Principal) -> None:
@@ -224,14 +230,10 @@ def _writable(read: Read, object_id: str, access: Access) -> Object:
 def _registered(read: Sight, object_id: str) -> Object:
     item = read.objects([object_id]).get(object_id)
     if item is None or item.kind is None:
-        raise _unknown()
+        raise unknown_object()
     return item
 
 
 def _no_bytes(key: str) -> MissingObject:
     """As a Storage Backend says it."""
     return MissingObject(f"there are no bytes under {key}")
-
-
-def _unknown() -> NotFound:
-    return NotFound("there is no Object with this id")

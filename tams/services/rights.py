@@ -58,7 +58,8 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
         return
     if item.kind is None:
         owner = None if item.allocated_to is None else read.flow_of_key(item.allocated_to)
-        require(access, permission, () if owner is None else document_classes(owner.document), _OBJECT, _absent())
+        classes = () if owner is None else document_classes(owner.document)
+        require(access, permission, classes, _OBJECT, unknown_object())
         return
     first = _first_flow(read, item) if permission == "write" else None
     first_classes = () if first is None else document_classes(first.document)
@@ -72,7 +73,12 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
         return
     if access.knows(first_classes) or read.referred_to([item.id], access.known()):
         raise lacking(permission, _OBJECT)
-    raise _absent()
+    raise unknown_object()
+
+
+def unknown_object() -> NotFound:
+    """The refusal for an Object that does not exist, or is not to be known of."""
+    return NotFound("there is no Object with this id")
 
 
 def object_as_seen(read: Read, access: Access, item: Object) -> Object:
@@ -105,10 +111,6 @@ def hidden_objects(read: Read, access: Access, flow: Flow, objects: Collection[O
 
 
 _OBJECT = "this Object"
-
-
-def _absent() -> NotFound:
-    return NotFound("there is no Object with this id")
 
 
 def _first_flow(read: Read, item: Object) -> Flow | None:
