@@ -26,6 +26,12 @@ class Invalid(TamsError):
         """One field at fault."""
         return cls(f"{path}: {message}", {path: [message]})
 
+    @classmethod
+    def fields(cls, errors: Mapping[str, Sequence[str]]) -> Invalid:
+        """One field at fault or more; the summary names the first."""
+        path, messages = next(iter(errors.items()))
+        return cls(f"{path}: {messages[0]}", errors)
+
 
 class NotFound(TamsError):
     """The resource does not exist (404)."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tams.domain.access import Principal
+from tams.domain.clock import MICROSECONDS
 from tams.domain.errors import Contended, Invalid
 from tams.domain.identifiers import new_object_id
 from tams.domain.limits import MOST_OBJECT_IDS, check_count
@@ -19,8 +20,6 @@ DEFAULT_OBJECTS = 10
 
 MOST_OBJECTS = 1000
 """A larger `limit` is brought down to this."""
-
-_MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def allocate(
             url, put_until = storage.put_url(key, content_type, now)
         else:
             url = storage.plain_put_url(key, object_id)
-            put_until = now + store.settings.min_object_timeout * _MICROSECONDS
+            put_until = now + store.settings.min_object_timeout * MICROSECONDS
         instance = Instance(storage.backend.id, key, put_until)
         objects.append(Object(object_id, now, (instance,), flow.key, content_type))
         allocations.append(Allocation(object_id, url, content_type, presigned))

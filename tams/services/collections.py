@@ -138,8 +138,7 @@ def refuse_unknown(document: Document, known: Collection[str]) -> None:
         elif item["id"] not in known:
             errors[f"flow_collection[{index}].id"] = ["there is no Flow with this id"]
     if errors:
-        path, messages = next(iter(errors.items()))
-        raise Invalid(f"{path}: {messages[0]}", errors)
+        raise Invalid.fields(errors)
 
 
 def _disagreement(read: Read, access: Access, disagreements: Sequence[Disagreement]) -> Invalid:

@@ -382,5 +382,4 @@ def _refuse_read_only(flow: Flow) -> None:
 
 def _refuse(errors: Errors) -> None:
     if errors:
-        path, messages = next(iter(errors.items()))
-        raise Invalid(f"{path}: {messages[0]}", errors)
+        raise Invalid.fields(errors)

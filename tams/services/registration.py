@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from tams.domain.access import Principal
 from tams.domain.classes import Access
+from tams.domain.clock import MICROSECONDS
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.flows import Flow
 from tams.domain.objects import Instance, Object
@@ -27,7 +28,7 @@ from tams.storage.port import BackendDown, Storage
 logger = logging.getLogger(__name__)
 
 _LOOKS_AT_ONCE = 16
-_LONGEST_UPLOAD = 24 * 3600 * 1_000_000
+_LONGEST_UPLOAD = 24 * 3600 * MICROSECONDS
 
 
 def register(
