@@ -37,7 +37,6 @@ from tams.repository.vast.concurrency import (
     LOCK_COLUMNS,
     MODE_KEY,
     PAUSE,
-    STORED,
     Operation,
     Raced,
     check_agreed,
@@ -46,6 +45,7 @@ from tams.repository.vast.concurrency import (
     insist,
     lock_row,
     settle,
+    stored_row,
     was_stored,
 )
 from tams.repository.vast.connection import Cluster, Snapshot
@@ -160,7 +160,7 @@ class ClaimAttempt:
 
     def record(self, d: Snapshot, locks: Collection[str], forgotten: Collection[str] = ()) -> None:
         """Step 4, after all other writes: the new states, and that D is stored. `forgotten` locks keep no state."""
-        changed, added = [], [lock_row(end_of(self._operation.name, str(d.txid)), STORED, self._operation.name, d.txid)]
+        changed, added = [], [stored_row(self._operation, d.txid)]
         gone = [self._states[lock][1] for lock in forgotten if lock in self._states]
         if gone:
             d.delete(LOCKS, gone)
@@ -183,28 +183,27 @@ class ClaimAttempt:
         self._spent.give(self._claims, (self._operation.name, str(d.txid)))
         self._claims = []
 
-    def withdraw(self, txid: int) -> None:
+    def withdraw(self, d: Snapshot) -> None:
         """Let others go on. D is rolled back first; where that or the rest fails, they will take the claims over."""
         if not self._claimed:
-            self._cluster.roll_back(txid)
+            d.roll_back()
             return
         try:
-            self._end_transaction(txid, clock() + BRIEFLY)
-            self._end((self._operation.name, str(txid)))
+            self._end_transaction(d.txid, clock() + BRIEFLY)
+            self._end((self._operation.name, str(d.txid)))
             self._spent.give(self._claims)
         except Unavailable as error:
-            logger.warning("the claims of transaction %s are left to be taken over: %s", txid, error)
+            logger.warning("the claims of transaction %s are left to be taken over: %s", d.txid, error)
 
     def _claim(self, txid: str, locks: Collection[str]) -> None:
         spent = self._spent.take()
         try:
-            c = self._cluster.begin()
-            # From here on a claim may turn up, even if the cluster does not say so.
-            self._claimed = True
-            made = c.insert(LOCKS, [lock_row(lock, CLAIM, self._operation.name, txid) for lock in sorted(locks)])
-            if spent:
-                c.delete(LOCKS, spent)
-            c.commit()
+            with self._cluster.committed() as c:
+                # From here on a claim may turn up, even if the cluster does not say so.
+                self._claimed = True
+                made = c.insert(LOCKS, [lock_row(lock, CLAIM, self._operation.name, txid) for lock in sorted(locks)])
+                if spent:
+                    c.delete(LOCKS, spent)
         except Unavailable:
             self._spent.give(spent)
             raise
@@ -212,8 +211,7 @@ class ClaimAttempt:
 
     def _look(self, txid: str, locks: Collection[str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
         """Claims of others that are alive, and those of them that may be taken over. `Raced` where a state changed."""
-        v = self._cluster.begin()
-        try:
+        with self._cluster.snapshot() as v:
             rows = v.rows(LOCKS, LOCK_COLUMNS, [among("key", locks)])
             states = {row["key"]: row["op"] for row in rows if row["kind"] == STATE}
             if states != {lock: self._states[lock][0] for lock in locks if lock in self._states}:
@@ -224,8 +222,6 @@ class ClaimAttempt:
                 raise Raced("the claim is not there")
             others = self._alive(v, rows, txid)
             return others, self._expired(others)
-        finally:
-            v.roll_back()
 
     def _alive(self, snapshot: Snapshot, rows: list[Row], txid: str) -> set[tuple[str, str]]:
         """The claims of others among the rows that nothing says are over."""
@@ -251,9 +247,8 @@ class ClaimAttempt:
 
     def _end(self, claim: tuple[str, str]) -> None:
         """Record that a claim is over. Its D has ended."""
-        e = self._cluster.begin()
-        e.insert(LOCKS, [lock_row(end_of(*claim), END, claim[0], claim[1])])
-        e.commit()
+        with self._cluster.committed() as e:
+            e.insert(LOCKS, [lock_row(end_of(*claim), END, claim[0], claim[1])])
 
     def _was_stored(self, txid: int) -> bool:
         """Step 5."""

@@ -86,7 +86,7 @@ class Attempt(Protocol):
     def commit(self, d: Snapshot) -> None:
         """Commit D. `Raced` where it is certain not to be stored, `Doubtful` where the cluster leaves it open."""
 
-    def withdraw(self, txid: int) -> None:
+    def withdraw(self, d: Snapshot) -> None:
         """Let others go on, after anything was raised."""
 
 
@@ -134,16 +134,18 @@ def insist(ask: Callable[[], T], until: float) -> T:
 def was_stored(cluster: Cluster, operation: Operation, txid: int) -> bool:
     """Whether a D that has ended is stored, which its record says."""
     record = [equal("key", end_of(operation.name, str(txid)))]
-    r = cluster.begin()
-    try:
+    with cluster.snapshot() as r:
         return any(row["kind"] == STORED for row in r.rows(LOCKS, LOCK_COLUMNS, record))
-    finally:
-        r.roll_back()
 
 
 def lock_row(key: str, kind: str, op: str, txid: int | str) -> Row:
     """A row of the table of locks."""
     return {"key": key, "kind": kind, "op": op, "txid": str(txid), "at": now()}
+
+
+def stored_row(operation: Operation, txid: int) -> Row:
+    """The record that a D is stored."""
+    return lock_row(end_of(operation.name, str(txid)), STORED, operation.name, txid)
 
 
 def end_of(op: str, txid: str) -> str:

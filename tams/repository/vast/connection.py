@@ -9,6 +9,7 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -95,6 +96,29 @@ class Cluster:
             return transaction
 
         return Snapshot(self, _again(begun))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """A new transaction to read in, which is let go of at the end."""
+        snapshot = self.begin()
+        try:
+            yield snapshot
+        finally:
+            snapshot.roll_back()
+
+    @contextmanager
+    def committed(self) -> Iterator[Snapshot]:
+        """A new transaction that is committed at the end, and let go of where anything is raised.
+
+        After a commit that was not answered, too: what is left open would stand in the way of the next attempt.
+        """
+        snapshot = self.begin()
+        try:
+            yield snapshot
+            snapshot.commit()
+        except BaseException:
+            snapshot.roll_back()
+            raise
 
     def metadata(self, table: Table, transaction: Transaction) -> TableMetadata:
         """The SDK's description of a table, loaded once."""

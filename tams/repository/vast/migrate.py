@@ -121,16 +121,8 @@ def _lacks(cluster: Cluster, tx: Transaction) -> list[str]:
 
 
 def _in_transaction(cluster: Cluster, step: Callable[[Transaction], T]) -> T:
-    snapshot = cluster.begin()
-    try:
-        with translated():
-            result = step(snapshot.transaction)
-        snapshot.commit()
-    except Exception:
-        # After a commit that was not answered, too: what is left open would stand in the way of the next attempt.
-        snapshot.roll_back()
-        raise
-    return result
+    with cluster.committed() as snapshot, translated():
+        return step(snapshot.transaction)
 
 
 def _schema(address: Address, tx: Transaction) -> Any:
@@ -192,8 +184,7 @@ def _revisions(cluster: Cluster, tx: Transaction) -> set[str]:
 def _agree(cluster: Cluster, *, change: bool) -> bool:
     """Store what keeps changes apart, and make the stripes; whether there was something else before."""
     mode = cluster.address.concurrency
-    snapshot = cluster.begin()
-    try:
+    with cluster.committed() as snapshot:
         rows = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)], row_ids=True)
         before = agreed(rows) - {mode} if rows or _has_states(snapshot) else set()
         if before and not change:
@@ -206,10 +197,6 @@ def _agree(cluster: Cluster, *, change: bool) -> bool:
             snapshot.delete(LOCKS, [row[ROW_ID] for row in rows])
         if added:
             snapshot.insert(LOCKS, added)
-        snapshot.commit()
-    except BaseException:
-        snapshot.roll_back()
-        raise
     return bool(before)
 
 
@@ -220,10 +207,5 @@ def _has_states(snapshot: Snapshot) -> bool:
 
 def _record(cluster: Cluster) -> None:
     """Twice is harmless: what counts is the highest."""
-    snapshot = cluster.begin()
-    try:
+    with cluster.committed() as snapshot:
         snapshot.insert(VERSIONS, [{"revision": REVISION, "at": now()}])
-        snapshot.commit()
-    except Unavailable:
-        snapshot.roll_back()
-        raise

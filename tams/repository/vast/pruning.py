@@ -6,7 +6,6 @@ as they are.
 
 from __future__ import annotations
 
-from tams.domain.errors import Unavailable
 from tams.repository.vast.claims import CLAIM, END, STATE
 from tams.repository.vast.concurrency import STORED, end_of
 from tams.repository.vast.connection import Cluster
@@ -37,8 +36,7 @@ def prune_ended(cluster: Cluster, before: int) -> None:
 
     A claim that is not over stays until it is taken over.
     """
-    snapshot = cluster.begin()
-    try:
+    with cluster.committed() as snapshot:
         columns = ("op", "txid", "at")
         claims = snapshot.rows(LOCKS, columns, [equal("kind", CLAIM)], row_ids=True)
         ends = {end_of(row["op"], row["txid"]) for row in claims}
@@ -53,7 +51,3 @@ def prune_ended(cluster: Cluster, before: int) -> None:
         ]
         if gone:
             snapshot.delete(LOCKS, gone)
-        snapshot.commit()
-    except Unavailable:
-        snapshot.roll_back()
-        raise

@@ -114,12 +114,9 @@ class VastRepository:
 
         Its schema is the one that this code needs, and its concurrency that of this process.
         """
-        snapshot = self._cluster.begin()
-        try:
+        with self._cluster.snapshot() as snapshot:
             found = {row["revision"] for row in snapshot.rows(VERSIONS, ("revision",), [])}
             modes = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)]) if REVISION in found else []
-        finally:
-            snapshot.roll_back()
         if max(found, key=int, default="none") != REVISION:
             raise Unavailable(
                 f"The database has schema {max(found, key=int, default='none')}, this version of the store needs "
@@ -205,5 +202,5 @@ class VastRepository:
             attempt.record(d, locks, forgotten)
             attempt.commit(d)
         except BaseException:
-            attempt.withdraw(d.txid)
+            attempt.withdraw(d)
             raise

@@ -32,14 +32,13 @@ from tams.repository.vast.concurrency import (
     LOCK_COLUMNS,
     MODE_KEY,
     SINGLE,
-    STORED,
     Operation,
     check_agreed,
     clock,
-    end_of,
     insist,
     lock_row,
     settle,
+    stored_row,
     was_stored,
 )
 from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
@@ -89,14 +88,12 @@ class SingleWriter:
             return
         self._stop.set()
         self._stop = None
-        e = self._cluster.begin()
         try:
-            mine = [row[ROW_ID] for row in _writers(e) if row["op"] == self._name]
-            if mine:
-                e.delete(LOCKS, mine)
-            e.commit()
+            with self._cluster.committed() as e:
+                mine = [row[ROW_ID] for row in _writers(e) if row["op"] == self._name]
+                if mine:
+                    e.delete(LOCKS, mine)
         except Unavailable as error:
-            e.roll_back()
             logger.warning("the next writer has to wait: the record of %s was not removed: %s", self._name, error)
 
     def check(self, snapshot: Snapshot) -> None:
@@ -151,18 +148,13 @@ class SingleWriter:
         )
 
     def _store_record(self, replaced: set[str]) -> None:
-        e = self._cluster.begin()
-        try:
+        with self._cluster.committed() as e:
             rows = _writers(e)
             if {row["op"] for row in rows} - replaced:
                 raise OtherWriter(_another(rows))
             if rows:
                 e.delete(LOCKS, [row[ROW_ID] for row in rows])
             e.insert(LOCKS, [lock_row(WRITER_KEY, WRITER, self._name, 0)])
-            e.commit()
-        except BaseException:
-            e.roll_back()
-            raise
 
     def _beat(self, stop: threading.Event, name: str) -> None:
         """Change the record now and then, until this writer is closed or replaced."""
@@ -170,17 +162,8 @@ class SingleWriter:
         while not stop.wait(self._cluster.address.claim_timeout / _BEATS):
             beats += 1
             try:
-                e = self._cluster.begin()
-                try:
-                    rows = _writers(e)
-                    if {row["op"] for row in rows} == {name}:
-                        e.update(LOCKS, [(row[ROW_ID], lock_row(WRITER_KEY, WRITER, name, beats)) for row in rows])
-                        e.commit()
-                        continue
-                    e.roll_back()
-                except BaseException:
-                    e.roll_back()
-                    raise
+                if self._renew(name, beats):
+                    continue
             except Unavailable as error:
                 logger.warning("the record of the only writer was not renewed: %s", error)
                 continue
@@ -188,6 +171,15 @@ class SingleWriter:
                 logger.error("another process has replaced this one (%s) as the only writer: it writes no more", name)
                 self._displaced.set()
             return
+
+    def _renew(self, name: str, beats: int) -> bool:
+        """Change the record, if it is the only one; whether it is."""
+        with self._cluster.committed() as e:
+            rows = _writers(e)
+            alone = {row["op"] for row in rows} == {name}
+            if alone:
+                e.update(LOCKS, [(row[ROW_ID], lock_row(WRITER_KEY, WRITER, name, beats)) for row in rows])
+        return alone
 
 
 class SingleAttempt:
@@ -208,13 +200,9 @@ class SingleAttempt:
 
     def record(self, d: Snapshot, _locks: Collection[str], _forgotten: Collection[str] = ()) -> None:
         """That D is stored."""
-        name = self._operation.name
-        d.insert(LOCKS, [lock_row(end_of(name, str(d.txid)), STORED, name, d.txid)])
-        v = self._cluster.begin()
-        try:
+        d.insert(LOCKS, [stored_row(self._operation, d.txid)])
+        with self._cluster.snapshot() as v:
             self._writer.check(v)
-        finally:
-            v.roll_back()
 
     def commit(self, d: Snapshot) -> None:
         """Commit D."""
@@ -224,10 +212,9 @@ class SingleAttempt:
             self._writer.doubt(d.txid)
             settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
 
-    def withdraw(self, txid: int) -> None:
+    def withdraw(self, d: Snapshot) -> None:
         """Let go of everything."""
-        if not self._cluster.roll_back(txid):
-            logger.debug("transaction %s was left to end by itself", txid)
+        d.roll_back()
 
     def _was_stored(self, txid: int) -> bool:
         self._writer.check_ended(txid)
@@ -277,11 +264,8 @@ def abandoned(cluster: Cluster) -> set[str]:
 
 
 def _looked_at(cluster: Cluster) -> list[Row]:
-    snapshot = cluster.begin()
-    try:
+    with cluster.snapshot() as snapshot:
         return _writers(snapshot)
-    finally:
-        snapshot.roll_back()
 
 
 def _writers(snapshot: Snapshot) -> list[Row]:

@@ -31,7 +31,6 @@ for as long as the cluster allows, and whoever needs them waits, or is told 503.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
@@ -47,13 +46,12 @@ from tams.repository.vast.concurrency import (
     end_of,
     lock_row,
     settle,
+    stored_row,
 )
 from tams.repository.vast.connection import ROW_ID, Cluster, Snapshot
 from tams.repository.vast.failures import Collided
 from tams.repository.vast.tables import LOCKS, Row
 from tams.repository.vast.terms import among
-
-logger = logging.getLogger(__name__)
 
 STRIPE = "stripe"
 COUNT = 4096
@@ -119,8 +117,7 @@ class StripedAttempt:
 
     def record(self, d: Snapshot, _locks: Collection[str], _forgotten: Collection[str] = ()) -> None:
         """That D is stored."""
-        name = self._operation.name
-        d.insert(LOCKS, [lock_row(end_of(name, str(d.txid)), STORED, name, d.txid)])
+        d.insert(LOCKS, [stored_row(self._operation, d.txid)])
 
     def commit(self, d: Snapshot) -> None:
         """Step 3."""
@@ -129,13 +126,12 @@ class StripedAttempt:
         except Collided as error:
             raise Raced("somebody else was first") from error
         except Unavailable as error:
-            self._cluster.roll_back(d.txid)
+            d.roll_back()
             settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
 
-    def withdraw(self, txid: int) -> None:
+    def withdraw(self, d: Snapshot) -> None:
         """Let go of the stripes, as far as the cluster hears it."""
-        if not self._cluster.roll_back(txid):
-            logger.debug("transaction %s was left to end by itself", txid)
+        d.roll_back()
 
     def _take(self, transaction: Snapshot, rows: list[Row]) -> None:
         stripes = [row for row in rows if row["kind"] == STRIPE]

@@ -18,7 +18,10 @@ import pytest
 from tams.domain.errors import Unavailable
 from tams.repository.port import Repository
 from tams.repository.vast import VastRepository
-from tests.repository.vast.invariants import check
+from tams.repository.vast.concurrency import lock_row
+from tams.repository.vast.failures import Collided
+from tams.repository.vast.tables import LOCKS
+from tests.repository.vast.invariants import check, rows_of
 from tests.repository.vast.steps import opened
 from tests.repository.vast.writes import CHANGES, Change, count_up
 from tests.vast_emulator.emulator import Emulator
@@ -152,3 +155,24 @@ def test_a_commit_that_nobody_can_look_at_is_in_doubt_and_not_done_again(concurr
             change.make()
         emulator.faults.clear()
         assert change.state() == change.after
+
+
+@pytest.mark.parametrize("concurrency", CLUSTERS)
+def test_a_request_that_fails_leaves_no_transaction_open(concurrency: str) -> None:
+    with counted(concurrency) as (emulator, repository, requests):
+        for kind, times in itertools.product(("select", "insert", "update", "commit"), (1, 2)):
+            for nth in range(1, requests.get(kind, 0) + 1):
+                survives(emulator, count_up(repository), kind, Way.CONFLICT, nth, times)
+                assert emulator.engine.open_transactions == [], (kind, nth)
+
+
+@pytest.mark.parametrize("refused", ["insert", "commit"])
+def test_what_failed_in_a_transaction_is_what_is_raised_even_if_it_cannot_be_rolled_back(refused: str) -> None:
+    with opened() as (emulator, repository):
+        before = rows_of(emulator, LOCKS)
+        emulator.fail(refused, Way.CONFLICT)
+        emulator.fail("rollback", Way.UNAVAILABLE)
+        with pytest.raises(Collided), repository._cluster.committed() as transaction:
+            transaction.insert(LOCKS, [lock_row("key", "kind", "op", 0)])
+        assert emulator.faults.pending == []
+        assert rows_of(emulator, LOCKS) == before

@@ -81,9 +81,6 @@ def same_key_inserts(scratch: Scratch) -> tuple[str, str]:
         other.roll_back()
     # Once this is seen, both are.
     scratch.store(table, ("after two", 0))
-    snapshot = scratch.here.begin()
-    try:
+    with scratch.here.snapshot() as snapshot:
         rows = [row for row in snapshot.rows(table, ("name",), []) if row["name"] == "twice"]
-    finally:
-        snapshot.roll_back()
     return ("both stored" if len(rows) == 2 else f"{len(rows)} stored"), f"{len(rows)} rows after two inserts"

@@ -104,14 +104,10 @@ def _orders(scratch: Scratch, table: Table) -> str:
     names = [f"row {number:03}" for number in range(_ROWS)]
     random.Random(7).shuffle(names)  # noqa: S311 - no secret
     for start in range(0, _ROWS, 30):
-        d = scratch.here.begin()
-        insert(d, table, *((name, 0) for name in names[start : start + 30]))
-        d.commit()
-    snapshot = scratch.here.begin()
-    try:
+        with scratch.here.committed() as d:
+            insert(d, table, *((name, 0) for name in names[start : start + 30]))
+    with scratch.here.snapshot() as snapshot:
         read = [row["name"] for row in snapshot.rows(table, ("name",), []) if row["name"].startswith("row ")]
-    finally:
-        snapshot.roll_back()
     if read == names:
         return "as inserted"
     return "by key" if read == sorted(names) else "none"

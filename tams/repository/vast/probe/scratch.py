@@ -58,7 +58,7 @@ class Scratch:
     def make(self) -> None:
         """The schema and the tables. `Unavailable` where the cluster is not there or does not let the user do that."""
         address = self.here.address
-        with _committed(self.here) as made:
+        with self.here.committed() as made, translated():
             # From here on it may be there, even if the cluster does not say so.
             self._touched = True
             schema = made.transaction.bucket(address.bucket).create_schema(address.schema)
@@ -67,7 +67,7 @@ class Scratch:
         for cluster in (self.here, self.there):
             _patiently(cluster, PLAIN)
         try:
-            with _committed(self.here) as made:
+            with self.here.committed() as made, translated():
                 made.transaction.bucket(address.bucket).schema(address.schema).create_table(
                     SORTED.name, SORTED.columns, sorting_key=list(SORTED.sorting)
                 )
@@ -84,7 +84,7 @@ class Scratch:
         until, address = time.monotonic() + self._removal, self.there.address
         while True:
             try:
-                with _committed(self.there) as gone:
+                with self.there.committed() as gone, translated():
                     schema = gone.transaction.bucket(address.bucket).schema(address.schema, fail_if_missing=False)
                     if schema is not None:
                         for table in schema.tables():
@@ -107,15 +107,9 @@ class Scratch:
 
     def addresses(self) -> list[str]:
         """URLs of the addresses that the cluster says it has, some of them where there are many."""
-        snapshot = self.here.begin()
-        try:
-            address = self.here.address
-            with translated():
-                stats = self.here.session().api.get_table_stats(
-                    address.bucket, address.schema, PLAIN.name, snapshot.txid
-                )
-        finally:
-            snapshot.roll_back()
+        address = self.here.address
+        with self.here.snapshot() as snapshot, translated():
+            stats = self.here.session().api.get_table_stats(address.bucket, address.schema, PLAIN.name, snapshot.txid)
         parts = urlsplit(address.endpoint)
         port = f":{parts.port}" if parts.port else ""
         return [f"{parts.scheme}://{vip}{port}" for vip in stats.vips[:_MOST_ADDRESSES]]
@@ -126,9 +120,8 @@ class Scratch:
 
     def store(self, table: Table, *rows: tuple[str, int]) -> None:
         """Commit rows of these names and numbers, and wait until both sessions see them."""
-        snapshot = self.here.begin()
-        insert(snapshot, table, *rows)
-        snapshot.commit()
+        with self.here.committed() as snapshot:
+            insert(snapshot, table, *rows)
         for cluster in (self.here, self.there):
             until = time.monotonic() + PATIENCE
             while not {name for name, _ in rows} <= _looked_at(cluster, table).keys():
@@ -157,24 +150,9 @@ def scratch(address: Address, idle_seconds: float, removal: float = _REMOVAL) ->
         place.close()
 
 
-@contextmanager
-def _committed(cluster: Cluster) -> Iterator[Snapshot]:
-    snapshot = cluster.begin()
-    try:
-        with translated():
-            yield snapshot
-        snapshot.commit()
-    except BaseException:
-        snapshot.roll_back()
-        raise
-
-
 def _looked_at(cluster: Cluster, table: Table) -> dict[str, int]:
-    snapshot = cluster.begin()
-    try:
+    with cluster.snapshot() as snapshot:
         return seen(snapshot, table)
-    finally:
-        snapshot.roll_back()
 
 
 def _patiently(cluster: Cluster, table: Table) -> None:

@@ -54,16 +54,12 @@ def commit_after_rollback(scratch: Scratch) -> tuple[str, str]:
 def snapshot(scratch: Scratch) -> tuple[str, str]:
     """Whether what another one commits meanwhile stays unseen, changes and new rows alike."""
     scratch.store(PLAIN, ("moment", 1))
-    early = scratch.here.begin()
-    try:
+    with scratch.here.snapshot() as early:
         before = found(early, PLAIN, "moment")["number"]
-        late = scratch.there.begin()
-        set_number(late, PLAIN, found(late, PLAIN, "moment"), 2)
-        insert(late, PLAIN, ("after the moment", 1))
-        late.commit()
+        with scratch.there.committed() as late:
+            set_number(late, PLAIN, found(late, PLAIN, "moment"), 2)
+            insert(late, PLAIN, ("after the moment", 1))
         after = seen(early, PLAIN)
-    finally:
-        early.roll_back()
     stable = after.get("moment") == before and "after the moment" not in after
     evidence = f"read {before}, then {after.get('moment')} after another one wrote 2"
     return "one moment" if stable else "moves", evidence

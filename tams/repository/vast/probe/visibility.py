@@ -27,11 +27,10 @@ def atomic(scratch: Scratch) -> tuple[str, str]:
         try:
             while not stop.is_set():
                 number += 1
-                snapshot = scratch.there.begin()
-                # New rows: what is changed over and over may collide with itself where commits are seen late.
-                for table in (PLAIN, OTHER):
-                    insert(snapshot, table, (_PAIR, number))
-                snapshot.commit()
+                with scratch.there.committed() as snapshot:
+                    # New rows: what is changed over and over may collide with itself where commits are seen late.
+                    for table in (PLAIN, OTHER):
+                        insert(snapshot, table, (_PAIR, number))
         except Unavailable as error:
             failed.append(error)
 
@@ -55,14 +54,11 @@ def atomic(scratch: Scratch) -> tuple[str, str]:
 
 
 def _pair(cluster: Cluster, tables: tuple[Table, Table]) -> tuple[int, int]:
-    snapshot = cluster.begin()
-    try:
+    with cluster.snapshot() as snapshot:
         first, second = (
             max(row["number"] for row in snapshot.rows(table, ("number",), [equal("name", _PAIR)])) for table in tables
         )
         return first, second
-    finally:
-        snapshot.roll_back()
 
 
 def through_the_endpoint(scratch: Scratch) -> tuple[str, str, float]:
@@ -95,9 +91,8 @@ def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
     reader.begin().roll_back()
     late, longest = 0, 0.0
     for number in range(_ROUNDS):
-        writing = scratch.here.begin()
-        insert(writing, PLAIN, (f"{name} {number}", number))
-        writing.commit()
+        with scratch.here.committed() as writing:
+            insert(writing, PLAIN, (f"{name} {number}", number))
         answered, is_late = time.monotonic(), False
         while not _is_seen(reader, f"{name} {number}"):
             is_late = True
@@ -112,8 +107,5 @@ def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
 
 
 def _is_seen(cluster: Cluster, name: str) -> bool:
-    snapshot = cluster.begin()
-    try:
+    with cluster.snapshot() as snapshot:
         return any(row["name"] == name for row in snapshot.rows(PLAIN, ("name",), []))
-    finally:
-        snapshot.roll_back()
