@@ -20,7 +20,6 @@ from tests.performance import documented, machine, report, site
 from tests.performance.databases import ENGINES, Engine
 from tests.performance.extent import QUICK, WHOLE, Extent
 from tests.performance.figures import Figure
-from tests.performance.load import generator_name
 from tests.performance.measurements import all_measurements
 from tests.performance.measurements.measurement import Measurement
 from tests.performance.profiling import NAMES, profile
@@ -94,7 +93,7 @@ def _chosen(measurements: Sequence[Measurement], only: Sequence[str] | None) -> 
 def _measured(options: argparse.Namespace) -> tuple[report.Json, bool]:
     """The JSON document, which is stored after each engine, and whether something could not be measured."""
     extent = QUICK if options.quick else WHOLE
-    about = machine.describe(generator_name())
+    about = machine.describe()
     began = time.monotonic()
     before = [report.read(options.json)] if options.keep and options.json.exists() else []
     run = _Run(extent)
@@ -102,7 +101,7 @@ def _measured(options: argparse.Namespace) -> tuple[report.Json, bool]:
     for engine in _engines(options):
         run.measure(engine, options.only, options.archives)
         if run.generator is not None:
-            about["load generator"] = f"{generator_name()}, {run.generator:.3f} ms of CPU a request"
+            about["load generator"] = f"Python, one process, {run.generator:.3f} ms of CPU a request"
         took = round(time.monotonic() - began, 1)
         told = {"rounds": extent.rounds, "seconds": extent.seconds, "quick": options.quick, "took": took}
         result = report.merged([*before, report.as_json(about, told, run.figures)])

@@ -1,22 +1,22 @@
 """The load generator: some connections that each ask again as soon as they are answered.
 
-`wrk` where it is installed. Else one process that waits on all its connections at once; it does so little for a
-request that it takes a few hundredths of a millisecond of CPU, which is measured and shown with the figures.
+One process that waits on all its connections at once; it does so little for a request that it takes a few hundredths of
+a millisecond of CPU, which is measured and shown with the figures.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import selectors
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import psutil
+
 from tests.performance.http import length_of, request, status_of
+from tests.performance.servers import Server
 
 CONNECTIONS = 8
 
@@ -25,23 +25,13 @@ PATIENCE = 30.0  # seconds
 
 
 class Load(NamedTuple):
-    """What came of it. Seconds; `own_cpu` is what the generator itself used, None where it is not known."""
+    """What came of it. Seconds; `own_cpu` is what the generator itself used."""
 
     requests: int
     seconds: float
     p50: float
     p99: float
-    own_cpu: float | None
-
-
-def generator_name() -> str:
-    """What makes the load."""
-    return "wrk" if shutil.which("wrk") else "Python, one process"
-
-
-def drive(port: int, path: str, seconds: float) -> Load:
-    """GET `path` for so long. `RuntimeError` where an answer is not 200."""
-    return _by_wrk(port, path, seconds) if shutil.which("wrk") else _by_python(port, path, seconds)
+    own_cpu: float
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
@@ -49,12 +39,13 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def _by_python(port: int, path: str, seconds: float) -> Load:
+def drive(server: Server, path: str, seconds: float) -> Load:
+    """GET `path` for so long. `RuntimeError` where an answer is not 200."""
     content = request("GET", path)
     latencies: list[float] = []
     now = time.perf_counter
     with selectors.EpollSelector() as selector:
-        connections = [Waiting(port) for _ in range(CONNECTIONS)]
+        connections = spread(server, CONNECTIONS)
         for connection in connections:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
         cpu, began = time.process_time(), now()
@@ -122,25 +113,32 @@ class Waiting:
         return not self._rest
 
 
-def _by_wrk(port: int, path: str, seconds: float) -> Load:
-    duration = max(1, round(seconds))
-    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{duration}s", "--latency"]
-    url = f"http://127.0.0.1:{port}{path}"
-    output = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise RuntimeError(f"not every request for {path} was answered:\n{output}")
-    return read_wrk(output)
+def spread(server: Server, count: int) -> list[Waiting]:
+    """So many connections, of which each of the server's processes has as many as the others.
+
+    Left to itself, the one that is quicker to wake up takes them all, or most of them, while the others have nothing to
+    do: a server is half as fast for as long as these connections last, and the next time it is not.
+    """
+    workers = server.workers
+    connections: list[Waiting] = []
+    for position, worker in enumerate(workers):
+        others = [other for other in workers if other is not worker]
+        for other in others:
+            other.suspend()
+        try:
+            for _ in range(position, count, len(workers)):
+                connections.append(Waiting(server.port))
+                _wait_until_taken(worker, connections[-1])
+        finally:
+            for other in others:
+                other.resume()
+    return connections
 
 
-def read_wrk(output: str) -> Load:
-    """The figures in what `wrk --latency` prints."""
-    total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b", output)
-    p50 = re.search(r"50%\s+([\d.]+)(us|ms|s|m)\b", output)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", output)
-    if total is None or p50 is None or p99 is None:
-        raise RuntimeError(f"wrk printed something else than expected:\n{output}")
-    return Load(int(total[1]), _seconds(total[2], total[3]), _seconds(*p50.groups()), _seconds(*p99.groups()), None)
-
-
-def _seconds(number: str, unit: str) -> float:
-    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}[unit]
+def _wait_until_taken(worker: psutil.Process, connection: Waiting) -> None:
+    own = connection.socket.getsockname()
+    end = time.monotonic() + PATIENCE
+    while all(each.raddr != own for each in worker.net_connections("inet4")):
+        if time.monotonic() > end:
+            raise RuntimeError(f"the server's process {worker.pid} took no connection within {PATIENCE} s")
+        time.sleep(0.001)

@@ -9,12 +9,10 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from tests.performance.load import PATIENCE, Waiting, quantile
-
-CONNECTIONS = 16
 
 
 class Asked(NamedTuple):
@@ -55,11 +53,13 @@ class Mixed(NamedTuple):
         return self.read.errors + self.write.errors
 
 
-def drive_mixed(port: int, requests: Iterator[Asked], seconds: float, rate: float | None = None) -> Mixed:
-    """Send requests for so long: `rate` a second, or each as soon as a connection is free."""
+def drive_mixed(
+    connections: Sequence[Waiting], requests: Iterator[Asked], seconds: float, rate: float | None = None
+) -> Mixed:
+    """Send requests for so long: `rate` a second, or each as soon as a connection is free. The connections are closed
+    then."""
     read, write = Answered(), Answered()
     now = time.perf_counter
-    connections = [Waiting(port) for _ in range(CONNECTIONS)]
     free = deque(connections)
     late: deque[float] = deque()
     under_way: dict[Waiting, tuple[Asked, float]] = {}

@@ -26,16 +26,17 @@ class Server:
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.port = port
-        self._workers = _workers(process.pid)
+        self.workers = _workers(process.pid)
+        """The processes that answer."""
 
     def cpu(self) -> float:
         """Seconds of CPU, user and system, that the workers have used since they started."""
-        times = [worker.cpu_times() for worker in self._workers]
+        times = [worker.cpu_times() for worker in self.workers]
         return sum(each.user + each.system for each in times)
 
     def memory(self) -> list[tuple[int, int]]:
         """Of each worker the resident bytes, and the proportional ones: what is shared counts in part."""
-        infos = [worker.memory_full_info() for worker in self._workers]
+        infos = [worker.memory_full_info() for worker in self.workers]
         return [(info.rss, info.pss) for info in infos]
 
 

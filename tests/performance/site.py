@@ -32,9 +32,8 @@ class Generator:
 
     def note(self, load: Load) -> None:
         """Count one load."""
-        if load.own_cpu is not None:
-            self.requests += load.requests
-            self.cpu += load.own_cpu
+        self.requests += load.requests
+        self.cpu += load.own_cpu
 
     @property
     def milliseconds(self) -> float | None:

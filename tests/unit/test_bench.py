@@ -16,6 +16,7 @@ import pytest
 from tests.performance import chart, documented, report
 from tests.performance.figures import Bar, Figure
 from tests.performance.http import request
+from tests.performance.load import Waiting
 from tests.performance.paced import Asked, drive_mixed
 
 SLOW = 0.2
@@ -67,8 +68,8 @@ def test_a_document_gets_the_table_and_the_chart(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def slow_once() -> Iterator[int]:
-    """The port of a server that answers one connection at a time, and takes its time for the first request."""
+def slow_once() -> Iterator[list[Waiting]]:
+    """Connections to a server that answers one at a time, and takes its time for the first request."""
     listener = socket.create_server(("127.0.0.1", 0))
     busy = threading.Lock()
     numbers = itertools.count()
@@ -89,13 +90,13 @@ def slow_once() -> Iterator[int]:
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
-    yield listener.getsockname()[1]
+    yield [Waiting(listener.getsockname()[1]) for _ in range(16)]
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join(5)
 
 
-def test_at_a_pace_those_that_wait_for_a_slow_one_are_slow_too(slow_once: int) -> None:
+def test_at_a_pace_those_that_wait_for_a_slow_one_are_slow_too(slow_once: list[Waiting]) -> None:
     asked = Asked("write", request("PUT", "/", 1), 204)
     load = drive_mixed(slow_once, itertools.repeat(asked), 2 * SLOW, rate=100)
     assert len(load.write.latencies) == pytest.approx(2 * SLOW * 100, abs=1)
@@ -105,6 +106,6 @@ def test_at_a_pace_those_that_wait_for_a_slow_one_are_slow_too(slow_once: int) -
     assert len(waited) >= SLOW * 100 / 3
 
 
-def test_an_answer_of_another_status_is_an_error(slow_once: int) -> None:
+def test_an_answer_of_another_status_is_an_error(slow_once: list[Waiting]) -> None:
     asked = Asked("read", request("GET", "/"), 200)
     assert drive_mixed(slow_once, itertools.repeat(asked), 0.3).errors > 0

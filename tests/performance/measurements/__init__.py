@@ -21,8 +21,7 @@ def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
     return [
         *(Reading(each) for each in READINGS),
         *(Registering(size, extent.rounds) for size in SIZES),
-        # Signing asks no database: once is enough.
-        *([Presigning()] if engine == "sqlite" else []),
+        Presigning(),
         # An engine of its own.
         *([Vast(extent.sizes)] if engine == "sqlite" else []),
         Notifying(),

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from tests.performance import archives, servers
 from tests.performance.figures import Bar, Figure
 from tests.performance.http import Connection
-from tests.performance.measurements.mixed import NO_ERROR, Traffic
+from tests.performance.load import spread
+from tests.performance.measurements.mixed import CLIENTS, NO_ERROR, Traffic
 from tests.performance.paced import Mixed, drive_mixed
 from tests.performance.servers import Server
 from tests.performance.site import Site
@@ -49,15 +50,17 @@ class Deleting:
             with Connection(store.port) as connection:
                 (flow,) = connection.expect(200, "GET", "/flows").json()
             traffic = Traffic(store)
-            drive_mixed(store.port, traffic.requests(), 1.0)
-            pace = drive_mixed(store.port, traffic.requests(), 3.0).rate / 4
+            drive_mixed(spread(store, CLIENTS), traffic.requests(), 1.0)
+            pace = drive_mixed(spread(store, CLIENTS), traffic.requests(), 3.0).rate / 4
             length = max(2.0, 1.5 * seconds)
-            self._before = [drive_mixed(store.port, traffic.requests(), length, pace) for _ in range(self._rounds)]
+            self._before = [
+                drive_mixed(spread(store, CLIENTS), traffic.requests(), length, pace) for _ in range(self._rounds)
+            ]
             with Connection(store.port) as connection:
                 began = time.monotonic()
                 request = connection.expect(202, "DELETE", f"/flows/{flow['id']}").json()
             for _ in range(self._rounds):
-                load = drive_mixed(store.port, traffic.requests(), length, pace)
+                load = drive_mixed(spread(store, CLIENTS), traffic.requests(), length, pace)
                 left = _left(store, request["id"])
                 if not left:
                     break

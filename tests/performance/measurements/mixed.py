@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from tests.performance.documents import segments
 from tests.performance.figures import Bar, Figure
 from tests.performance.http import Connection, request
+from tests.performance.load import spread
 from tests.performance.paced import Asked, Mixed, drive_mixed
 from tests.performance.servers import Server
 from tests.performance.site import Site, allocate, make_flow
 
+CLIENTS = 16
 _FLOWS = 4
 _SEGMENTS = 1000
 _READS = 0.8
@@ -76,13 +78,13 @@ class MixedLoad:
     def prepare(self, site: Site) -> None:
         """Find out what the store can bear."""
         self._traffic = Traffic(site.store)
-        drive_mixed(site.store.port, self._traffic.requests(), 1.0)
-        self._capacity = drive_mixed(site.store.port, self._traffic.requests(), 4.0).rate
+        drive_mixed(spread(site.store, CLIENTS), self._traffic.requests(), 1.0)
+        self._capacity = drive_mixed(spread(site.store, CLIENTS), self._traffic.requests(), 4.0).rate
 
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
         """Twice `seconds` of load at half of that."""
         requests = self._traffic.requests()
-        self._loads.append(drive_mixed(site.store.port, requests, 2 * seconds, self._capacity / 2))
+        self._loads.append(drive_mixed(spread(site.store, CLIENTS), requests, 2 * seconds, self._capacity / 2))
 
     def figures(self) -> list[Figure]:
         """The lines of the table; p50 stands as the floor of p99."""

@@ -39,13 +39,15 @@ class Presigning:
         self._rates: list[float] = []
         self._flow_id = ""
         self._storage: Any = None
+        self._variables: dict[str, str] = {}
         self._keys: list[str] = []
 
     def prepare(self, site: Site) -> None:
         """A store whose media is in a bucket, with a thousand Segments."""
         self._storage = _storage(site)
+        self._variables = _S3 | {"TAMS_DATABASE_URL": site.databases.new("s3")}
         self._keys = [self._storage.new_key(str(uuid4())) for _ in range(_URLS)]
-        with servers.store(site.directory / "s3", **_S3) as server, Connection(server.port) as connection:
+        with servers.store(site.directory / "s3", **self._variables) as server, Connection(server.port) as connection:
             self._flow_id = make_flow(connection)
             ids = allocate(connection, self._flow_id, _URLS)
             connection.expect(201, "POST", f"/flows/{self._flow_id}/segments", segments(ids, 0))
@@ -54,12 +56,12 @@ class Presigning:
         """A thousand URLs both ways; then pages with and without URLs, for `seconds` each."""
         self._signing.append(_milliseconds(self._sign))
         self._sdk.append(_milliseconds(self._sign_by_sdk))
-        with servers.store(site.directory / "s3", **_S3) as server:
+        with servers.store(site.directory / "s3", **self._variables) as server:
             for name, cpu in (("page-1000-no-urls", self._bare_pages), ("page-1000", self._pages)):
                 path = READ_PATHS[name](self._flow_id)
-                drive(server.port, path, 0.3)
+                drive(server, path, 0.3)
                 before = server.cpu()
-                load = drive(server.port, path, seconds)
+                load = drive(server, path, seconds)
                 cpu.append(1000 * (server.cpu() - before) / load.requests)
             self._rates.append(load.requests / load.seconds)
 

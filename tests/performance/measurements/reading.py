@@ -40,14 +40,14 @@ class Reading:
     def prepare(self, site: Site) -> None:
         """Ask for it some times, so that both servers have done it before."""
         for server, path in self._sides(site):
-            drive(server.port, path, 0.3)
+            drive(server, path, 0.3)
 
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
         """One after the other, for `seconds` each."""
         sides = list(zip((self._store, self._floor), self._sides(site), strict=True))
         for samples, (server, path) in reversed(sides) if floor_first else sides:
             before = server.cpu()
-            load = drive(server.port, path, seconds)
+            load = drive(server, path, seconds)
             samples.add(load, server.cpu() - before)
             site.generator.note(load)
 

@@ -66,5 +66,5 @@ def _memory(data: Path, seconds: float) -> float:
                 ids = allocate(connection, flow_id, MOST_ALLOCATED)
                 connection.expect(201, "POST", f"/flows/{flow_id}/segments", segments(ids, first))
         for path in READ_PATHS.values():
-            drive(store.port, path(flow_id), seconds / 4)
+            drive(store, path(flow_id), seconds / 4)
         return max(resident for resident, _ in store.memory())
