@@ -7,6 +7,8 @@ both forms. No message may hold a secret or the query of a signed URL; that is u
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, TextIO
 
 import orjson
@@ -15,6 +17,7 @@ from tams.config import DEVELOPMENT, Settings
 from tams.domain.clock import MICROSECONDS, format_time
 
 # What every record has; all else on a record came from `extra`.
+_FIRST: Final = len(vars(logging.makeLogRecord({})))
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 _VISIBLE: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -70,12 +73,19 @@ class JsonFormatter(logging.Formatter):
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    # A record begins with what every one has: most of that need not be looked at.
+    later = islice(vars(record).items(), _FIRST, None)
+    return {name: value for name, value in later if name not in _STANDARD}
 
 
 def _time(record: logging.LogRecord) -> str:
-    microseconds = int(record.created * MICROSECONDS)
-    return f"{format_time(microseconds)[:-1]}.{microseconds // 1000 % 1000:03}Z"
+    milliseconds = int(record.created * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return format_time(seconds * MICROSECONDS)[:-1]
 
 
 def _value(value: object) -> str:

@@ -24,8 +24,10 @@ from tams.storage.opening import open_storages
 Instances = dict[str, tuple[Instance, ...]]
 
 instants = st.integers(MIN_NS, MAX_NS) | st.integers(-3, 3).map(lambda second: second * 1_000_000_000)
-ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1) | st.sampled_from(
-    ['a"b', "back\\slash", "new\nline", "\x7f\x1f", "é/😀", "one", "two"]
+ids = (
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+    | st.text('",\\', min_size=1, max_size=6)
+    | st.sampled_from(["new\nline", "\x7f\x1f", "é/😀", "one", "two"])
 )
 counts = st.none() | st.integers(MIN_NS, MAX_NS) | st.integers(0, 2)
 
