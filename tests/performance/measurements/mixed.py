@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Iterator
 
 from tests.performance.documents import segments
@@ -20,6 +21,8 @@ _SEGMENTS = 1000
 _READS = 0.8
 _ALLOCATED = 4000
 """Objects for the writers to register, before each load."""
+_FRESH = 300
+"""Seconds after which new ones are asked for: after ten minutes the store takes back those that nobody registers."""
 
 NO_ERROR = Bar("value", "at most", 0)
 
@@ -34,6 +37,7 @@ class Traffic:
         self._chosen = random.Random(1)
         self._next = itertools.count(_SEGMENTS)
         self._objects: dict[str, list[str]] = {}
+        self._fresh_until = 0.0
         with Connection(store.port) as connection:
             self._flows = [make_flow(connection) for _ in range(_FLOWS)]
             for flow_id in self._flows:
@@ -43,6 +47,10 @@ class Traffic:
 
     def requests(self, most: int = _ALLOCATED) -> Iterator[Asked]:
         """Requests without end, of which `most` register Segments, whose storage is asked for now."""
+        if time.monotonic() > self._fresh_until:
+            self._fresh_until = time.monotonic() + _FRESH
+            for left in self._objects.values():
+                left.clear()
         with Connection(self._store.port) as connection:
             for flow_id, left in self._objects.items():
                 left.extend(allocate(connection, flow_id, most // _FLOWS - len(left)))
