@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Final, TextIO
 
 import orjson
@@ -17,7 +16,6 @@ from tams.config import DEVELOPMENT, Settings
 from tams.domain.clock import MICROSECONDS, format_time
 
 # What every record has; all else on a record came from `extra`.
-_FIRST: Final = len(vars(logging.makeLogRecord({})))
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 _VISIBLE: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -73,9 +71,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    # A record begins with what every one has: most of that need not be looked at.
-    later = islice(vars(record).items(), _FIRST, None)
-    return {name: value for name, value in later if name not in _STANDARD}
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def _time(record: logging.LogRecord) -> str:

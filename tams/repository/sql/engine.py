@@ -203,7 +203,7 @@ class Database:
             self.abandon(connection)
             raise
         except BaseException:
-            connection.close()
+            self.end(connection)
             raise
         self._keep(connection)
         return answer
