@@ -26,7 +26,7 @@ test: $(VENV)/.installed-test ## Install what the tests need, and run all of the
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has to be installed
-	$(BIN)/python -m pytest tests/e2e/behind_nginx.py $(ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_behind_nginx.py $(ARGS)
 
 test-postgresql: $(VENV)/.installed-test ## The tests of the API on PostgreSQL (make test has them on SQLite)
 	TAMS_TEST_DATABASE=postgresql $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
@@ -44,24 +44,24 @@ format: $(VENV)/.installed-dev ## Put the code into the style that lint asks for
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-test ## Measure speed and size; prints a table and writes JSON
-	$(BIN)/python -m tests.performance $(ARGS)
+	$(BIN)/python -m tools.bench $(ARGS)
 
 conformance: $(VENV)/.installed-test ## Check against the API document SPEC=, on a server of its own or on URL=
 	@[[ -n "$(SPEC)" ]] || { \
 		echo "make conformance needs the OpenAPI document to check against:" >&2; \
 		echo "  make conformance SPEC=path/to/TimeAddressableMediaStore.yaml [URL=http://127.0.0.1:8000]" >&2; \
 		exit 2; }
-	$(BIN)/python -m tests.conformance --spec "$(SPEC)" $(if $(URL),--url "$(URL)") $(ARGS)
+	$(BIN)/python -m tools.conformance --spec "$(SPEC)" $(if $(URL),--url "$(URL)") $(ARGS)
 
 vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/vast.md); ARGS= goes to it
-	$(BIN)/python -m tests.vast_emulator $(ARGS)
+	$(BIN)/python -m tools.vast_emulator $(ARGS)
 
 vast-faults: $(VENV)/.installed-test ## Let every request of every write to VAST Database fail in every way
 	TAMS_TEST_VAST_FAULTS=all $(BIN)/python -m pytest --numprocesses=auto tests/repository/vast/test_faults.py $(ARGS)
 
 vast-sdk-tests: $(VENV)/.installed-test ## Run the tests that VAST ships with its SDK against the emulator; takes minutes
 	@$(INSTALL) '.[vast-sdk-tests]'
-	$(BIN)/python -m tests.vast_emulator.sdk_tests $(ARGS)
+	$(BIN)/python -m tools.vast_emulator.sdk_tests $(ARGS)
 
 wheel: $(VENV)/.installed ## Build the package into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

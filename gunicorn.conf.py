@@ -2,8 +2,8 @@
 
 from tams import logs
 from tams.config import ConfigurationError, Settings
-from tams.server import gunicorn_settings
-from tams.storage.configuration import configured_backends
+from tams.serving.gunicorn_server import gunicorn_settings
+from tams.storage.configuration.backends import configured_backends
 
 try:
     settings = Settings.from_env()

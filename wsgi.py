@@ -2,7 +2,7 @@
 
 from tams import logs
 from tams.config import Settings
-from tams.one_process import create_application
+from tams.serving.wsgi_factory import create_application
 
 settings = Settings.from_env()
 logs.configure(settings)

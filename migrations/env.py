@@ -10,13 +10,13 @@ from typing import Any
 
 from alembic import context
 
-from tams.repository.sql import reach
-from tams.repository.sql.models import metadata
+from tams.repository.sql import compatibility
+from tams.repository.sql.tables import metadata
 
 
 def _record(ctx: Any, step: Any, heads: Collection[Any], run_args: Mapping[str, Any]) -> None:
     if step.is_upgrade:
-        reach.record(ctx.connection, step.up_revision)
+        compatibility.record(ctx.connection, step.up_revision)
 
 
 context.configure(

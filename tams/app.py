@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from flask.sessions import NullSession, SessionInterface
 
-from tams.api import (
-    access_log,
-    audit,
-    authentication,
-    converters,
-    cors,
+from tams.adapters import open_repository
+from tams.api import authentication, converters, errors, openapi
+from tams.api.context import STORE
+from tams.api.middleware import access_log, audit, cors, security_headers
+from tams.api.middleware.proxies import TrustedProxies
+from tams.api.middleware.raw_path import RequestTarget
+from tams.api.paging import PAGE_KEY, page_key
+from tams.api.resources import (
     delete_requests,
-    errors,
     flow_properties,
     flow_storage,
     flows,
-    hardening,
     health,
     media,
     objects,
-    openapi,
     profiles,
     root,
     segments,
@@ -31,16 +30,11 @@ from tams.api import (
     sources,
     webhooks,
 )
-from tams.api.context import STORE
-from tams.api.paging import PAGE_KEY, page_key
-from tams.api.proxies import TrustedProxies
-from tams.api.target import RequestTarget
 from tams.config import ConfigurationError
 from tams.config.classes import read_classes
 from tams.domain.errors import Unavailable
-from tams.repository.sql import SqlRepository
 from tams.services.store import Store
-from tams.storage.opening import open_storages
+from tams.storage.factory import open_storages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -87,16 +81,6 @@ class Application(Flask):
         return func
 
 
-def open_repository(settings: Settings) -> Repository:
-    """The repository that the settings choose. Nothing is connected until it is needed."""
-    if settings.repository == "vast":
-        # Only where it is chosen: the SDK may not be installed, and takes a second to be imported.
-        from tams.repository.vast import Address, VastRepository
-
-        return VastRepository(Address(**settings.vast_address()))
-    return SqlRepository(settings.database_url)
-
-
 def open_store(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Store:
@@ -134,7 +118,7 @@ def create_app(
     app.extensions[PAGE_KEY] = page_key(settings.signing_key())
     converters.install(app)
     access_log.install(app)
-    hardening.install(app, private=bool(settings.auth))
+    security_headers.install(app, private=bool(settings.auth))
     cors.install(app, settings.cors_origins)
     audit.install(app)
     authentication.install(app, app.extensions[STORE])

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tams.repository.sql import online
+from tams.repository.sql import online_ddl
 
 revision = "0003"
 down_revision = "0002"
@@ -30,7 +30,7 @@ def downgrade() -> None:
 
 def _replace(old: tuple[str, ...], new: tuple[str, ...]) -> None:
     if op.get_bind().dialect.name == "postgresql":
-        online.create_index(_name(new), _TABLE, list(new), unique=True)
+        online_ddl.create_index(_name(new), _TABLE, list(new), unique=True)
         op.drop_constraint(_name(old), _TABLE, type_="unique")
         op.execute(f"ALTER TABLE {_TABLE} ADD CONSTRAINT {_name(new)} UNIQUE USING INDEX {_name(new)}")
         return

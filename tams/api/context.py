@@ -8,7 +8,7 @@ from urllib.parse import quote
 from flask import Request, current_app, g, request
 from flask.globals import app_ctx, request_ctx
 
-from tams.domain.access import ANONYMOUS, Principal
+from tams.domain.principals import ANONYMOUS, Principal
 from tams.services.store import Store
 
 STORE = "tams"

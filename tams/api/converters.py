@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.routing import BaseConverter, ValidationError
 
-from tams.api.target import decode_segment, encode_segment
+from tams.api.middleware.raw_path import decode_segment, encode_segment
 from tams.domain.identifiers import UUID_PATTERN
 
 

@@ -15,11 +15,11 @@ import orjson
 from flask import Response, send_from_directory
 from marshmallow import Schema, fields
 
-from tams.api.answers import json_answer
 from tams.api.authentication import security_schemes
 from tams.api.context import base_url, url_token
 from tams.api.converters import IdConverter, TextConverter
 from tams.api.permissions import Needed, needed
+from tams.api.responses import json_answer
 from tams.domain.identifiers import UUID_PATTERN
 
 if TYPE_CHECKING:

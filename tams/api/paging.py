@@ -14,9 +14,9 @@ from urllib.parse import quote, urlencode
 
 from flask import Response, current_app, request
 
-from tams.api.answers import json_answer
 from tams.api.context import base_url, url_token
-from tams.api.query import query_pairs
+from tams.api.responses import json_answer
+from tams.api.schemas.queries import query_pairs
 from tams.domain.errors import Invalid
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _url_of_page(key: str, pairs: list[tuple[str, str]]) -> str:
     if token is not None:
         kept.append(("access_token", token))
     query = urlencode([*kept, ("page", key)], safe="", quote_via=quote, errors="surrogateescape")
-    # In the path of the request `%` and `/` inside a segment are encoded already (see tams.api.target).
+    # In the path of the request `%` and `/` inside a segment are encoded already (see tams.api.middleware.raw_path).
     return f"{base_url()}{quote(request.path, safe='/%')}?{query}"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
-from tams.domain.access import ADMIN, DELETE, READ, SCOPES, WRITE
-from tams.domain.classes import Permission
+from tams.domain.access import Permission
+from tams.domain.principals import ADMIN, DELETE, READ, SCOPES, WRITE
 
 _UNLESS: Final = {None: "", "signed": "; nothing with a signed URL", "development": "; nothing in development"}
 

@@ -15,12 +15,12 @@ from flask.views import MethodView
 from marshmallow import ValidationError, fields, missing
 
 from tams.api import context
-from tams.api.answers import json_answer, no_content
-from tams.api.body import Blueprint, from_validation, json_body
-from tams.api.schemas.common import Tags
-from tams.domain.access import Principal
+from tams.api.json_body import Blueprint, from_validation, json_body
+from tams.api.responses import json_answer, no_content
+from tams.api.schemas.fields import Tags
 from tams.domain.errors import NotFound
 from tams.domain.flows import Document
+from tams.domain.principals import Principal
 from tams.services.store import Store
 
 _TAG: dict[str, Any] = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -28,7 +28,7 @@ _TAGS: dict[str, Any] = {"type": "object", "additionalProperties": _TAG}
 
 
 class Editor(Protocol):
-    """A service whose resources have properties and tags: `tams.services.flows`, `tams.services.sources`."""
+    """A service whose resources have properties and tags: modules of `tams.services.flows`."""
 
     def set_property(self, store: Store, resource_id: str, name: str, value: Any, principal: Principal, /) -> None:
         """Set a property."""

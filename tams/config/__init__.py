@@ -1,6 +1,6 @@
 """Settings from the environment, read once at the start."""
 
-from tams.config.kinds import ConfigurationError
+from tams.config.fields import ConfigurationError
 from tams.config.settings import DEVELOPMENT, PRODUCTION, SettingDocument, Settings, documentation
 
 __all__ = ["DEVELOPMENT", "PRODUCTION", "ConfigurationError", "SettingDocument", "Settings", "documentation"]

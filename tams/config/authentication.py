@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tams.config.kinds import FILE, SHORTEST_SECRET, ConfigurationError, parsed, read_secret, setting, text, whole
+from tams.config.fields import FILE, SHORTEST_SECRET, ConfigurationError, parsed, read_secret, setting, text, whole
 
 JWT: Final = "jwt"
 BASIC: Final = "basic"

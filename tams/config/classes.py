@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from tams.config.kinds import ConfigurationError
-from tams.domain.classes import PERMISSIONS, ClassMap, Permission
+from tams.config.fields import ConfigurationError
+from tams.domain.access import PERMISSIONS, ClassMap, Permission
 
 _TABLE: Final = "classes"
 _LONGEST_NAME: Final = 1024

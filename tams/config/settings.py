@@ -20,8 +20,7 @@ from typing import Any, Final, cast
 from sqlalchemy import URL, make_url
 
 from tams.config.authentication import METHODS, AuthenticationSettings, check_authentication, read_methods
-from tams.config.kept import kept_text, prepare_directory
-from tams.config.kinds import (
+from tams.config.fields import (
     BASE_URL,
     BOOLEAN,
     DIRECTORY,
@@ -52,6 +51,7 @@ from tams.config.kinds import (
     text,
     whole,
 )
+from tams.config.state_files import kept_text, prepare_directory
 from tams.config.vast import VAST, VastSettings, check_vast
 from tams.domain.identifiers import is_uuid, new_id
 

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tams.config.kinds import BOOLEAN, ConfigurationError, one_of, parsed, read_endpoint, setting, text, whole
+from tams.config.fields import BOOLEAN, ConfigurationError, one_of, parsed, read_endpoint, setting, text, whole
 
 SQL: Final = "sql"
 VAST: Final = "vast"

@@ -15,7 +15,7 @@ from tams.domain.errors import Invalid
 from tams.domain.flow_rules import uses_init_segments
 from tams.domain.flows import Flow
 from tams.domain.objects import Instance, Object
-from tams.domain.segment_rules import SegmentRequest, bounds
+from tams.domain.segment_requests import SegmentRequest, bounds
 from tams.domain.segments import Segment
 from tams.domain.timerange import TimeRange
 

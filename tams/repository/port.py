@@ -116,7 +116,7 @@ class Read(Protocol):
     def list_flows(
         self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
-        """A page of Flows. Orders are those of `tams.domain.ordering`; `reverse` turns the whole order round."""
+        """A page of Flows. Orders are those of `tams.domain.sort_keys`; `reverse` turns the whole order round."""
 
     # Sources
     def source(self, source_id: str) -> Source | None:

@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from tams.config import Settings
 from tams.domain import clock
-from tams.domain.access import ADMIN, Principal
-from tams.domain.classes import EVERYTHING, Access, ClassMap
+from tams.domain.access import EVERYTHING, Access, ClassMap
 from tams.domain.errors import Contended, Invalid
 from tams.domain.identifiers import new_id
+from tams.domain.principals import ADMIN, Principal
 from tams.repository.port import Repository, Write
-from tams.services.rights import lacking
-from tams.services.sight import Limited, Sight
+from tams.services.access.authorization import lacking
+from tams.services.access.visibility import Limited, Sight
 from tams.storage.port import Storage
 
 T = TypeVar("T")

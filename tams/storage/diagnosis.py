@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tams.storage.local import LocalStorage
+from tams.storage.local.storage import LocalStorage
 from tams.storage.port import BackendDown, MissingObject, StorageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import logging
 
 from tams.domain.clock import MICROSECONDS
 from tams.repository.port import Key, Write
-from tams.services.bytes import forget_objects
+from tams.services.objects.byte_deletion import forget_objects
 from tams.services.store import Store
 
 logger = logging.getLogger(__name__)

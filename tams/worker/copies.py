@@ -1,5 +1,5 @@
 """Copying Objects to further Storage Backends. What is recorded of it, and why nothing leaks, is in
-`tams.services.copies`.
+`tams.services.objects.copies`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tams.domain.clock import MICROSECONDS
 from tams.domain.errors import TamsError
 from tams.domain.objects import Instance
 from tams.repository.port import Job
-from tams.services import copies
-from tams.services.copies import Copy
-from tams.services.outbound import Outbound
+from tams.services.egress import Outbound
+from tams.services.objects import copies
+from tams.services.objects.copies import Copy
 from tams.services.store import Store
 from tams.storage.port import BackendDown, Storage, StorageError, Stored
 from tams.worker.download import DownloadFailed, download

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tams.services import delete_requests
+from tams.services.deletion import delete_requests
 from tams.services.store import Store
 
 

@@ -8,7 +8,7 @@ import http.client
 import re
 from typing import BinaryIO, Final, cast
 
-from tams.services.outbound import Outbound
+from tams.services.egress import Outbound
 from tams.storage.port import Storage, Stored
 
 _SECONDS: Final = 3600

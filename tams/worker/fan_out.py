@@ -16,11 +16,11 @@ from typing import Final
 from tams.domain.events import Delivery, Event
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
-from tams.services import webhooks
-from tams.services.deliveries import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
-from tams.services.events import WEBHOOK
-from tams.services.seen_events import SeenEvents
+from tams.services.outbox import WEBHOOK
 from tams.services.store import Moved, Store
+from tams.services.webhooks import webhooks
+from tams.services.webhooks.queue import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
+from tams.services.webhooks.visibility import SeenEvents
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from tams.domain.destinations import parse_allowed
 from tams.domain.errors import TamsError
 from tams.domain.identifiers import new_id
-from tams.services.outbound import Outbound
+from tams.services.egress import Outbound
 from tams.services.store import Store
 from tams.worker.allocations import collect_allocations
-from tams.worker.bytes import delete_bytes
+from tams.worker.byte_deletion import delete_bytes
 from tams.worker.copies import copy_instances
 from tams.worker.deletions import delete_segments, forget_requests
-from tams.worker.deliver import Deliverer, forget_deliveries
+from tams.worker.deliveries import Deliverer, forget_deliveries
 from tams.worker.fan_out import FanOut
 from tams.worker.uploads import sweep_uploads
 

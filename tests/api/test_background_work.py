@@ -14,9 +14,9 @@ from tams.config import Settings
 from tams.domain.clock import MICROSECONDS
 from tams.services.store import Store
 from tams.worker.allocations import collect_allocations
-from tams.worker.bytes import delete_bytes
+from tams.worker.byte_deletion import delete_bytes
 from tams.worker.uploads import LONGEST_UPLOAD, sweep_uploads
-from tests.api.steps import allocate, exists, make_flow, record, register
+from tests.support.api_steps import allocate, exists, make_flow, record, register
 
 URL_SECONDS = 2
 

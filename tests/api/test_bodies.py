@@ -14,13 +14,12 @@ from flask.testing import FlaskClient
 from flask.views import MethodView
 from marshmallow import fields
 
-from tams.api.answers import json_answer
-from tams.api.body import Blueprint, json_body
-from tams.api.schemas.common import Body, Boolean, Integer, PositiveInteger, Tags, Text, Timerange, Url, Uuid
+from tams.api.json_body import Blueprint, json_body
+from tams.api.responses import json_answer
+from tams.api.schemas.fields import Body, Boolean, Integer, PositiveInteger, Tags, Text, Timerange, Url, Uuid
 from tams.config import Settings
 from tams.domain.errors import Forbidden
-
-from .conftest import serving
+from tests.support.applications import serving
 
 JSON = {"Content-Type": "application/json"}
 

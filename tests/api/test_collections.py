@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import Document, audio, data, get, get_source, multi, put, video
+from tests.support.flow_documents import Document, audio, data, get, get_source, multi, put, video
 
 
 def _collected_by(client: FlaskClient, document: Document) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tams.api.answers import json_answer
+from tams.api.responses import json_answer
 
 
 def test_the_tag_is_strong_and_of_the_bytes(client: FlaskClient) -> None:

@@ -9,8 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.config import Settings
-
-from .conftest import serving
+from tests.support.applications import serving
 
 PLAYER = "https://player.example.com"
 ASKS = {"Origin": PLAYER, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}

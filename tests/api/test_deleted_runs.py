@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tams.config import Settings
 from tams.domain.identifiers import new_id
 from tams.domain.segments import Segment
-from tams.services import delete_requests
+from tams.services.deletion import delete_requests
 from tams.services.store import Store
-from tests.api.events import listen, stored, told
-from tests.api.steps import SECOND, make_flow
+from tests.support.api_steps import SECOND, make_flow
+from tests.support.outbox_events import listen, stored, told
 
 
 @pytest.fixture

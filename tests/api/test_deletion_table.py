@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.steps import allocate, exists, make_flow, record, register, reuse, source_of, timeranges
+from tests.support.api_steps import allocate, exists, make_flow, record, register, reuse, source_of, timeranges
 
 NOTHING = {"flows": 0, "segments": 0, "collections": 0, "objects": 0}
 

@@ -24,7 +24,7 @@ from tams.domain.errors import (
 )
 from tams.domain.identifiers import new_id
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, TooLarge
-from tests.api.steps import allocate, make_flow
+from tests.support.api_steps import allocate, make_flow
 
 
 def failing(app: Flask, error: Exception) -> FlaskClient:

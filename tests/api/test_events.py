@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tams.domain.access import Principal
 from tams.domain.clock import format_time
 from tams.domain.identifiers import new_id
-from tams.services import deletion, flows, sources
+from tams.domain.principals import Principal
+from tams.services.deletion import deletion
+from tams.services.flows import flows, sources
 from tams.services.store import Store
-from tests.api.events import listen, outlined, told
-from tests.api.flow_documents import Document, get, get_source, multi, put, put_json, put_profile, video
-from tests.api.steps import allocate, make_flow, record, source_of
+from tests.support.api_steps import allocate, make_flow, record, source_of
+from tests.support.flow_documents import Document, get, get_source, multi, put, put_json, put_profile, video
+from tests.support.outbox_events import listen, outlined, told
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api import flow_documents
-from tests.api.steps import allocate
+from tests.support import flow_documents
+from tests.support.api_steps import allocate
 
 HD = {"frame_width": 1920, "frame_height": 1080, "bit_depth": 10, "colorspace": "BT709", "component_type": "YCbCr"}
 FLOWS: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import audio, data, image, multi, put, put_profile, video
-from tests.api.steps import make_flow, record
+from tests.support.api_steps import make_flow, record
+from tests.support.flow_documents import audio, data, image, multi, put, put_profile, video
 
 
 def _ids(client: FlaskClient, query: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import data, get, get_source, put, put_json, put_profile, video
+from tests.support.flow_documents import data, get, get_source, put, put_json, put_profile, video
 
 DELETABLE = ["description", "label", "flow_collection", "max_bit_rate", "avg_bit_rate"]
 VALUES: list[tuple[str, Any]] = [

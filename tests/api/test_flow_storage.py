@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from tams.api.context import STORE
 from tams.domain.identifiers import is_uuid, new_id
 from tams.services.store import Store
-from tests.api.steps import make_flow, register
+from tests.support.api_steps import make_flow, register
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import Document, audio, data, image, multi, put, video
+from tests.support.flow_documents import Document, audio, data, image, multi, put, video
 
 ABSENT = object()
 KINDS = {"video": video, "audio": audio, "image": image, "data": data, "multi": multi}

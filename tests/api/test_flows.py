@@ -10,19 +10,8 @@ from flask.testing import FlaskClient
 
 from tams.domain.identifiers import is_uuid, new_id
 from tams.services.store import Store
-from tests.api.flow_documents import (
-    Document,
-    audio,
-    data,
-    get,
-    get_source,
-    image,
-    multi,
-    put,
-    put_profile,
-    video,
-)
-from tests.api.steps import allocate, make_flow, record, register
+from tests.support.api_steps import allocate, make_flow, record, register
+from tests.support.flow_documents import Document, audio, data, get, get_source, image, multi, put, put_profile, video
 
 WHOLE_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

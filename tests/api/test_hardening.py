@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from tams.config import Settings
 from tams.domain import limits
 from tams.domain.identifiers import new_id
-from tests.api import flow_documents
-from tests.api.conftest import KEY, serving
-from tests.api.steps import allocate, make_flow, register
+from tests.support import flow_documents
+from tests.support.api_steps import allocate, make_flow, register
+from tests.support.applications import KEY, serving
 
 
 @pytest.mark.parametrize("path", ["/", "/flows", "/nowhere", "/flows?limit=x", "/health/live", "/openapi.json"])

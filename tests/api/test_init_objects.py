@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.api.steps import allocate, exists, make_flow, register, timeranges
+from tests.support.api_steps import allocate, exists, make_flow, register, timeranges
 
 WITH_INIT = {"essence_parameters": {"init_segments": True}}
 

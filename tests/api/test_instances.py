@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
 from tams.services.store import Store
-from tests.api.steps import make_flow, record, register
+from tests.support.api_steps import make_flow, record, register
 
 THEIRS = {"url": "https://example.com/a", "label": "theirs"}
 

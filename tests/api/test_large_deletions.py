@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 
 from tams.config import Settings
 from tams.domain.identifiers import new_id
-from tams.services import delete_requests
+from tams.services.deletion import delete_requests
 from tams.services.store import Store
 from tams.worker import deletions
-from tests.api.steps import exists, make_flow, record, register, reuse, source_of, timeranges
+from tests.support.api_steps import exists, make_flow, record, register, reuse, source_of, timeranges
 
 LIMIT = 4
 

@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tams.config import Settings
-from tests.api.conftest import KEY, serving
-from tests.api.steps import make_flow
-from tests.repository.conftest import NewDatabase
+from tests.support.api_steps import make_flow
+from tests.support.applications import KEY, serving
+from tests.support.databases import NewDatabase
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from werkzeug.test import TestResponse
 from tams.api.context import STORE
 from tams.api.multipart import Multipart
 from tams.domain import clock
-from tams.domain.access import UNRESTRICTED
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.identifiers import is_uuid, new_id
-from tams.domain.segment_rules import parse_requests
-from tams.services import registration
-from tams.services.bytes import DELETE_BYTES
+from tams.domain.principals import UNRESTRICTED
+from tams.domain.segment_requests import parse_requests
+from tams.services.objects.byte_deletion import DELETE_BYTES
+from tams.services.segments import registration
 from tams.services.store import Store
-from tests.api.steps import allocate, exists, make_flow, record, register, timeranges
+from tests.support.api_steps import allocate, exists, make_flow, record, register, timeranges
 
 BOUNDARY = "frontier"
 SEGMENT = {"timerange": "[0:0_1:0)"}

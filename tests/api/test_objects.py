@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.services.store import Store
-from tests.api.steps import allocate, exists, make_flow, record, register, reuse
+from tests.support.api_steps import allocate, exists, make_flow, record, register, reuse
 
 
 def test_an_unknown_object_is_not_found(client: FlaskClient) -> None:

@@ -12,9 +12,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tams.config import Settings
-
-from .conftest import serving
-from .profiles import profile
+from tests.support.applications import serving
+from tests.support.profile_documents import profile
 
 LISTING = "/service/profiles"
 

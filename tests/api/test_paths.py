@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tams.api.answers import json_answer
+from tams.api.responses import json_answer
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-
-from .profiles import AUDIO, VIDEO, profile
+from tests.support.profile_documents import AUDIO, VIDEO, profile
 
 PATH = "/service/profiles"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tams.api.proxies import TrustedProxies
+from tams.api.middleware.proxies import TrustedProxies
 
 FORWARDED = {
     "HTTP_X_FORWARDED_FOR": "203.0.113.7",

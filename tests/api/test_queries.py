@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from marshmallow import ValidationError
 
-from tams.api.body import from_validation
-from tams.api.query import (
+from tams.api.json_body import from_validation
+from tams.api.schemas.queries import (
     FlagParameter,
     FormatParameter,
     IntegerParameter,

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from tams.api.context import STORE
 from tams.domain.identifiers import new_id
 from tams.services.store import Store
-from tests.api.steps import allocate, exists, make_flow, record, register, timeranges
+from tests.support.api_steps import allocate, exists, make_flow, record, register, timeranges
 
 
 @pytest.fixture

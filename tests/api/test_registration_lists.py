@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tams.domain.identifiers import new_id
 from tams.domain.timerange import parse_bounded
-from tests.api.steps import SECOND, allocate, exists, make_flow, record, register, timeranges
+from tests.support.api_steps import SECOND, allocate, exists, make_flow, record, register, timeranges
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from flask.testing import FlaskClient
 
 from tams.config import Settings
 from tams.domain.identifiers import new_id
-from tams.services import delete_requests
-from tams.services.events import added_segments
+from tams.services.deletion import delete_requests
+from tams.services.outbox import added_segments
 from tams.services.store import Store
 from tams.worker import deletions
-from tests.api.events import listen, outlined, stored, told
-from tests.api.steps import SECOND, allocate, make_flow, record, register, reuse, source_of, timeranges
 from tests.api.test_multipart import upload
+from tests.support.api_steps import SECOND, allocate, make_flow, record, register, reuse, source_of, timeranges
+from tests.support.outbox_events import listen, outlined, stored, told
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
 from tams.services.store import Store
-from tests.api.steps import allocate, make_flow, record, register, reuse
+from tests.support.api_steps import allocate, make_flow, record, register, reuse
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.steps import SECOND, allocate, make_flow, record, register
+from tests.support.api_steps import SECOND, allocate, make_flow, record, register
 
 
 def walk(

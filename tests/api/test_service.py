@@ -13,8 +13,7 @@ from flask.testing import FlaskClient
 import tams
 from tams.app import create_app
 from tams.config import Settings
-
-from .conftest import serving
+from tests.support.applications import serving
 
 
 def test_the_root_lists_the_paths(client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import is_uuid, new_id
-from tests.api.flow_documents import data, get_source, put, put_json
+from tests.support.flow_documents import data, get_source, put, put_json
 
 DATA = "urn:x-nmos:format:data"
 

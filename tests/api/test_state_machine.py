@@ -25,8 +25,8 @@ from hypothesis.stateful import (
 
 from tams.config import Settings
 from tams.domain.identifiers import new_id
-from tests.api.conftest import DATABASE, KEY, NewEnvironment, serving
-from tests.api.steps import make_flow
+from tests.support.api_steps import make_flow
+from tests.support.applications import DATABASE, KEY, NewEnvironment, serving
 
 FLOWS = [new_id() for _ in range(4)]
 SOURCES = [new_id() for _ in range(2)]

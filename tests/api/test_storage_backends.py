@@ -10,10 +10,9 @@ from flask.testing import FlaskClient
 
 from tams.config import Settings
 from tams.domain.identifiers import new_id
-from tams.storage.local import LocalStorage
+from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Backend
-
-from .conftest import KEY, serving
+from tests.support.applications import KEY, serving
 
 PATH = "/service/storage-backends"
 

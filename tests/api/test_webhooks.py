@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from tams.domain.events import EventType
 from tams.domain.identifiers import new_id
 from tams.domain.webhooks import EVENT_TYPES
-from tams.services import webhooks
-from tams.services.deliveries import load_queue, waiting
 from tams.services.store import Store
+from tams.services.webhooks import webhooks
+from tams.services.webhooks.queue import load_queue, waiting
 from tams.worker.fan_out import fan_out
-from tests.api.steps import make_flow
+from tests.support.api_steps import make_flow
 
 URL = "https://8.8.8.8/hook"
 """An address needs no name server."""

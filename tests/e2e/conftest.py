@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.e2e import media
-from tests.e2e.media import Cut
-from tests.e2e.server import TamsStore
+from tests.support import media
+from tests.support.media import Cut
+from tests.support.servers import TamsStore, faultless
 
 StartStore: TypeAlias = Callable[..., TamsStore]
 
@@ -29,22 +29,16 @@ def sound() -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TamsStore]:
-    """A store for tests that leave each other's media alone. Nothing may have gone wrong in it at the end."""
-    store = TamsStore(tmp_path_factory.mktemp("tams"))
-    store.start()
-    yield store
-    store.stop()
-    assert store.errors() == []
+    """A store for tests that leave each other's media alone."""
+    with faultless(TamsStore(tmp_path_factory.mktemp("tams"))) as store:
+        yield store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[TamsStore]:
-    """A fresh store. Nothing may have gone wrong in it at the end."""
-    started = TamsStore(tmp_path)
-    started.start()
-    yield started
-    started.stop()
-    assert started.errors() == []
+    """A fresh store."""
+    with faultless(TamsStore(tmp_path)) as store:
+        yield store
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])

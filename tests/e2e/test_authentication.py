@@ -20,7 +20,7 @@ PASSWORD = "correct horse battery staple"
 
 def tams(directory: Path, *arguments: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tams.cli", *arguments],
+        [sys.executable, "-m", "tams.commands.main", *arguments],
         cwd=directory,
         env=environment(**variables),
         input=text,
@@ -43,7 +43,7 @@ class Server:
         self.log = directory / "server.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tams.cli", "serve", "--port", "0"],
+                [sys.executable, "-m", "tams.commands.main", "serve", "--port", "0"],
                 cwd=directory,
                 env=environment(),
                 stdout=subprocess.PIPE,

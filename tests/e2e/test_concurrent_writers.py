@@ -13,11 +13,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.client import WAVE, Client
-from tests.e2e.server import TamsStore
-from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server
-
-__all__ = ["new_postgresql", "new_sqlite", "postgresql_server"]
+from tests.support.http_client import WAVE, Client
+from tests.support.servers import TamsStore
 
 WRITERS = 16
 ROUNDS = 12

@@ -12,12 +12,9 @@ from itertools import chain, count
 
 import httpx
 
-from tests.e2e.client import WAVE, Client, Json, segment
-from tests.e2e.media import SECOND, Span, parse_timestamp
-from tests.e2e.server import TamsStore, eventually
-from tests.repository.conftest import new_postgresql, postgresql_server
-
-__all__ = ["new_postgresql", "postgresql_server"]
+from tests.support.http_client import WAVE, Client, Json, segment
+from tests.support.media import SECOND, Span, parse_timestamp
+from tests.support.servers import TamsStore, eventually
 
 MANY = 8_000
 PIECE = bytes(range(256)) * 256

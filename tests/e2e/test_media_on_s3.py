@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.s3 import BucketStore
 from tests.e2e.test_real_media import (
     Archive,
     TestDeleting,
@@ -17,8 +16,9 @@ from tests.e2e.test_real_media import (
     archive,
     edit,
 )
-from tests.storage import s3_endpoint
-from tests.storage.s3_endpoint import Endpoint
+from tests.support import s3_endpoint
+from tests.support.bucket_store import BucketStore
+from tests.support.s3_endpoint import Endpoint
 
 __all__ = ["TestDeleting", "TestInitialisationSegments", "TestReading", "TestReuse", "archive", "edit"]
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import media
-from tests.e2e.client import AUDIO, MULTI, VIDEO, WAVE, Client, Json, segment
-from tests.e2e.media import AAC_FRAME, FRAME_RATE, SAMPLE_RATE, SECOND, TS_START, Cut, Span
-from tests.e2e.server import TamsStore, eventually
-from tests.repository.conftest import NewDatabase, new_postgresql, postgresql_server, roomy_vast
-
-__all__ = ["new_postgresql", "postgresql_server", "roomy_vast"]
+from tests.support import media
+from tests.support.databases import NewDatabase
+from tests.support.http_client import AUDIO, MULTI, VIDEO, WAVE, Client, Json, segment
+from tests.support.media import AAC_FRAME, FRAME_RATE, SAMPLE_RATE, SECOND, TS_START, Cut, Span
+from tests.support.servers import TamsStore, eventually
 
 BEGINNING = 1_700_000_000 * SECOND
 """When the recording began, in TAI: where its Flows' time begins."""

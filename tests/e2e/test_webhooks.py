@@ -16,13 +16,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.client import Json
-from tests.e2e.receiver import Receiver, Request
-from tests.e2e.server import TamsStore, eventually
-from tests.repository.conftest import new_postgresql, new_sqlite, postgresql_server, roomy_vast
-from tests.repository.steps import environment_of
-
-__all__ = ["new_postgresql", "new_sqlite", "postgresql_server", "roomy_vast"]
+from tests.support.http_client import Json
+from tests.support.repository_steps import environment_of
+from tests.support.servers import TamsStore, eventually
+from tests.support.webhook_receiver import Receiver, Request
 
 EVERYTHING = [f"{kind}/{what}" for kind in ("flows", "sources") for what in ("created", "updated", "deleted")] + [
     "flows/segments_added",

@@ -13,11 +13,10 @@ from tams.domain.errors import TamsError
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Document, Job, Read, Repository, Write
-from tests import factories
-from tests.factories import seconds
-from tests.repository import processes
-from tests.repository.processes import everything, in_processes
-from tests.repository.steps import add, new_flow, put_objects, read, stored, write
+from tests.support import factories, processes
+from tests.support.factories import seconds
+from tests.support.processes import everything, in_processes
+from tests.support.repository_steps import add, new_flow, put_objects, read, stored, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,7 +125,7 @@ def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None
 
 def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_url: str) -> None:
     code = (
-        "import sys; from tests.repository.processes import write_pairs_for_ever;"
+        "import sys; from tests.support.processes import write_pairs_for_ever;"
         "write_pairs_for_ever(sys.argv[1], int(sys.argv[2]), sys.argv[3])"
     )
     for pause in (0.05, 0.083):

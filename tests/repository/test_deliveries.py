@@ -9,8 +9,8 @@ import pytest
 from tams.domain.events import Delivery
 from tams.domain.filters import TagFilter
 from tams.repository.port import Document, Page, Read, Repository, Write
-from tests import factories
-from tests.repository.steps import read, walk, write
+from tests.support import factories
+from tests.support.repository_steps import read, walk, write
 
 
 def add(repository: Repository, webhook_id: str, sequences: range) -> list[Delivery]:

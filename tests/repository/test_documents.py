@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Document, Job, Page, Read, Repository, Write
-from tests.repository.steps import read, walk, write
+from tests.support.repository_steps import read, walk, write
 
 
 def put(repository: Repository, *documents: Document) -> None:

@@ -6,10 +6,9 @@ import pytest
 
 from tams.domain.events import Event
 from tams.repository.port import Document, Repository, Write
-from tests import factories
-from tests.repository import processes
-from tests.repository.processes import in_processes
-from tests.repository.steps import read, write
+from tests.support import factories, processes
+from tests.support.processes import in_processes
+from tests.support.repository_steps import read, write
 
 
 def append(repository: Repository, *events: Event) -> None:

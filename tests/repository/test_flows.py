@@ -9,9 +9,9 @@ import pytest
 from tams.domain.errors import IntegrityBroken
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Repository, Write
-from tests import factories
-from tests.factories import seconds
-from tests.repository.steps import fill, new_flow, put_flows, put_sources, read, stored, write
+from tests.support import factories
+from tests.support.factories import seconds
+from tests.support.repository_steps import fill, new_flow, put_flows, put_sources, read, stored, write
 
 
 def test_a_flow_is_read_as_it_was_stored(repository: Repository) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from tams.domain.filters import FlowFilter, FlowOrder, SourceFilter, SourceOrder, TagFilter
 from tams.domain.flows import Flow, Source
-from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Cursor, Page, Repository, Write, every, pages
-from tests import factories
-from tests.factories import seconds, uuid
-from tests.repository.steps import fill, put_flows, put_sources, read, walk, write
+from tests.support import factories
+from tests.support.factories import seconds, uuid
+from tests.support.repository_steps import fill, put_flows, put_sources, read, walk, write
 
 LABELS = [
     None,

@@ -9,9 +9,9 @@ from tams.domain.filters import TagFilter
 from tams.domain.objects import Instance, Object
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Repository, Write
-from tests import factories
-from tests.factories import STORAGE, seconds
-from tests.repository.steps import add, fill, new_flow, put_flows, put_objects, read, walk, write
+from tests.support import factories
+from tests.support.factories import STORAGE, seconds
+from tests.support.repository_steps import add, fill, new_flow, put_flows, put_objects, read, walk, write
 
 
 def found(repository: Repository, *object_ids: str) -> dict[str, Object]:

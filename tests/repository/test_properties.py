@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tams.domain.filters import FlowFilter, FlowOrder
 from tams.domain.flows import Flow
-from tams.domain.ordering import alphabetical, newest_first
 from tams.domain.segments import Segment
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Page, Read, Repository
-from tests import factories
-from tests.repository.steps import fill, new_flow, put_flows, read, walk, write
+from tests.support import factories
+from tests.support.repository_steps import fill, new_flow, put_flows, read, walk, write
 
 # A repository is emptied by its next example's own Flow: examples share the database and nothing else.
 PROPERTY = settings(

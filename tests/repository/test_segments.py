@@ -8,9 +8,9 @@ from tams.domain.errors import IntegrityBroken
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, MAX_NS, MIN_NS, NEVER, TimeRange
 from tams.repository.port import Repository
-from tests import factories
-from tests.factories import seconds
-from tests.repository.steps import add, fill, new_flow, put_objects, read, stored, walk, write
+from tests.support import factories
+from tests.support.factories import seconds
+from tests.support.repository_steps import add, fill, new_flow, put_objects, read, stored, walk, write
 
 
 def starts(segments: list[Segment]) -> list[float]:

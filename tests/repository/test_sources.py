@@ -8,8 +8,8 @@ import pytest
 
 from tams.domain.errors import IntegrityBroken
 from tams.repository.port import Repository
-from tests import factories
-from tests.repository.steps import new_flow, put_sources, read, write
+from tests.support import factories
+from tests.support.repository_steps import new_flow, put_sources, read, write
 
 
 def test_a_source_is_read_as_it_was_stored(repository: Repository) -> None:

@@ -10,9 +10,9 @@ import pytest
 from tams.domain.errors import IntegrityBroken
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Document, Read, Repository, Write
-from tests import factories
-from tests.factories import seconds, uuid
-from tests.repository.steps import fill, new_flow, put_sources, read, write
+from tests.support import factories
+from tests.support.factories import seconds, uuid
+from tests.support.repository_steps import fill, new_flow, put_sources, read, write
 
 
 class Refused(Exception):

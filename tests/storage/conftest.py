@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import requests
 
-from tams.storage.local import LocalStorage
+from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Storage
-from tests.storage import s3_endpoint, server
+from tests.support import local_storage_server, s3_endpoint
 
 OTHER_ID = "4b7d1c0e-9f0a-4a53-8d1e-2f6f0c3f9a11"
 
@@ -88,12 +88,12 @@ def start(root: Path) -> LocalServer:
     listener = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     process = subprocess.Popen(
-        [sys.executable, server.__file__, str(root), str(listener.fileno())],
+        [sys.executable, local_storage_server.__file__, str(root), str(listener.fileno())],
         pass_fds=[listener.fileno()],
         start_new_session=True,
     )
     listener.close()
-    started = LocalServer(root, base, process, server.local_storage(root))
+    started = LocalServer(root, base, process, local_storage_server.local_storage(root))
     # The socket listens from the beginning, so the first request just waits for the worker.
     assert requests.get(f"{base}/storage/none/none", timeout=30).status_code == 404
     return started
@@ -103,7 +103,7 @@ def start(root: Path) -> LocalServer:
 def _local(directory: Path) -> Iterator[Subject]:
     running = start(directory / "media")
     lost = directory / "lost"
-    down = server.local_storage(lost)
+    down = local_storage_server.local_storage(lost)
     _replace_by_file(lost)
     number = itertools.count()
     try:
@@ -111,10 +111,10 @@ def _local(directory: Path) -> Iterator[Subject]:
             running.storage,
             running.base,
             down,
-            fresh=lambda: server.local_storage(directory / f"fresh{next(number)}", OTHER_ID),
-            other=server.local_storage(directory / "other", OTHER_ID),
+            fresh=lambda: local_storage_server.local_storage(directory / f"fresh{next(number)}", OTHER_ID),
+            other=local_storage_server.local_storage(directory / "other", OTHER_ID),
             verifies=frozenset({"Content-MD5", "x-amz-checksum-sha1", "x-amz-checksum-sha256"}),
-            large=server.MAX_UPLOAD,
+            large=local_storage_server.MAX_UPLOAD,
         )
     finally:
         running.stop()
@@ -171,7 +171,7 @@ def own_server(tmp_path: Path) -> Iterator[LocalServer]:
 
 @pytest.fixture
 def local(tmp_path: Path) -> LocalStorage:
-    return server.local_storage(tmp_path / "media")
+    return local_storage_server.local_storage(tmp_path / "media")
 
 
 @pytest.fixture(scope="session")

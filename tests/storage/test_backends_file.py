@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tams.config import ConfigurationError, Settings
-from tams.storage.backends_file import COMMON, LOCAL, S3
-from tams.storage.configuration import LocalConfiguration, S3Configuration, configured_backends
-from tams.storage.opening import open_storages
+from tams.storage.configuration.backends import LocalConfiguration, S3Configuration, configured_backends
+from tams.storage.configuration.backends_file import COMMON, LOCAL, S3
+from tams.storage.factory import open_storages
 from tams.storage.port import Backend
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "storage.md"

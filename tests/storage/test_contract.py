@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, TooLarge
-from tests.storage.server import local_storage
+from tests.support.local_storage_server import local_storage
 
 MEDIA = bytes(range(256)) * 4000
 TYPE = "video/mp2t"

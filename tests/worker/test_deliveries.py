@@ -20,15 +20,14 @@ import pytest
 
 from tams.config import Settings
 from tams.domain.errors import Contended
-from tams.services import webhooks
-from tams.services.deliveries import load_queue, waiting
-from tams.worker.deliver import forget_deliveries
+from tams.services.webhooks import webhooks
+from tams.services.webhooks.queue import load_queue, waiting
+from tams.worker.deliveries import forget_deliveries
 from tams.worker.fan_out import FanOut, fan_out
-from tests.api.steps import allocate, make_flow, register, source_of
-from tests.receivers import Receiver, answering, receiver
-from tests.repository.tables import rows
-
-from .conftest import Site
+from tests.support.api_steps import allocate, make_flow, register, source_of
+from tests.support.receivers import Receiver, answering, receiver
+from tests.support.tables import rows
+from tests.support.worker_site import Site
 
 PATIENCE = 20
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from werkzeug.exceptions import TooManyRequests
 
-from tams.api.authentication.pace import Pace
+from tams.api.authentication.rate_limiter import Pace
 from tams.api.authentication.refusal import Refused
-from tams.api.authentication.remembered import Remembered
-from tams.domain.access import Principal
+from tams.api.authentication.ttl_cache import Remembered
 from tams.domain.errors import Unavailable
-from tams.services.users import LONGEST_PASSWORD, UsersUnreadable, hash_password, is_password
+from tams.domain.principals import Principal
+from tams.services.access.users import LONGEST_PASSWORD, UsersUnreadable, hash_password, is_password
 
 if TYPE_CHECKING:
-    from tams.services.users import UsersFile
+    from tams.services.access.users import UsersFile
 
 logger = logging.getLogger(__name__)
 

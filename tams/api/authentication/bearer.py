@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jwt
 
-from tams.api.authentication.keys import Keys, KeySet, PublishedKeys, SharedKey
+from tams.api.authentication.jwks import Keys, KeySet, PublishedKeys, SharedKey
 from tams.api.authentication.refusal import Refused
-from tams.api.authentication.remembered import Remembered
-from tams.domain.access import SCOPES, Principal
+from tams.api.authentication.ttl_cache import Remembered
+from tams.domain.principals import SCOPES, Principal
 
 if TYPE_CHECKING:
     from tams.config import Settings

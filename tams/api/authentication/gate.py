@@ -13,17 +13,17 @@ from flask import Flask
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from tams.api import permissions
-from tams.api.authentication.long_lived import LongLivedTokens
-from tams.api.authentication.pace import Pace
+from tams.api.authentication.rate_limiter import Pace
 from tams.api.authentication.refusal import Refused
 from tams.api.authentication.schemes import challenges
+from tams.api.authentication.url_tokens import LongLivedTokens
 from tams.api.context import current_request, notes
-from tams.api.media import is_signed
+from tams.api.resources.media import is_signed
 from tams.config import DEVELOPMENT
 from tams.config.authentication import BASIC, JWT, TOKEN
-from tams.domain.access import UNRESTRICTED, Principal
 from tams.domain.errors import Forbidden
-from tams.services.tokens import PREFIX
+from tams.domain.principals import UNRESTRICTED, Principal
+from tams.services.access.tokens import PREFIX
 
 if TYPE_CHECKING:
     from tams.api.authentication.basic import Passwords
@@ -142,7 +142,7 @@ def _json_web_tokens(settings: Settings) -> JsonWebTokens:
 
 def _passwords(settings: Settings) -> Passwords:
     from tams.api.authentication.basic import Passwords
-    from tams.services.users import check_users, users_of
+    from tams.services.access.users import check_users, users_of
 
     check_users(settings)
     return Passwords(users_of(settings))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate
 
-from tams.api.schemas.common import (
+from tams.api.schemas.fields import (
     LABEL_BYTES,
     Boolean,
     Format,

@@ -7,9 +7,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
 
-from tams.api.schemas.common import Body, Boolean, Integer, MimeType, Uuid
+from tams.api.schemas.fields import Body, Boolean, Integer, MimeType, Uuid
 from tams.domain.get_urls import check_label, check_url
-from tams.domain.segment_rules import check_object_id
+from tams.domain.segment_requests import check_object_id
 
 
 class Checked(fields.Field[str]):

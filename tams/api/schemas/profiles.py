@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marshmallow import ValidationError, fields
 
-from tams.api.query import FormatParameter, MimeTypeParameter, PagedQuery, TextParameter
-from tams.api.schemas.common import LABEL_BYTES, Body, Tags, Text, Uuid
+from tams.api.schemas.fields import LABEL_BYTES, Body, Tags, Text, Uuid
 from tams.api.schemas.flows import TECHNICAL_BY_FORMAT
+from tams.api.schemas.queries import FormatParameter, MimeTypeParameter, PagedQuery, TextParameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,14 +1,14 @@
-"""Segments as clients send and see them. For the API document only: `tams.domain.segment_rules` reads them, because a
-list of a thousand has to take no longer than it does."""
+"""Segments as clients send and see them. For the API document only: `tams.domain.segment_requests` reads them, because
+a list of a thousand has to take no longer than it does."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from tams.api.schemas.common import TIMESTAMP_PATTERN
+from tams.api.schemas.fields import TIMESTAMP_PATTERN
 from tams.api.schemas.objects import GetUrl
 from tams.domain.get_urls import LABEL_BYTES
-from tams.domain.segment_rules import OBJECT_ID_BYTES
+from tams.domain.segment_requests import OBJECT_ID_BYTES
 
 _TIMESTAMP = {"pattern": f"^{TIMESTAMP_PATTERN}$"}
 _OBJECT_ID = {"minLength": 1, "maxLength": OBJECT_ID_BYTES}

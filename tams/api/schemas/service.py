@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tams.api.schemas.common import LABEL_BYTES, Body, Text
+from tams.api.schemas.fields import LABEL_BYTES, Body, Text
 
 
 class ServiceChange(Body):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from tams.api.schemas.common import LABEL_BYTES, Body, Format, Tags, Text, Uuid
+from tams.api.schemas.fields import LABEL_BYTES, Body, Format, Tags, Text, Uuid
 
 
 class SourceSchema(Body):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from tams.api.schemas.common import LABEL_BYTES, Body, Boolean, Tags, Text, Url, Uuid
+from tams.api.schemas.fields import LABEL_BYTES, Body, Boolean, Tags, Text, Url, Uuid
 from tams.domain.webhooks import EVENT_TYPES, HEADER_BYTES, check_header_name, check_header_value
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from tams.repository.port import Cursor, Document, Page
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import facet, tag_facets, wanted
-from tams.repository.sql.models import document_keys, documents
 from tams.repository.sql.rows import encoded
+from tams.repository.sql.tables import document_keys, documents
 
 _COLUMNS = (documents.c.id, documents.c.body, documents.c.listed_by, documents.c.tags)
 _ONE = (documents.c.kind == bindparam("of_kind"), documents.c.id == bindparam("document_id"))

@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from tams.domain.events import Delivery, Event
 from tams.repository.sql.engine import Session
-from tams.repository.sql.models import deliveries, outbox
 from tams.repository.sql.rows import encoded
+from tams.repository.sql.tables import deliveries, outbox
 
 _APPEND = insert(outbox)
 _NEXT = (

@@ -11,15 +11,15 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 from tams.domain.errors import IntegrityBroken
 from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
 from tams.domain.flows import Flow
-from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
-from tams.repository.sql.models import flow_collectors, flow_facets, flow_keys, flows, segments
 from tams.repository.sql.rows import encoded, texts_of
+from tams.repository.sql.tables import flow_collectors, flow_facets, flow_keys, flows, segments
 
 
 def _edge(column: ColumnElement[Any], last: bool) -> ColumnElement[Any]:

@@ -12,8 +12,8 @@ from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Job
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.models import jobs
 from tams.repository.sql.rows import encoded
+from tams.repository.sql.tables import jobs
 
 _ENQUEUE = upsert(jobs, update=["payload", "due", "available", "worker"])
 _ROW = tuple(column.name for column in jobs.columns)

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from tams.domain.errors import Unavailable
-from tams.repository.sql import reach
+from tams.repository.sql import compatibility
 from tams.repository.sql.dialects import WAIT_SECONDS, dialect_of
-from tams.repository.sql.models import REVISION
+from tams.repository.sql.tables import REVISION
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _goes_on(connection: Connection, config: Config, current: str | None) -> boo
     if current == head:
         return False
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
-        serves = reach.read(connection, current)
+        serves = compatibility.read(connection, current)
         if serves is None or serves > REVISION:
             raise Unavailable(
                 f"The database has schema {current}, which this version does not know: "

@@ -29,7 +29,7 @@ from tams.repository.port import Counted, Cursor, Page
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Row, Session
 from tams.repository.sql.facets import Wanted, wanted
-from tams.repository.sql.models import (
+from tams.repository.sql.tables import (
     deliveries,
     documents,
     flow_facets,

@@ -16,10 +16,10 @@ from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Pace, Read, Write
-from tams.repository.sql import jobs, reach
+from tams.repository.sql import compatibility, jobs
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session, Transaction
-from tams.repository.sql.models import REVISION, operations
+from tams.repository.sql.tables import REVISION, operations
 from tams.repository.sql.transaction import SqlRead, SqlWrite
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class SqlRepository:
         with self._reading() as session:
             row = session.row(_REVISION, {})
             is_newer = row is not None and row[0] > REVISION
-            serves = session.row(reach.READ, {"schema": row[0]}) if row is not None and is_newer else None
+            serves = session.row(compatibility.READ, {"schema": row[0]}) if row is not None and is_newer else None
         if row is not None and row[0] == REVISION:
             return
         if serves is None or serves[0] > REVISION:

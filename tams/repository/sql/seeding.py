@@ -12,7 +12,7 @@ from sqlalchemy import text
 from tams.domain.errors import NotFound
 from tams.domain.flows import Flow
 from tams.domain.timerange import NANOSECONDS
-from tams.repository.portions import portions
+from tams.repository.seed_batches import portions
 from tams.repository.sql.dialects import PerDialect
 from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.transaction import SqlWrite

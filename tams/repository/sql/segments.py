@@ -29,7 +29,7 @@ from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
 from tams.repository.sql.dialects import integers, texts
 from tams.repository.sql.engine import Session
-from tams.repository.sql.models import flow_keys, objects, segments
+from tams.repository.sql.tables import flow_keys, objects, segments
 
 _NAMES = (
     "start_ns",

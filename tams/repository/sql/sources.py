@@ -9,14 +9,14 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
-from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
-from tams.repository.sql.models import source_collectors, source_facets, sources
 from tams.repository.sql.rows import encoded, texts_of
+from tams.repository.sql.tables import source_collectors, source_facets, sources
 
 _COLUMNS = (
     sources.c.id,

@@ -25,8 +25,8 @@ from vastdb.transaction import Transaction
 
 from tams.domain.errors import Unavailable
 from tams.repository.vast.failures import Broken, translated
+from tams.repository.vast.predicates import Term
 from tams.repository.vast.tables import Row, Table
-from tams.repository.vast.terms import Term
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import orjson
 
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.repository.port import Cursor, Document, Page
+from tams.repository.vast.base import Reads, Writes
 from tams.repository.vast.facets import column, facet, tag_facets, wanted
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.predicates import equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import DOCUMENTS, Row
-from tams.repository.vast.terms import equal
 
 
 class DocumentReads(Reads):

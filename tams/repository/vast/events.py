@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import orjson
 
 from tams.domain.events import Delivery, Event
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.predicates import Term, among, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import DELIVERIES, OUTBOX
-from tams.repository.vast.terms import Term, among, equal
 
 _OUTBOX_LOCK = "outbox"
 

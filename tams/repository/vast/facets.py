@@ -12,7 +12,7 @@ from typing import Any
 
 from tams.domain.errors import Invalid
 from tams.domain.filters import TagFilter
-from tams.repository.vast.terms import Term
+from tams.repository.vast.predicates import Term
 
 _SEPARATOR = "\x1f"
 _MOST = 126 * 1024 - 1

@@ -8,16 +8,16 @@ import orjson
 
 from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
 from tams.domain.flows import Flow
-from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
+from tams.repository.vast.base import Reads, Writes
 from tams.repository.vast.facets import collected_by_facets, column, facet, tag_facets, wanted
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.predicates import Term, among, equal
 from tams.repository.vast.rows import encoded, texts_of
+from tams.repository.vast.scan.ordered import earliest
 from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
-from tams.repository.vast.terms import Term, among, equal
-from tams.repository.vast.windows import earliest
 
 _ATTACHED = equal("detached", False)
 _SAMPLE = 1000

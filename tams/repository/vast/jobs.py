@@ -9,10 +9,10 @@ import orjson
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Job
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.predicates import Term, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import JOBS, Row
-from tams.repository.vast.terms import Term, equal
 
 
 class JobReads(Reads):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tams.repository.port import Cursor, Page
+from tams.repository.vast.predicates import Term
+from tams.repository.vast.staging import View
 from tams.repository.vast.tables import Row, RowKey, Table
-from tams.repository.vast.terms import Term
-from tams.repository.vast.view import View
 
 
 def page(

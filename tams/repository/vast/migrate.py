@@ -16,8 +16,8 @@ from vastdb.transaction import Transaction
 
 from tams.domain.clock import now
 from tams.domain.errors import Unavailable
-from tams.repository.vast.claims import STATE
-from tams.repository.vast.concurrency import (
+from tams.repository.vast.concurrency.claims import STATE
+from tams.repository.vast.concurrency.protocol import (
     LOCK_COLUMNS,
     MODE,
     MODE_KEY,
@@ -26,11 +26,11 @@ from tams.repository.vast.concurrency import (
     lock_row,
     wrong_mode,
 )
+from tams.repository.vast.concurrency.stripes import STRIPE, new_stripes
 from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
 from tams.repository.vast.failures import Broken, Collided, translated
-from tams.repository.vast.stripes import STRIPE, new_stripes
+from tams.repository.vast.predicates import equal
 from tams.repository.vast.tables import LOCKS, REVISION, TABLES, VERSIONS, Table
-from tams.repository.vast.terms import equal
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from tams.domain.filters import NO_TAGS, TagFilter
 from tams.domain.objects import Instance, Object
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Counted, Cursor, Page
+from tams.repository.vast.base import Reads, Writes
 from tams.repository.vast.facets import wanted
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.predicates import Term, among, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import (
     DELIVERIES,
@@ -25,7 +26,6 @@ from tams.repository.vast.tables import (
     Row,
     Table,
 )
-from tams.repository.vast.terms import Term, among, equal
 
 StorageKey = tuple[str, str]
 

@@ -14,8 +14,9 @@ from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Pace, Read, Write
-from tams.repository.vast.claims import Claims
-from tams.repository.vast.concurrency import (
+from tams.repository.vast.concurrency.claims import Claims
+from tams.repository.vast.concurrency.local_queue import Mutexes
+from tams.repository.vast.concurrency.protocol import (
     CLAIMS,
     LOCK_COLUMNS,
     MODE_KEY,
@@ -29,16 +30,15 @@ from tams.repository.vast.concurrency import (
     check_agreed,
     clock,
 )
+from tams.repository.vast.concurrency.pruning import prune_ended
+from tams.repository.vast.concurrency.single import SingleWriter
+from tams.repository.vast.concurrency.stripes import Stripes
 from tams.repository.vast.connection import Address, Cluster
 from tams.repository.vast.failures import Broken, Collided
-from tams.repository.vast.mutexes import Mutexes
-from tams.repository.vast.pruning import prune_ended
-from tams.repository.vast.single import SingleWriter
-from tams.repository.vast.stripes import Stripes
+from tams.repository.vast.predicates import equal
+from tams.repository.vast.staging import View
 from tams.repository.vast.tables import LOCKS, REVISION, VERSIONS
-from tams.repository.vast.terms import equal
 from tams.repository.vast.transaction import VastRead, VastWrite
-from tams.repository.vast.view import View
 
 logger = logging.getLogger(__name__)
 

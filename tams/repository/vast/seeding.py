@@ -14,13 +14,13 @@ from tams.domain.identifiers import new_id
 from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import NANOSECONDS, TimeRange
-from tams.repository.portions import portions
+from tams.repository.seed_batches import portions
 from tams.repository.vast.connection import Address
 from tams.repository.vast.objects import object_row
+from tams.repository.vast.predicates import Term
 from tams.repository.vast.repository import VastRepository
 from tams.repository.vast.segments import grown, segment_row
 from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, STORAGE_KEYS
-from tams.repository.vast.terms import Term
 
 if TYPE_CHECKING:
     from tams.repository.port import Write

@@ -13,11 +13,11 @@ from itertools import pairwise
 from tams.domain.segments import Segment
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
-from tams.repository.vast import sketch
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.predicates import Term, among, equal
+from tams.repository.vast.scan import density
+from tams.repository.vast.scan.ordered import earliest, in_order
 from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, Row
-from tams.repository.vast.terms import Term, among, equal
-from tams.repository.vast.windows import earliest, in_order
 
 _NAMES = SEGMENTS.columns.names[3:]
 _MOST_STRETCHES = 32
@@ -187,8 +187,8 @@ class SegmentWrites(SegmentReads, Writes):
             if any(segment.end == flow["last_end"] for segment in removed):
                 last = self._edge(flow, reverse=True)
                 changed.update(last_end=last["end_ns"], last_closed=last["closed"])
-            kept = sketch.within(sketch.read(flow["sketch"]), changed["first_start"], changed["last_end"])
-            changed["sketch"] = sketch.written(kept)
+            kept = density.within(density.read(flow["sketch"]), changed["first_start"], changed["last_end"])
+            changed["sketch"] = density.written(kept)
         self._view.put(FLOWS, changed)
         return removed
 
@@ -213,7 +213,7 @@ def grown(flow: Row, segments: Sequence[Segment]) -> Row:
         "last_end": last.end if extends else flow["last_end"],
         "last_closed": last.closed if extends else flow["last_closed"],
         "longest": max(flow["longest"], *(min(MAX_NS, end - start) for start, end in ranges)),
-        "sketch": sketch.written(sketch.extended(sketch.read(flow["sketch"]), ranges)),
+        "sketch": density.written(density.extended(density.read(flow["sketch"]), ranges)),
     }
 
 

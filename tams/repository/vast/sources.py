@@ -8,14 +8,14 @@ import orjson
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
-from tams.domain.ordering import alphabetical, newest_first
+from tams.domain.sort_keys import alphabetical, newest_first
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
+from tams.repository.vast.base import Reads, Writes
 from tams.repository.vast.facets import collected_by_facets, column, facet, tag_facets, wanted
-from tams.repository.vast.reading import Reads, Writes
+from tams.repository.vast.predicates import equal
 from tams.repository.vast.rows import encoded, texts_of
 from tams.repository.vast.tables import FLOWS, SOURCES, Row
-from tams.repository.vast.terms import equal
 
 
 class SourceReads(Reads):

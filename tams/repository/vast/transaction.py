@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection
 
 from tams.domain.errors import IntegrityBroken
 from tams.repository.port import Key
+from tams.repository.vast.concurrency.pruning import LockWrites
 from tams.repository.vast.documents import DocumentReads, DocumentWrites
 from tams.repository.vast.events import DeliveryReads, EventWrites
 from tams.repository.vast.flows import FlowReads, FlowWrites
 from tams.repository.vast.jobs import JobReads, JobWrites
 from tams.repository.vast.objects import ObjectReads, ObjectWrites
-from tams.repository.vast.pruning import LockWrites
 from tams.repository.vast.segments import SegmentReads, SegmentWrites
 from tams.repository.vast.sources import SourceReads, SourceWrites
-from tams.repository.vast.view import View
+from tams.repository.vast.staging import View
 
 
 class VastRead(FlowReads, SourceReads, SegmentReads, ObjectReads, DocumentReads, DeliveryReads, JobReads):

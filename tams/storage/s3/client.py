@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_s3 import S3Client
 
-    from tams.storage.configuration import S3Configuration
+    from tams.storage.configuration.backends import S3Configuration
 
 logger = logging.getLogger(__name__)
 

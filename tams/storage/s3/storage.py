@@ -20,7 +20,7 @@ from tams.storage.s3.presign import Presigner, Signing
 from tams.storage.transfer import require_same, stream_copy
 
 if TYPE_CHECKING:
-    from tams.storage.configuration import S3Configuration
+    from tams.storage.configuration.backends import S3Configuration
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tams.domain.access import READ, WRITE
 from tams.domain.identifiers import new_id
-from tests.api import flow_documents
-from tests.api.authentication.conftest import basic, grant
-from tests.api.authentication.issuer import Issuer, bearer
-from tests.api.steps import make_flow
+from tams.domain.principals import READ, WRITE
+from tests.support import flow_documents
+from tests.support.api_steps import make_flow
+from tests.support.credentials import basic, grant
+from tests.support.issuer import Issuer, bearer
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from flask import Flask, g
 from tams.api.authentication.bearer import JsonWebTokens, keys_of
 from tams.api.authentication.refusal import Refused
 from tams.config import Settings
-from tams.domain.access import ADMIN, READ, WRITE, Principal
-from tests.api.authentication.conftest import secured
-from tests.api.authentication.issuer import Issuer, claims
+from tams.domain.principals import ADMIN, READ, WRITE, Principal
+from tests.support.credentials import secured
+from tests.support.issuer import Issuer, claims
 
 SECRET = "s" * 32
 

@@ -14,10 +14,10 @@ from openapi_spec_validator import validate
 from tams.api.permissions import TABLE
 from tams.config import Settings
 from tams.domain import limits
-from tams.domain.access import READ
-from tests.api.authentication.conftest import basic, grant, secured
-from tests.api.authentication.issuer import Issuer
-from tests.api.conftest import NewEnvironment, serving
+from tams.domain.principals import READ
+from tests.support.applications import NewEnvironment, serving
+from tests.support.credentials import basic, grant, secured
+from tests.support.issuer import Issuer
 
 PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
 EVERY = {"bearer_token_auth", "url_token_auth", "basic_auth"}

@@ -15,18 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
 
-from tests.api.authentication.conftest import secured
-from tests.api.authentication.issuer import (
-    NAME,
-    Issuer,
-    bearer,
-    claims,
-    pem,
-    published,
-    published_curve,
-    rsa_key,
-)
-from tests.api.conftest import NewEnvironment, serving
+from tests.support.applications import NewEnvironment, serving
+from tests.support.credentials import secured
+from tests.support.issuer import NAME, Issuer, bearer, claims, pem, published, published_curve, rsa_key
 
 NOW = int(time.time())
 CURVE = ec.generate_private_key(ec.SECP256R1())

@@ -14,11 +14,11 @@ from werkzeug.test import TestResponse
 
 from tams.api.context import STORE
 from tams.api.permissions import TABLE, Needed, template
-from tams.domain.access import SCOPES
-from tams.services import tokens
-from tests.api.authentication.conftest import basic, grant, secured
-from tests.api.authentication.issuer import Issuer, bearer
-from tests.api.conftest import NewEnvironment, serving
+from tams.domain.principals import SCOPES
+from tams.services.access import tokens
+from tests.support.applications import NewEnvironment, serving
+from tests.support.credentials import basic, grant, secured
+from tests.support.issuer import Issuer, bearer
 
 UNKNOWN = "8f0d5c52-74a1-4b7e-8f6e-2b1c9d3e4f02"
 OPERATIONS = [

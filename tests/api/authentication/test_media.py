@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tams.domain.access import READ, WRITE
-from tams.storage.signing import SIGNATURE
-from tests.api.authentication.conftest import basic, grant, secured
-from tests.api.authentication.issuer import Issuer
-from tests.api.conftest import NewEnvironment, serving
-from tests.api.steps import make_flow, register
+from tams.domain.principals import READ, WRITE
+from tams.storage.local.signing import SIGNATURE
+from tests.support.api_steps import make_flow, register
+from tests.support.applications import NewEnvironment, serving
+from tests.support.credentials import basic, grant, secured
+from tests.support.issuer import Issuer
 
 TYPE = {"Content-Type": "application/octet-stream"}
 

@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from tams.api.authentication.basic import Passwords
 from tams.config import Settings
-from tams.services.users import User, UsersFile, hash_password
-from tests.api.authentication.conftest import PASSWORD, basic
+from tams.services.access.users import User, UsersFile, hash_password
+from tests.support.credentials import PASSWORD, basic
 
 LONG = {"REMOTE_ADDR": "192.0.2.1"}
 

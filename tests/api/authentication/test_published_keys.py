@@ -9,11 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.api.authentication.bearer import JsonWebTokens
-from tams.api.authentication.keys import FRESH, KEPT, PAUSE, KeySet, PublishedKeys
+from tams.api.authentication.jwks import FRESH, KEPT, PAUSE, KeySet, PublishedKeys
 from tams.api.authentication.refusal import Refused
 from tams.domain.errors import Unavailable
-from tests.api.authentication.conftest import secured
-from tests.api.authentication.issuer import Issuer, bearer, published, rsa_key
+from tests.support.credentials import secured
+from tests.support.issuer import Issuer, bearer, published, rsa_key
 
 HOUR = 3600.0
 

@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tams.api.authentication import long_lived
+from tams.api.authentication import url_tokens
 from tams.api.context import STORE
-from tams.domain.access import READ, SCOPES
-from tams.services import tokens
-from tests.api.authentication.conftest import basic, grant
-from tests.api.authentication.issuer import Issuer, bearer
-from tests.api.steps import make_flow
+from tams.domain.principals import READ, SCOPES
+from tams.services.access import tokens
+from tests.support.api_steps import make_flow
+from tests.support.credentials import basic, grant
+from tests.support.issuer import Issuer, bearer
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_token_does_not_disturb_a_deletion(app: Flask, client: FlaskClient, fl
 
 
 def test_a_revoked_token_ends_within_seconds(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_lived, "REMEMBERED_FOR", 0.0)
+    monkeypatch.setattr(url_tokens, "REMEMBERED_FOR", 0.0)
     store = app.extensions[STORE]
     token, text = tokens.create(store, "player", [READ], [], None)
     assert client.get(f"/flows?access_token={text}").status_code == 200

@@ -8,10 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import data, get, put
-
-from .conftest import Clients, groups
-from .scene import Scene, put_flow
+from tests.support.access_clients import Clients, groups
+from tests.support.access_scene import Scene, put_flow
+from tests.support.flow_documents import data, get, put
 
 
 def classes(admin: FlaskClient, path: str) -> Any:

@@ -8,10 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
-from tests.api.flow_documents import Document, data, get, multi, put
-
-from .conftest import Clients, groups
-from .scene import put_flow
+from tests.support.access_clients import Clients, groups
+from tests.support.access_scene import put_flow
+from tests.support.flow_documents import Document, data, get, multi, put
 
 
 def flow(admin: FlaskClient, classes: str | list[str], **more: Any) -> str:

@@ -13,18 +13,17 @@ from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tams import class_commands
-from tams.cli import commands
+from tams.commands import classes
+from tams.commands.main import commands
 from tams.config import ConfigurationError, Settings
-from tams.domain.access import READ
-from tams.services import classification, tokens
+from tams.domain.principals import READ
+from tams.services.access import classification, tokens
+from tams.services.access.users import User, UsersFile, hash_password
 from tams.services.store import Store
-from tams.services.users import User, UsersFile, hash_password
-from tests.api.events import told
-from tests.api.flow_documents import data, get, put
-
-from .conftest import SECRET, Clients, groups
-from .test_webhooks import post
+from tests.support.access_clients import SECRET, Clients, groups
+from tests.support.access_scene import register_webhook
+from tests.support.flow_documents import data, get, put
+from tests.support.outbox_events import told
 
 
 @pytest.fixture
@@ -41,13 +40,13 @@ def archive(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, li
 def test_what_has_no_class_gets_one(
     admin: FlaskClient, by: Clients, settings: Settings, archive: dict[str, list[str]], capsys: Any, store: Store
 ) -> None:
-    post(admin)
+    register_webhook(admin)
     reporter = by(*groups("news"))
     versions = {each: get(admin, each)["metadata_version"] for each in archive["flows"]}
-    assert class_commands.assign(settings, ["news"], dry_run=True) == 0
+    assert classes.assign(settings, ["news"], dry_run=True) == 0
     assert "14 of 16 Sources and Flows would get news." in capsys.readouterr().out
     assert reporter.get("/flows").json == reporter.get("/sources").json == []
-    assert class_commands.assign(settings, ["news", "sport"], dry_run=False) == 0
+    assert classes.assign(settings, ["news", "sport"], dry_run=False) == 0
     output = capsys.readouterr()
     assert "14 of 16 Sources and Flows got news, sport." in output.out
     assert len(output.err.splitlines()) == 6
@@ -58,15 +57,15 @@ def test_what_has_no_class_gets_one(
     assert all(get(admin, each)["metadata_version"] != version for each, version in versions.items())
     assert [event.type for event in told(store)] == ["sources/updated"] * 7 + ["flows/updated"] * 7
     assert len(by(*groups("drama")).get("/flows").json) == 1
-    assert class_commands.assign(settings, ["news"], dry_run=False) == 0
+    assert classes.assign(settings, ["news"], dry_run=False) == 0
     assert "0 of 16" in capsys.readouterr().out
 
 
 def test_a_class_that_the_file_does_not_have_is_refused(app: Any, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="has no class nwes: there are drama, news, sport, vault"):
-        class_commands.assign(settings, ["news", "nwes"], dry_run=False)
+        classes.assign(settings, ["news", "nwes"], dry_run=False)
     # Before there is a file any name may be given.
-    assert class_commands.assign(replace(settings, auth_classes=None), ["nwes"], dry_run=False) == 0
+    assert classes.assign(replace(settings, auth_classes=None), ["nwes"], dry_run=False) == 0
 
 
 def test_a_user_is_put_into_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,9 @@ from werkzeug.test import TestResponse
 
 from tams.api.permissions import TABLE, ByClass, Needed
 from tams.config import Settings
-from tams.domain.access import SCOPES
-
-from .conftest import OPEN, VAULT, Clients, groups
-from .scene import ASK, Scene, absent
+from tams.domain.principals import SCOPES
+from tests.support.access_clients import OPEN, VAULT, Clients, groups
+from tests.support.access_scene import ASK, Scene, absent
 
 OPERATIONS = [
     (f"{method} {path}", verb, needed)

@@ -11,11 +11,10 @@ from flask.testing import FlaskClient
 from tams.config import Settings
 from tams.domain.identifiers import new_id
 from tams.services.store import Store
-from tests.api.flow_documents import data, put
-from tests.api.steps import allocate, make_flow, register
-
-from .conftest import OPEN, VAULT, Clients, groups
-from .scene import TYPE
+from tests.support.access_clients import OPEN, VAULT, Clients, groups
+from tests.support.access_scene import TYPE
+from tests.support.api_steps import allocate, make_flow, register
+from tests.support.flow_documents import data, put
 
 HERE = "http://localhost"
 

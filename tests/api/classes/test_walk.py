@@ -23,18 +23,17 @@ from werkzeug.test import TestResponse
 
 from tams.api.context import STORE
 from tams.config import Settings
-from tams.domain.access import SCOPES
 from tams.domain.identifiers import new_id
+from tams.domain.principals import SCOPES
 from tams.domain.webhooks import EVENT_TYPES
-from tams.services import webhooks
-from tams.services.present.webhooks import event_json
+from tams.services.rendering.webhooks import event_json
 from tams.services.store import Store
+from tams.services.webhooks import webhooks
 from tams.worker.fan_out import fan_out
-from tests.api.conftest import KEY, NewEnvironment, serving
-from tests.api.steps import allocate, make_flow, register
-
-from .conftest import OPEN, VAULT, Clients, groups, with_classes
-from .scene import HOOK
+from tests.support.access_clients import OPEN, VAULT, Clients, groups, with_classes
+from tests.support.access_scene import HOOK
+from tests.support.api_steps import allocate, make_flow, register
+from tests.support.applications import KEY, NewEnvironment, serving
 
 MINE = "news"
 PLACES = st.lists(st.sampled_from(["news", "drama", "sport"]), unique=True, max_size=2)

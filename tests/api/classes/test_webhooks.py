@@ -12,22 +12,14 @@ from tams.config import Settings
 from tams.domain.events import Event
 from tams.domain.identifiers import new_id
 from tams.domain.webhooks import EVENT_TYPES
-from tams.services import webhooks
-from tams.services.present.webhooks import event_json
+from tams.services.rendering.webhooks import event_json
 from tams.services.store import Store
+from tams.services.webhooks import webhooks
 from tams.worker.fan_out import fan_out
-from tests.api.flow_documents import data, get, multi, put
-from tests.api.steps import make_flow, record, register
-
-from .conftest import OPEN, VAULT, Clients, groups
-from .scene import HOOK, put_flow
-
-
-def post(client: FlaskClient, **more: Any) -> str:
-    """A webhook for everything; its id."""
-    answer = client.post("/service/webhooks", json={"url": HOOK, "events": list(EVENT_TYPES), **more})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json["id"])
+from tests.support.access_clients import OPEN, VAULT, Clients, groups
+from tests.support.access_scene import HOOK, put_flow, register_webhook
+from tests.support.api_steps import make_flow, record, register
+from tests.support.flow_documents import data, get, multi, put
 
 
 def sent(store: Store, webhook_id: str) -> list[Event]:
@@ -49,8 +41,8 @@ def told(store: Store, webhook_id: str) -> list[tuple[str, str]]:
 class TestShowing:
     def test_to_the_owner_to_readers_of_a_class_and_to_admin(self, admin: FlaskClient, by: Clients) -> None:
         owner = by(*groups("news"), name="owner")
-        plain, classed = post(owner), post(owner, tags={"auth_classes": ["news"]})
-        theirs = post(admin, tags={"auth_classes": "drama"})
+        plain, classed = register_webhook(owner), register_webhook(owner, tags={"auth_classes": ["news"]})
+        theirs = register_webhook(admin, tags={"auth_classes": "drama"})
         shown = {
             "owner": (owner, {plain, classed}),
             "owner without groups": (by(name="owner"), {plain, classed}),
@@ -72,7 +64,7 @@ class TestShowing:
 
     def test_tags_are_shown_and_filtered_by_as_they_were_given(self, by: Clients) -> None:
         owner = by(*groups("news"), name="owner")
-        webhook_id = post(owner, tags={"auth_classes": "news", "x": "y"})
+        webhook_id = register_webhook(owner, tags={"auth_classes": "news", "x": "y"})
         assert owner.get(f"/service/webhooks/{webhook_id}").json["tags"] == {"auth_classes": "news", "x": "y"}
         for query, found in (("tag.x=y", 1), ("tag.auth_classes=news", 1), ("tag.x=z", 0), ("tag_exists.x=false", 0)):
             assert len(owner.get(f"/service/webhooks?{query}").json) == found
@@ -80,7 +72,7 @@ class TestShowing:
 
     def test_nobody_else_changes_one(self, admin: FlaskClient, by: Clients) -> None:
         owner = by(*groups("news"), name="owner")
-        webhook_id = post(owner, tags={"auth_classes": "news"})
+        webhook_id = register_webhook(owner, tags={"auth_classes": "news"})
         path = f"/service/webhooks/{webhook_id}"
         body = {"id": webhook_id, "url": HOOK, "events": [], "status": "created", "tags": {"auth_classes": "news"}}
         for client, status in ((by(*groups("news"), name="reader"), 403), (by(*groups("drama"), name="other"), 404)):
@@ -101,7 +93,7 @@ class TestShowing:
             "accept_storage_ids": [VAULT, OPEN],
             "accept_get_urls": ["vault", "open", "elsewhere"],
         }
-        webhook_id = post(admin, **filters, tags={"auth_classes": "news"})
+        webhook_id = register_webhook(admin, **filters, tags={"auth_classes": "news"})
         reporter = by(*groups("news"))
         (listed,) = reporter.get("/service/webhooks").json
         assert listed == reporter.get(f"/service/webhooks/{webhook_id}").json
@@ -120,7 +112,7 @@ class TestWriting:
         reporter = by(*groups("news"), name="reporter")
         body = {"url": HOOK, "events": [], "tags": {"auth_classes": ["news", "drama"]}}
         assert reporter.post("/service/webhooks", json=body).status_code == 403
-        webhook_id = post(reporter, tags={"auth_classes": "news"})
+        webhook_id = register_webhook(reporter, tags={"auth_classes": "news"})
         put_body = {**body, "id": webhook_id, "status": "created"}
         path = f"/service/webhooks/{webhook_id}"
         assert reporter.put(path, json=put_body).status_code == 403
@@ -134,7 +126,7 @@ class TestWriting:
         flows = {each: put(admin, data(tags={"auth_classes": each})) for each in ("news", "drama")}
         ids = {each: get(admin, flow)["source_id"] if "source" in name else flow for each, flow in flows.items()}
         client = by(*groups("news"), *groups("drama", of=("write", "delete")), name="owner")
-        webhook_id = post(client)
+        webhook_id = register_webhook(client)
 
         def write(*wanted: str) -> tuple[int, Any]:
             body = {"url": HOOK, "events": [], "status": "created", name: list(wanted)}
@@ -162,7 +154,7 @@ class TestSharingOut:
         self, admin: FlaskClient, by: Clients, store: Store
     ) -> None:
         reporter = by(*groups("news", of=("read",)), name="reporter")
-        mine, all_of_it = post(reporter), post(admin)
+        mine, all_of_it = register_webhook(reporter), register_webhook(admin)
         flows = {each: make_flow(admin, tags={"auth_classes": each}) for each in ("news", "drama")}
         bare = make_flow(admin)
         for flow_id in (*flows.values(), bare):
@@ -183,7 +175,7 @@ class TestSharingOut:
         assert len(told(store, all_of_it)) == 3 * len(of_news)
 
     def test_classes_count_as_they_were_at_the_change(self, admin: FlaskClient, by: Clients, store: Store) -> None:
-        mine = post(by(*groups("news", of=("read",)), name="reporter"))
+        mine = register_webhook(by(*groups("news", of=("read",)), name="reporter"))
         flow_id = make_flow(admin, tags={"auth_classes": "news"})
         assert admin.put(f"/flows/{flow_id}/tags/auth_classes", json="drama").status_code == 204
         assert admin.put(f"/flows/{flow_id}/label", json="x").status_code == 204
@@ -192,7 +184,7 @@ class TestSharingOut:
 
     def test_ids_in_events_are_those_that_the_owner_reads(self, admin: FlaskClient, by: Clients, store: Store) -> None:
         members = [put(admin, data(tags={"auth_classes": each})) for each in ("news", "drama")]
-        mine, whole = post(by(*groups("news"), name="reporter")), post(admin)
+        mine, whole = register_webhook(by(*groups("news"), name="reporter")), register_webhook(admin)
         collector = put(admin, multi(*members, tags={"auth_classes": "news"}))
         hidden = put(admin, multi(members[0], tags={"auth_classes": "drama"}))
         assert admin.put(f"/flows/{members[0]}/label", json="x").status_code == 204
@@ -215,8 +207,8 @@ class TestSharingOut:
     def test_filters_by_collectors_see_no_hidden_ones(self, admin: FlaskClient, by: Clients, store: Store) -> None:
         member = put(admin, data(tags={"auth_classes": "news"}))
         put(admin, multi(member, tags={"auth_classes": "drama"}))
-        mine = post(by(*groups("news"), name="reporter"), flow_collected_by_ids=[])
-        whole = post(admin, flow_collected_by_ids=[])
+        mine = register_webhook(by(*groups("news"), name="reporter"), flow_collected_by_ids=[])
+        whole = register_webhook(admin, flow_collected_by_ids=[])
         assert admin.put(f"/flows/{member}/label", json="x").status_code == 204
         # As far as the owner can see, nothing collects it.
         assert told(store, mine) == [("flows/updated", member)]
@@ -225,7 +217,10 @@ class TestSharingOut:
     def test_get_urls_are_those_of_backends_that_the_owner_reads(
         self, admin: FlaskClient, by: Clients, store: Store
     ) -> None:
-        hooks = [post(by(*groups("news"), *more, name="reporter")) for more in ([], groups("vault", of=("read",)))]
+        hooks = [
+            register_webhook(by(*groups("news"), *more, name="reporter"))
+            for more in ([], groups("vault", of=("read",)))
+        ]
         flow_id = make_flow(admin, tags={"auth_classes": "news"})
         item = admin.post(f"/flows/{flow_id}/storage", json={"storage_id": VAULT, "limit": 1}).json["media_objects"][0]
         register(admin, flow_id, item["object_id"], "[0:0_1:0)")
@@ -239,7 +234,7 @@ class TestSharingOut:
         assert shown == [False, True]
 
     def test_groups_are_those_of_the_owners_last_writing(self, admin: FlaskClient, by: Clients, store: Store) -> None:
-        webhook_id = post(by(*groups("news"), name="owner"))
+        webhook_id = register_webhook(by(*groups("news"), name="owner"))
         body = {"id": webhook_id, "url": HOOK, "events": list(EVENT_TYPES), "status": "created"}
         path = f"/service/webhooks/{webhook_id}"
 

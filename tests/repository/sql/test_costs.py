@@ -13,10 +13,10 @@ from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Read
 from tams.repository.sql import SqlRepository, seeding
 from tams.repository.sql.engine import Database
-from tests.factories import SECOND, STORAGE, seconds
-from tests.repository.conftest import NewDatabase
-from tests.repository.sql.explained import cost
-from tests.repository.steps import new_flow
+from tests.support.databases import NewDatabase
+from tests.support.factories import SECOND, STORAGE, seconds
+from tests.support.query_plans import cost
+from tests.support.repository_steps import new_flow
 
 SMALL, LARGE = 2_000, 200_000
 LIMIT = 100

@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from tams.domain.errors import IntegrityBroken
 from tams.repository.port import Read, Repository
 from tams.repository.sql.migrate import migration_engine
-from tests import factories
-from tests.factories import seconds, uuid
-from tests.repository.steps import fill, new_flow, put_flows, write
+from tests.support import factories
+from tests.support.factories import seconds, uuid
+from tests.support.repository_steps import fill, new_flow, put_flows, write
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from tams.repository.port import Document, Job, Repository
 from tams.repository.sql import SqlRepository, jobs, listing, seeding
 from tams.repository.sql.engine import Database
 from tams.repository.sql.transaction import SqlWrite
-from tests import factories
-from tests.factories import SECOND, START_OF_2026, STORAGE, seconds
-from tests.repository.conftest import NewDatabase
-from tests.repository.sql.explained import Cost, cost
-from tests.repository.steps import write
+from tests.support import factories
+from tests.support.databases import NewDatabase
+from tests.support.factories import SECOND, START_OF_2026, STORAGE, seconds
+from tests.support.query_plans import Cost, cost
+from tests.support.repository_steps import write
 
 FEW, MANY = 200, 4_000
 LIMIT = 20

@@ -21,10 +21,10 @@ from tams.domain.flows import Flow
 from tams.domain.timerange import ETERNITY
 from tams.repository.sql import SqlRepository, migrate, seeding, upgrade
 from tams.repository.sql.migrate import LOCK_MS, configuration, migration_engine
-from tams.repository.sql.models import REVISION, metadata
-from tests.factories import STORAGE, seconds
-from tests.repository.processes import in_processes
-from tests.repository.steps import fill, new_flow, read
+from tams.repository.sql.tables import REVISION, metadata
+from tests.support.factories import STORAGE, seconds
+from tests.support.processes import in_processes
+from tests.support.repository_steps import fill, new_flow, read
 
 SEGMENTS = 20_000
 LATEST = SEGMENTS + 1_000_000

@@ -13,10 +13,10 @@ from tams.domain.filters import FlowFilter, SourceFilter, TagFilter
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Document, Job, Read
 from tams.repository.sql import SqlRepository
-from tests import factories
-from tests.factories import SECOND, seconds
-from tests.repository.conftest import NewDatabase
-from tests.repository.steps import fill, new_flow, read, write
+from tests.support import factories
+from tests.support.databases import NewDatabase
+from tests.support.factories import SECOND, seconds
+from tests.support.repository_steps import fill, new_flow, read, write
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from tams.domain.errors import Contended, Unavailable
 from tams.repository.port import Document, Write
 from tams.repository.sql import SqlRepository, upgrade
-from tests.factories import uuid
-from tests.repository.conftest import NewDatabase
-from tests.repository.steps import read, write
+from tests.support.databases import NewDatabase
+from tests.support.factories import uuid
+from tests.support.repository_steps import read, write
 
 
 class Wire:

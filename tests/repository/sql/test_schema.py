@@ -14,12 +14,12 @@ from sqlalchemy import inspect, text
 
 from tams.domain.errors import Unavailable
 from tams.domain.objects import Instance
-from tams.repository.sql import SqlRepository, reach, upgrade
+from tams.repository.sql import SqlRepository, compatibility, upgrade
 from tams.repository.sql.migrate import configuration, migration_engine
-from tams.repository.sql.models import REVISION, metadata
-from tests import factories
-from tests.repository.processes import in_processes
-from tests.repository.steps import put_objects, read
+from tams.repository.sql.tables import REVISION, metadata
+from tests.support import factories
+from tests.support.processes import in_processes
+from tests.support.repository_steps import put_objects, read
 
 
 def test_models_and_migrations_agree(database_url: str) -> None:
@@ -107,7 +107,7 @@ def test_the_newest_step_says_whom_its_schema_serves(tmp_path: Path) -> None:
     upgrade(url)
     engine = migration_engine(url)
     with engine.begin() as connection:
-        serves = reach.read(connection, REVISION)
+        serves = compatibility.read(connection, REVISION)
     engine.dispose()
     assert serves is not None
     assert "0004" <= serves <= REVISION

@@ -8,10 +8,10 @@ from tams.domain.errors import NotFound
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Repository
 from tams.repository.sql import seeding
-from tests import factories
-from tests.factories import STORAGE, seconds
-from tests.repository.conftest import NewDatabase
-from tests.repository.steps import fill, new_flow, open_repository, read
+from tests.support import factories
+from tests.support.databases import NewDatabase
+from tests.support.factories import STORAGE, seconds
+from tests.support.repository_steps import fill, new_flow, open_repository, read
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -14,8 +14,8 @@ from sqlalchemy import make_url
 from tams.domain.errors import Unavailable
 from tams.repository.port import Document
 from tams.repository.sql import SqlRepository
-from tests.repository.conftest import NewDatabase
-from tests.repository.steps import read, write
+from tests.support.databases import NewDatabase
+from tests.support.repository_steps import read, write
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,8 +11,8 @@ import pytest
 
 from tams import worker
 from tams.worker.fan_out import fan_out
-from tests.api.steps import make_flow
-from tests.performance.vast_calls import CALLS, Call, Place, place, requests_of
+from tests.support.api_steps import make_flow
+from tools.bench.vast_calls import CALLS, Call, Place, place, requests_of
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from tams.domain.identifiers import new_id
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Key, Read, Write
 from tams.repository.vast import VastRepository
-from tests import factories
-from tests.factories import seconds
-from tests.repository.steps import fill, new_flow, put_objects, read
-from tests.repository.vast.steps import opened
-from tests.vast_emulator.emulator import Emulator
+from tests.support import factories
+from tests.support.factories import seconds
+from tests.support.repository_steps import fill, new_flow, put_objects, read
+from tests.support.vast_clusters import opened
+from tools.vast_emulator.emulator import Emulator
 
 
 @pytest.fixture

@@ -18,15 +18,15 @@ import pytest
 from tams.domain.errors import Unavailable
 from tams.repository.port import Repository
 from tams.repository.vast import VastRepository
-from tams.repository.vast.concurrency import lock_row
+from tams.repository.vast.concurrency.protocol import lock_row
 from tams.repository.vast.failures import Collided
 from tams.repository.vast.tables import LOCKS
-from tests.repository.vast.invariants import check, rows_of
-from tests.repository.vast.steps import opened
-from tests.repository.vast.writes import CHANGES, Change, count_up
-from tests.vast_emulator.emulator import Emulator
-from tests.vast_emulator.faults import Way
-from tests.vast_emulator.settings import Settings
+from tests.support.vast_clusters import opened
+from tests.support.vast_invariants import check, rows_of
+from tests.support.vast_writes import CHANGES, Change, count_up
+from tools.vast_emulator.emulator import Emulator
+from tools.vast_emulator.faults import Way
+from tools.vast_emulator.settings import Settings
 
 EVERYTHING = os.environ.get("TAMS_TEST_VAST_FAULTS") == "all"
 OF_COMMITS = [

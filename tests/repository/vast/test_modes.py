@@ -15,13 +15,13 @@ from tams.domain.errors import Unavailable
 from tams.repository.port import Document, Repository
 from tams.repository.vast import VastRepository, check_alone, upgrade
 from tams.repository.vast.tables import LOCKS
-from tests.factories import seconds
-from tests.repository.steps import fill, new_flow, read, stored, write
-from tests.repository.vast.invariants import rows_of
-from tests.repository.vast.steps import address_of, opened, url_of
-from tests.vast_emulator.emulator import Emulator
-from tests.vast_emulator.faults import Way
-from tests.vast_emulator.settings import Settings
+from tests.support.factories import seconds
+from tests.support.repository_steps import fill, new_flow, read, stored, write
+from tests.support.vast_clusters import address_of, opened, url_of
+from tests.support.vast_invariants import rows_of
+from tools.vast_emulator.emulator import Emulator
+from tools.vast_emulator.faults import Way
+from tools.vast_emulator.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 UNHELPFUL = Settings(row_conflicts="last_writer_wins", rollback="ignored", idle_timeout=2)
@@ -136,7 +136,7 @@ class TestSingleWriter:
             url = url_of(emulator.endpoint, "single")
             code = (
                 "import sys, os; from tests.repository.vast.test_modes import change;"
-                "from tests.repository.steps import open_repository;"
+                "from tests.support.repository_steps import open_repository;"
                 "change(open_repository(sys.argv[1])); os._exit(0)"
             )
             subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, check=True, timeout=60)

@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 
 from tams.domain.timerange import ETERNITY, NANOSECONDS, TimeRange
-from tams.repository.vast import VastRepository, sketch
-from tests.repository.steps import read
-from tests.repository.vast.archive import costs_of_pages, loaded
-from tests.repository.vast.steps import opened
-from tests.vast_emulator.emulator import Emulator
+from tams.repository.vast import VastRepository
+from tams.repository.vast.scan import density
+from tests.support.repository_steps import read
+from tests.support.vast_archive import costs_of_pages, loaded
+from tests.support.vast_clusters import opened
+from tools.vast_emulator.emulator import Emulator
 
 DAY, YEAR = 86_400, 366 * 86_400
 SHAPES: dict[str, list[int]] = {
@@ -80,10 +81,10 @@ def test_filters_come_before_paging(cluster: tuple[Emulator, VastRepository]) ->
 
 def test_a_sketch_is_small_and_keeps_large_gaps() -> None:
     starts = SHAPES["many, a gap of a year, and many again"]
-    stretches: list[sketch.Stretch] = []
+    stretches: list[density.Stretch] = []
     for at in range(0, len(starts), 997):
-        stretches = sketch.extended(stretches, [(start, start + 1) for start in starts[at : at + 997]])
+        stretches = density.extended(stretches, [(start, start + 1) for start in starts[at : at + 997]])
     assert len(stretches) <= 64
     assert sum(each.held for each in stretches) == len(starts)
     assert max(second.first - first.last for first, second in pairwise(stretches)) == YEAR
-    assert sketch.read(sketch.written(stretches)) == stretches
+    assert density.read(density.written(stretches)) == stretches

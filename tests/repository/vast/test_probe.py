@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tams.commands.vast import probe
 from tams.config import ConfigurationError, Settings
 from tams.domain.errors import Unavailable
 from tams.repository.vast.probe import CHECKS, DECISIVE, NotRemoved, advised, scratch
-from tams.vast_commands import probe
-from tests.repository.vast.steps import CLUSTERS, address_of, url_of
-from tests.vast_emulator import settings as emulated
-from tests.vast_emulator.emulator import Emulator
-from tests.vast_emulator.faults import Way
-from tests.vast_emulator.settings import Settings as Emulated
+from tests.support.vast_clusters import CLUSTERS, address_of, url_of
+from tools.vast_emulator import settings as emulated
+from tools.vast_emulator.emulator import Emulator
+from tools.vast_emulator.faults import Way
+from tools.vast_emulator.settings import Settings as Emulated
 
 IDLE = 2.4
 # Settings of a cluster, and the exit code: what to set.

@@ -11,13 +11,13 @@ from tams.domain.errors import Unavailable
 from tams.repository.vast import VastRepository, missing, upgrade
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.tables import LOCKS, TABLES, VERSIONS
-from tests.factories import seconds
-from tests.repository.steps import fill, new_flow, stored
-from tests.repository.vast.invariants import check, rows_of
-from tests.repository.vast.steps import SCHEMA, address_of, opened, url_of
-from tests.vast_emulator.emulator import Emulator
-from tests.vast_emulator.faults import Way
-from tests.vast_emulator.settings import Settings
+from tests.support.factories import seconds
+from tests.support.repository_steps import fill, new_flow, stored
+from tests.support.vast_clusters import SCHEMA, address_of, opened, url_of
+from tests.support.vast_invariants import check, rows_of
+from tools.vast_emulator.emulator import Emulator
+from tools.vast_emulator.faults import Way
+from tools.vast_emulator.settings import Settings
 
 
 def test_upgrading_makes_every_table_and_changes_nothing_the_second_time() -> None:

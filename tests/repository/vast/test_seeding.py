@@ -7,17 +7,18 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tams.commands.seed import seed
 from tams.config import Settings
 from tams.domain.errors import IntegrityBroken, NotFound
 from tams.domain.timerange import ETERNITY
-from tams.repository.vast import seeding, sketch
+from tams.repository.vast import seeding
+from tams.repository.vast.scan import density
 from tams.repository.vast.tables import FLOWS, LOCKS
-from tams.seed_commands import seed
-from tests import factories
-from tests.factories import STORAGE, seconds
-from tests.repository.steps import environment_of, fill, new_flow, read, stored, write
-from tests.repository.vast.invariants import check, rows_of
-from tests.repository.vast.steps import address_of, opened, url_of
+from tests.support import factories
+from tests.support.factories import STORAGE, seconds
+from tests.support.repository_steps import environment_of, fill, new_flow, read, stored, write
+from tests.support.vast_clusters import address_of, opened, url_of
+from tests.support.vast_invariants import check, rows_of
 
 
 def test_segments_are_added_behind_those_that_are_there() -> None:
@@ -62,7 +63,7 @@ def test_requests_are_few_and_bounded_and_the_sketch_is_right() -> None:
         assert counts.rows_written < 3 * 12_000 + 100
         check(emulator)
         (row,) = rows_of(emulator, FLOWS)
-        hint = sketch.read(row["sketch"])
+        hint = density.read(row["sketch"])
         assert (hint[0].first, hint[-1].last, sum(each.held for each in hint)) == (0, 12_000 * 10**9, 12_000)
         assert len(rows_of(emulator, LOCKS)) < 50
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Write
 from tams.repository.vast import VastRepository
-from tests import factories
-from tests.factories import seconds
-from tests.repository.steps import new_flow, read, stored, write
-from tests.repository.vast.steps import address_of, opened, url_of
-from tests.vast_emulator.faults import Way
-from tests.vast_emulator.settings import Settings
+from tests.support import factories
+from tests.support.factories import seconds
+from tests.support.repository_steps import new_flow, read, stored, write
+from tests.support.vast_clusters import address_of, opened, url_of
+from tools.vast_emulator.faults import Way
+from tools.vast_emulator.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 

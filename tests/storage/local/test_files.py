@@ -129,8 +129,8 @@ def test_a_file_that_cannot_grow_is_backend_down_and_leaves_nothing(local, root)
     script = f"""
 import io, resource, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from server import local_storage
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from tests.support.local_storage_server import local_storage
 from tams.storage.port import BackendDown
 storage = local_storage(Path({str(root)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
@@ -196,8 +196,8 @@ def test_a_large_object_is_not_held_in_memory(tmp_path):
     script = f"""
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from server import local_storage
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from tests.support.local_storage_server import local_storage
 storage = local_storage(Path({str(tmp_path)!r}), max_upload=2**30)
 class Zeros:
     left = 256

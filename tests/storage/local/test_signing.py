@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tams.storage.signing import SignatureRefused, UrlSigner
-from tests.storage.server import local_storage
+from tams.storage.local.signing import SignatureRefused, UrlSigner
+from tests.support.local_storage_server import local_storage
 
 KEY = "abc/" + "d" * 37
 SECOND = 1_000_000

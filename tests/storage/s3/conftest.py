@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from tams.storage.s3.storage import S3Storage
-from tests.storage.faulty_proxy import FaultyProxy
-from tests.storage.s3_endpoint import Endpoint
+from tests.support.faulty_proxy import FaultyProxy, proxy_before
+from tests.support.s3_endpoint import Endpoint
 
 Before = Callable[..., FaultyProxy]
-
-
-def proxy_before(endpoint: Endpoint, certificate: Path | None = None) -> FaultyProxy:
-    """A proxy before that server."""
-    parts = urlsplit(endpoint.url)
-    return FaultyProxy((parts.hostname or "", parts.port or 80), certificate)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def tams(endpoint, tmp_path):
         }
         given = {name: value for name, value in (inherited | own | variables).items() if value}
         return subprocess.run(
-            [sys.executable, "-m", "tams.cli", "storage", *arguments],
+            [sys.executable, "-m", "tams.commands.main", "storage", *arguments],
             env=given,
             capture_output=True,
             text=True,

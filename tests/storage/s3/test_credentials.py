@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tams.config import ConfigurationError
-from tams.storage.configuration import S3Configuration
+from tams.storage.configuration.backends import S3Configuration
 from tams.storage.port import Backend, BackendDown
-from tests.storage.s3_endpoint import make_storage
+from tests.support.s3_endpoint import make_storage
 
 SECOND = 1_000_000
 LIFETIME = 2000

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from tams.storage.port import BackendDown
-from tests.storage.faulty_proxy import FaultyProxy, within
-from tests.storage.s3.conftest import proxy_before
+from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
 
 TYPE = "video/mp2t"
 SMALL = b"small" * 100

@@ -14,11 +14,11 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tams.storage.configuration import S3Configuration
+from tams.storage.configuration.backends import S3Configuration
 from tams.storage.port import Backend
 from tams.storage.s3.credentials import Credentials
 from tams.storage.s3.presign import Presigner
-from tests.storage.s3_endpoint import make_storage
+from tests.support.s3_endpoint import make_storage
 
 ACCESS_KEY, SECRET_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 TOKEN = "IQoJb3JpZ2luX2VjE+abc/def==" * 20

@@ -6,7 +6,7 @@ import pytest
 
 from tams.storage.port import BackendDown
 from tams.storage.s3 import setup
-from tests.storage.s3_endpoint import make_storage
+from tests.support.s3_endpoint import make_storage
 
 ORIGINS = ["https://player.example.com", "http://localhost:3000"]
 OTHER_CORS = {

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from tams.storage.counters import REQUESTS
 from tams.storage.port import BackendDown, ChecksumMismatch
-from tests.storage.s3_endpoint import make_storage
+from tests.support.s3_endpoint import make_storage
 
 TYPE = "video/mp2t"
 MEDIA = bytes(range(256)) * 100

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.faulty_proxy import FaultyProxy
-from tests.storage.s3.conftest import proxy_before
-from tests.storage.s3_endpoint import Endpoint
-from tests.storage.store.site import Site, open_site, s3_backend
+from tests.support.faulty_proxy import FaultyProxy, proxy_before
+from tests.support.s3_endpoint import Endpoint
+from tests.support.storage_site import Site, open_site, s3_backend
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 
 from tams.storage.s3.storage import S3Storage
 from tams.worker.allocations import collect_allocations
-from tests.api.steps import make_flow, register, reuse
-from tests.storage.faulty_proxy import FaultyProxy
-from tests.storage.store.site import A_DAY_LATER, SECOND, Site
+from tests.support.api_steps import make_flow, register, reuse
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.storage_site import A_DAY_LATER, SECOND, Site
 
 MEDIA = b"media" * 1000
 

@@ -13,12 +13,12 @@ import pytest
 
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job
-from tams.services import copies
-from tams.services.copies import COPY_INSTANCE
+from tams.services.objects import copies
+from tams.services.objects.copies import COPY_INSTANCE
 from tams.worker.copies import MOST_ATTEMPTS
-from tests.storage.faulty_proxy import FaultyProxy
-from tests.storage.s3_endpoint import Endpoint
-from tests.storage.store.site import FIRST, SECOND, Site, open_site, s3_backend
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.s3_endpoint import Endpoint
+from tests.support.storage_site import FIRST, SECOND, Site, open_site, s3_backend
 
 MEDIA = bytes(range(256)) * 100
 

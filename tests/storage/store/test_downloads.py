@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tams.domain.identifiers import new_id
-from tests.api.steps import make_flow
-from tests.receivers import Answer, answering, receiver
-from tests.storage.s3_endpoint import Endpoint
-from tests.storage.store.site import FIRST, SECOND, Site, open_site, s3_backend
+from tests.support.api_steps import make_flow
+from tests.support.receivers import Answer, answering, receiver
+from tests.support.s3_endpoint import Endpoint
+from tests.support.storage_site import FIRST, SECOND, Site, open_site, s3_backend
 
 MEDIA = bytes(range(256)) * 50_000  # sent to S3 in parts
 MD5 = base64.b64encode(hashlib.md5(MEDIA).digest()).decode()

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.steps import make_flow
-from tests.storage.faulty_proxy import FaultyProxy, within
-from tests.storage.s3.conftest import proxy_before
-from tests.storage.s3_endpoint import Endpoint
-from tests.storage.store.site import SECOND, Site, open_site, s3_backend
 from tests.storage.store.test_collection import send_with_bytes
+from tests.support.api_steps import make_flow
+from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
+from tests.support.s3_endpoint import Endpoint
+from tests.support.storage_site import SECOND, Site, open_site, s3_backend
 
 MEDIA = bytes(range(256)) * 100
 LARGE = MEDIA * 400  # sent in parts

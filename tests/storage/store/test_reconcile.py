@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from tams import storage_commands
+from tams.commands import storage as storage_commands
 from tams.domain.clock import MICROSECONDS
-from tams.services.reconciliation import Discrepancy, Reconciliation
+from tams.services.objects.reconciliation import Discrepancy, Reconciliation
 from tams.storage.port import Storage
 from tams.storage.s3.storage import S3Storage
 from tams.worker.allocations import collect_allocations
-from tests.api.steps import make_flow
-from tests.storage.faulty_proxy import FaultyProxy
-from tests.storage.s3_endpoint import Endpoint
-from tests.storage.store.site import A_DAY_LATER, FIRST, SECOND, STORE_ID, TYPE, Site, open_site, s3_backend
+from tests.support.api_steps import make_flow
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.s3_endpoint import Endpoint
+from tests.support.storage_site import A_DAY_LATER, FIRST, SECOND, STORE_ID, TYPE, Site, open_site, s3_backend
 
 MEDIA = b"media" * 100
 
@@ -178,7 +178,7 @@ def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
         "TAMS_STORAGE_CONFIG": str(site.settings.storage_config),
     }
     return subprocess.run(
-        [sys.executable, "-m", "tams.cli", "storage", "reconcile", *arguments],
+        [sys.executable, "-m", "tams.commands.main", "storage", "reconcile", *arguments],
         env=inherited | own,
         capture_output=True,
         text=True,

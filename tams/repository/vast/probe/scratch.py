@@ -18,8 +18,8 @@ from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
 from tams.repository.vast.failures import translated
+from tams.repository.vast.predicates import equal
 from tams.repository.vast.tables import Row, Table
-from tams.repository.vast.terms import equal
 
 logger = logging.getLogger(__name__)
 

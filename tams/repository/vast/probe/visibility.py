@@ -7,9 +7,9 @@ import time
 
 from tams.domain.errors import Unavailable
 from tams.repository.vast.connection import Cluster
+from tams.repository.vast.predicates import equal
 from tams.repository.vast.probe.scratch import OTHER, PATIENCE, PLAIN, Scratch, insert
 from tams.repository.vast.tables import Table
-from tams.repository.vast.terms import equal
 
 _PAIR = "pair"
 _ROUNDS = 20

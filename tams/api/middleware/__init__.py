@@ -1,0 +1,1 @@
+"""What runs for every request, whatever it asks for."""

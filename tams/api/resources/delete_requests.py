@@ -1,0 +1,93 @@
+"""`/flow-delete-requests`: watching deletions that go on in the background."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+from marshmallow import validate
+
+from tams.api import context
+from tams.api.json_body import Blueprint
+from tams.api.paging import page_request, paged
+from tams.api.responses import json_answer
+from tams.api.schemas.delete_requests import DeleteRequestSchema
+from tams.api.schemas.queries import ListingQuery, TextParameter
+from tams.domain.clock import format_time
+from tams.domain.deletion import DeleteRequest
+from tams.services.deletion import delete_requests
+
+LISTING_PATH = "/flow-delete-requests"
+
+blp = Blueprint(
+    "FlowDeleteRequests",
+    __name__,
+    description="Resource for monitoring long running deletion of Flows and Flow Segments.",
+)
+
+
+class DeleteRequestsQuery(ListingQuery):
+    """Query of the listing."""
+
+    sort_by = TextParameter(
+        load_default="created",
+        validate=validate.OneOf(("created", "expiry")),
+        metadata={"description": "Most recent first. Where unset: by id, at the end."},
+    )
+
+
+def request_json(accepted: DeleteRequest) -> dict[str, Any]:
+    """A request as `deletion-request.json` has it."""
+    shown: dict[str, Any] = {
+        "id": accepted.id,
+        "flow_id": accepted.flow_id,
+        "timerange_to_delete": str(accepted.timerange),
+        "timerange_remaining": str(accepted.remaining),
+        "delete_flow": accepted.delete_flow,
+        "created": format_time(accepted.created),
+        "created_by": accepted.created_by,
+        "updated": format_time(accepted.updated),
+        "status": accepted.status,
+    }
+    if accepted.expiry is not None:
+        shown["expiry"] = format_time(accepted.expiry)
+    if accepted.error is not None:
+        shown["error"] = accepted.error
+    return shown
+
+
+@blp.route(LISTING_PATH)
+class DeleteRequests(MethodView):
+    """All requests that are under way or ended lately."""
+
+    @blp.doc(operationId="GET_flow-delete-requests", summary="List Flow Delete Requests")
+    @blp.arguments(DeleteRequestsQuery, location="query")
+    @blp.response(200, DeleteRequestSchema(many=True))
+    def get(self, query: dict[str, Any]) -> Response:
+        """List deletion requests, most recent first."""
+        order, reverse = query["sort_by"], query["reverse_order"]
+        listing = f"flow-delete-requests {order}"
+        wanted = page_request(query, listing)
+        page = delete_requests.list_requests(context.store(), order, reverse, wanted.after, wanted.limit)
+        return paged(
+            [request_json(accepted) for accepted in page.items],
+            count=len(page.items),
+            next=page.next,
+            request=wanted,
+            listing=listing,
+            reverse=reverse,
+        )
+
+
+@blp.route(f"{LISTING_PATH}/<text:request_id>")
+class DeleteRequestDetails(MethodView):
+    """One request."""
+
+    @blp.doc(operationId="GET_flow-delete-requests-request-id", summary="Flow Delete Request Details")
+    @blp.response(200, DeleteRequestSchema)
+    @blp.alt_response(403, description="You do not have permission to delete what it deletes.")
+    @blp.alt_response(404, description="The requested Flow delete request does not exist.")
+    def get(self, request_id: str) -> Response:
+        """Get information about Segments that are being deleted."""
+        return json_answer(request_json(delete_requests.get(context.store(), request_id, context.principal())))

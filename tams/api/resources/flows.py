@@ -1,0 +1,195 @@
+"""`/flows` and `/flows/{flowId}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+from marshmallow import validate
+
+from tams.api import context
+from tams.api.json_body import Blueprint
+from tams.api.paging import page_request, paged
+from tams.api.resources import deletion
+from tams.api.responses import json_answer, no_content
+from tams.api.schemas.flows import STATUSES, FlowSchema, NewFlowSchema
+from tams.api.schemas.queries import (
+    FlagParameter,
+    FormatParameter,
+    IntegerParameter,
+    MimeTypeParameter,
+    Query,
+    TextParameter,
+    TimerangeParameter,
+    UuidListParameter,
+    UuidParameter,
+    tag_filter,
+)
+from tams.api.schemas.tagged import TaggedListingQuery
+from tams.domain.filters import FlowFilter
+from tams.domain.timerange import ETERNITY, TimeRange
+from tams.services.flows import flows
+from tams.services.rendering.flows import flow_json, flow_json_with_timerange
+
+blp = Blueprint("flows", __name__, description="Sources which have been rendered to a specific encoding")
+
+
+class FlowsQuery(TaggedListingQuery):
+    """Query of `GET /flows`."""
+
+    source_id = UuidParameter(metadata={"description": "Filter on Source identifier."})
+    timerange = TimerangeParameter(
+        load_default=ETERNITY,
+        metadata={"description": "Flows with a Segment that overlaps it; an empty timerange: Flows with no content."},
+    )
+    format = FormatParameter(metadata={"description": "Filter on Flow format."})
+    codec = MimeTypeParameter(metadata={"description": "Filter on Flow codec."})
+    profile_id = UuidParameter(metadata={"description": "Filter on Profile identifier."})
+    label = TextParameter(metadata={"description": "Filter on Flows that have the given label."})
+    sort_by = TextParameter(
+        load_default="created",
+        validate=validate.OneOf(("created", "metadata_updated", "label")),
+        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
+    )
+    status = TextParameter(validate=validate.OneOf(STATUSES))
+    frame_width = IntegerParameter(metadata={"description": "Filter on video Flows."})
+    frame_height = IntegerParameter(metadata={"description": "Filter on video Flows."})
+    init_segments = FlagParameter(metadata={"description": "`false` where it is left out, too."})
+    collected_by_ids = UuidListParameter(
+        empty_allowed=True,
+        metadata={"description": "Collected by one of these Flows; empty: by none at all."},
+    )
+
+
+class FlowQuery(Query):
+    """Query of `GET /flows/{flowId}`."""
+
+    include_timerange = FlagParameter(load_default=False, metadata={"description": "Include `timerange`."})
+    timerange = TimerangeParameter(
+        load_default=ETERNITY, metadata={"description": "Limit `timerange` to the Segments that overlap this."}
+    )
+
+
+def _check_exists(flow_id: str) -> None:
+    flows.check_exists(context.store(), flow_id, context.principal())
+
+
+def _check_replaceable(flow_id: str) -> None:
+    flows.check_replaceable(context.store(), flow_id, context.principal())
+
+
+def _check_deletable(flow_id: str) -> None:
+    flows.check_deletable(context.store(), flow_id, context.principal())
+
+
+def _unless_eternity(timerange: TimeRange) -> TimeRange | None:
+    return None if timerange == ETERNITY else timerange
+
+
+@blp.route("/flows")
+class Flows(MethodView):
+    """All Flows."""
+
+    @blp.doc(operationId="GET_flows")
+    @blp.arguments(FlowsQuery, location="query")
+    @blp.response(200, FlowSchema(many=True))
+    @blp.alt_response(400, description="Bad request. Invalid query options.")
+    def get(self, query: dict[str, Any]) -> Response:
+        """List Flows
+
+        List the Flows registered in the TAMS service instance.
+        """
+        where = FlowFilter(
+            source_id=query.get("source_id"),
+            timerange=_unless_eternity(query["timerange"]),
+            format=query.get("format"),
+            codec=query.get("codec"),
+            profile_id=query.get("profile_id"),
+            label=query.get("label"),
+            status=query.get("status"),
+            tags=tag_filter(),
+            frame_width=query.get("frame_width"),
+            frame_height=query.get("frame_height"),
+            init_segments=query.get("init_segments"),
+            collected_by=query.get("collected_by_ids"),
+        )
+        order, reverse = query["sort_by"], query["reverse_order"]
+        listing = f"flows {order}"
+        wanted = page_request(query, listing)
+        page = flows.list_flows(context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal())
+        return paged(
+            [flow_json(flow) for flow in page.items],
+            count=len(page.items),
+            next=page.next,
+            request=wanted,
+            listing=listing,
+            reverse=reverse,
+        )
+
+    @blp.doc(operationId="POST_flows")
+    @blp.arguments(NewFlowSchema)
+    @blp.response(201, FlowSchema, description="The Flow has been created.")
+    @blp.alt_response(400, description="Bad request. Invalid Flow JSON.")
+    @blp.alt_response(409, description="There is a Flow with this id.")
+    def post(self, document: dict[str, Any]) -> Response:
+        """Create Flow
+
+        Create a Flow. An extension of this service: its id is made where it is left out.
+        """
+        flow = flows.create(context.store(), document, context.principal())
+        return json_answer(flow_json(flow), 201, {"Location": f"{context.base_url()}/flows/{flow.id}"})
+
+
+@blp.route("/flows/<id:flow_id>")
+class FlowDetails(MethodView):
+    """One Flow."""
+
+    @blp.doc(operationId="GET_flows-flowId")
+    @blp.check_before_400(_check_exists)
+    @blp.arguments(FlowQuery, location="query")
+    @blp.response(200, FlowSchema)
+    @blp.alt_response(400, description="Bad request. Invalid query options.")
+    @blp.alt_response(404, description="The requested Flow does not exist.")
+    def get(self, query: dict[str, Any], flow_id: str) -> Response:
+        """Flow Details
+
+        Returns Flow metadata; its `timerange` where it is asked for.
+        """
+        if not query["include_timerange"]:
+            return json_answer(flow_json(flows.get(context.store(), flow_id, context.principal())))
+        within = _unless_eternity(query["timerange"])
+        found = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
+        return json_answer(flow_json_with_timerange(*found))
+
+    @blp.doc(operationId="PUT_flows-flowId")
+    @blp.check_first(_check_replaceable)
+    @blp.arguments(FlowSchema)
+    @blp.response(201, FlowSchema, description="The Flow has been created.")
+    @blp.alt_response(204, description="No content. The Flow has been updated.")
+    @blp.alt_response(400, description="Bad request. Invalid Flow JSON.")
+    @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
+    @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")
+    def put(self, document: dict[str, Any], flow_id: str) -> Response:
+        """Create or Replace Flow
+
+        Create or replace the Flow metadata. What is not in the body is unset.
+        """
+        flow, created = flows.put(context.store(), flow_id, document, context.principal())
+        return json_answer(flow_json(flow), 201) if created else no_content()
+
+    @blp.doc(operationId="DELETE_flows-flowId")
+    @blp.check_before_400(_check_deletable)
+    @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
+    @blp.alt_response(200, description="The same with `cascade=true`, and what has been deleted.")
+    @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")
+    @blp.alt_response(400, description="Bad request. Invalid query options.")
+    @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
+    @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")
+    @blp.alt_response(409, description="With `cascade=false`: it has Segments or is collected.")
+    def delete(self, flow_id: str) -> Response:
+        """Delete Flow
+
+        Deletes the Flow and associated Segments.
+        """
+        return deletion.delete_flow(flow_id)

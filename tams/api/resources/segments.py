@@ -1,0 +1,177 @@
+"""`/flows/{flowId}/segments`: the Segments of a Flow."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Final, cast
+
+from flask import Response, request
+from flask.views import MethodView
+from werkzeug.exceptions import HTTPException
+
+from tams.api import context
+from tams.api.json_body import Blueprint, json_body, parse_json
+from tams.api.multipart import Multipart
+from tams.api.paging import page_request, paged
+from tams.api.resources import deletion
+from tams.api.resources.media import begin_transfer
+from tams.api.responses import json_answer, no_content
+from tams.api.schemas.get_urls import UrlsQuery, url_plan
+from tams.api.schemas.queries import FlagParameter, TextParameter, TimerangeParameter
+from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentUpload
+from tams.domain.errors import Invalid
+from tams.domain.get_urls import UrlFilter
+from tams.domain.identifiers import new_object_id
+from tams.domain.segment_requests import SegmentRequest, parse_requests
+from tams.domain.timerange import ETERNITY
+from tams.services.flows import flows
+from tams.services.objects.get_urls import UrlPlan
+from tams.services.rendering.segments import failed_segments_json, json_array, segment_texts
+from tams.services.segments import registration, segments
+
+_MULTIPART: Final = "multipart/form-data"
+_LISTING: Final = "segments"
+# Of what an upload takes beside its two parts: boundaries, headers, other parts.
+_FRAME_BYTES: Final = 1024 * 1024
+
+blp = Blueprint("segments", __name__, description="A timerange Segment of a Flow that references a media Object")
+
+
+class SegmentsQuery(UrlsQuery):
+    """Query of the listing."""
+
+    object_id = TextParameter(load_default=None, metadata={"description": "Only Segments of this Object."})
+    timerange = TimerangeParameter(
+        load_default=ETERNITY, metadata={"description": "Only Segments that overlap it, wholly or partly."}
+    )
+    reverse_order = FlagParameter(load_default=False, metadata={"description": "Latest first."})
+    include_object_timerange = FlagParameter(
+        load_default=False, metadata={"description": "Include the timerange of each Segment's Object."}
+    )
+
+
+def _check_writable(flow_id: str) -> None:
+    flows.check_writable(context.store(), flow_id, context.principal())
+
+
+def _check_deletable(flow_id: str) -> None:
+    flows.check_deletable(context.store(), flow_id, context.principal())
+
+
+@blp.route("/flows/<id:flow_id>/segments")
+class Segments(MethodView):
+    """The Segments of one Flow."""
+
+    @blp.doc(operationId="GET_flows-flowId-segments", summary="List Flow Segments")
+    @blp.arguments(SegmentsQuery, location="query")
+    @blp.response(200, SegmentDetails(many=True))
+    @blp.alt_response(404, description="The Flow ID in the path is invalid.")
+    def get(self, query: dict[str, Any], flow_id: str) -> Response:
+        """List the Segments in time order. A Flow that does not exist has none."""
+        wanted = page_request(query, _LISTING)
+        plan = url_plan(query)
+        page = segments.list_segments(
+            context.store(),
+            flow_id,
+            query["timerange"],
+            query["object_id"],
+            reverse=query["reverse_order"],
+            after=wanted.after,
+            limit=wanted.limit,
+            with_instances=not plan.shows_nothing,
+            principal=context.principal(),
+        )
+        texts = segment_texts(
+            page.segments, page.instances, plan, include_object_timerange=query["include_object_timerange"]
+        )
+        return paged(
+            json_array(texts),
+            count=len(texts),
+            next=page.next,
+            request=wanted,
+            listing=_LISTING,
+            reverse=page.reverse,
+            headers={"X-Paging-Timerange": str(page.timerange)},
+            signed_urls=plan.signed,
+        )
+
+    @blp.doc(
+        operationId="POST_flows-flowId-segments",
+        summary="Create Flow Segments",
+        requestBody={
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [SegmentBody, {"type": "array", "items": SegmentBody}]},
+                },
+                _MULTIPART: {"schema": SegmentUpload},
+            },
+        },
+    )
+    @blp.response(201, description="All Segments have been registered; after an upload, the Segment.")
+    @blp.alt_response(200, schema=FailedSegments, description="Some Segments of the list, or all, were refused.")
+    @blp.alt_response(400, description="The body is wrong, the Segment is refused, or the Flow has no container.")
+    @blp.alt_response(403, description="The Flow is read-only.")
+    @blp.alt_response(404, description="The Flow does not exist.")
+    def post(self, flow_id: str) -> Response:
+        """Register a Segment or a list of them; as multipart/form-data, one together with its bytes."""
+        if request.mimetype == _MULTIPART:
+            _check_writable(flow_id)
+            return _upload(flow_id)
+        try:
+            body = json_body()
+            wanted = parse_requests(body)
+        except (Invalid, HTTPException):
+            # 404 and 403 come before what is wrong with the body. Where nothing is, the registration finds them: a
+            # look of its own before each would cost as much as reading a Flow.
+            _check_writable(flow_id)
+            raise
+        failed = registration.register(context.store(), flow_id, wanted, context.principal())
+        if not failed:
+            return no_content(201)
+        if not isinstance(body, list):
+            raise failed[0].error
+        return json_answer(failed_segments_json(failed, context.store().now()))
+
+    @blp.check_first(_check_deletable)
+    @blp.doc(operationId="DELETE_flows-flowId-segments", summary="Delete Flow Segment")
+    @blp.arguments(deletion.DeleteSegmentsQuery, location="query")
+    @blp.response(204, description="The Segments are gone, and the Objects that nothing needs any more.")
+    @blp.alt_response(403, description="The Flow is read-only.")
+    @blp.alt_response(404, description="The Flow does not exist.")
+    def delete(self, _query: dict[str, Any], flow_id: str) -> Response:
+        """Delete the Segments that lie wholly inside the timerange."""
+        return deletion.delete_segments(flow_id)
+
+
+def _upload(flow_id: str) -> Response:
+    """Take in `segment_data`, then `file`, which is stored while it comes."""
+    store = context.store()
+    settings = store.settings
+    request.max_content_length = settings.max_upload + settings.max_body + _FRAME_BYTES
+    parts = Multipart(request.stream, request.mimetype_params.get("boundary", ""))
+    wanted: SegmentRequest | None = None
+    while (name := parts.next_part()) != "file":
+        if name is None:
+            raise Invalid.field("file", "required")
+        if name == "segment_data":
+            if wanted is not None:
+                raise Invalid.field("segment_data", "given more than once")
+            wanted = _segment_of(parts.read_whole(settings.max_body))
+    if wanted is None:
+        raise Invalid.field("segment_data", "required, before file")
+    release = begin_transfer()
+    try:
+        segment, instances = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts), context.principal())
+    finally:
+        release()
+    plan = UrlPlan(store, UrlFilter(), context.base_url(), store.access(context.principal()))
+    (text,) = segment_texts([segment], instances, plan, include_object_timerange=False)
+    return json_answer(text.encode(), 201, signed_urls=plan.signed)
+
+
+def _segment_of(content: bytes) -> SegmentRequest:
+    """The Segment of an upload; an id is made for its Object where none is given."""
+    body = parse_json(content, "segment_data")
+    if not isinstance(body, dict):
+        raise Invalid.field("segment_data", "expected one Segment: an object with timerange")
+    return parse_requests({"object_id": new_object_id(), **body})[0]

@@ -1,0 +1,150 @@
+"""`/sources` and what is below it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Response
+from flask.views import MethodView
+from marshmallow import validate
+
+from tams.api import context
+from tams.api.json_body import Blueprint
+from tams.api.paging import page_request, paged
+from tams.api.properties import Property, Resource, add_property, add_tags
+from tams.api.resources import deletion
+from tams.api.responses import json_answer
+from tams.api.schemas.fields import LABEL_BYTES, Text
+from tams.api.schemas.queries import FormatParameter, TextParameter, UuidListParameter, tag_filter
+from tams.api.schemas.sources import SourceSchema
+from tams.api.schemas.tagged import TaggedListingQuery
+from tams.domain.filters import SourceFilter
+from tams.domain.flows import Document
+from tams.domain.principals import Principal
+from tams.services.flows import sources
+from tams.services.rendering.flows import source_json
+from tams.services.store import Store
+
+blp = Blueprint("sources", __name__, description="The ephemeral concept of an individual piece of media")
+
+
+class SourcesQuery(TaggedListingQuery):
+    """Query of `GET /sources`."""
+
+    label = TextParameter(metadata={"description": "Filter on Sources that have the given label."})
+    sort_by = TextParameter(
+        load_default="created",
+        validate=validate.OneOf(("created", "updated", "label")),
+        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
+    )
+    format = FormatParameter(metadata={"description": "Filter on Source format."})
+    collected_by_ids = UuidListParameter(
+        empty_allowed=True,
+        metadata={"description": "Collected by one of these Sources; empty: by none at all."},
+    )
+
+
+@blp.route("/sources")
+class Sources(MethodView):
+    """All Sources."""
+
+    @blp.doc(operationId="GET_sources")
+    @blp.arguments(SourcesQuery, location="query")
+    @blp.response(200, SourceSchema(many=True))
+    @blp.alt_response(400, description="Bad request. Invalid query options.")
+    def get(self, query: dict[str, Any]) -> Response:
+        """List Sources
+
+        List the Sources registered in the TAMS service instance and their details.
+        """
+        where = SourceFilter(
+            label=query.get("label"),
+            format=query.get("format"),
+            tags=tag_filter(),
+            collected_by=query.get("collected_by_ids"),
+        )
+        order, reverse = query["sort_by"], query["reverse_order"]
+        listing = f"sources {order}"
+        wanted = page_request(query, listing)
+        page = sources.list_sources(
+            context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal()
+        )
+        return paged(
+            [source_json(source) for source in page.items],
+            count=len(page.items),
+            next=page.next,
+            request=wanted,
+            listing=listing,
+            reverse=reverse,
+        )
+
+    @blp.doc(operationId="POST_sources")
+    @blp.arguments(SourceSchema)
+    @blp.response(201, SourceSchema, description="The Source has been created.")
+    @blp.alt_response(400, description="Bad request. Invalid Source JSON.")
+    @blp.alt_response(409, description="There is a Source with this id.")
+    def post(self, document: dict[str, Any]) -> Response:
+        """Create Source
+
+        Declare a Source, which stays until it is deleted. An extension of this service.
+        """
+        source = sources.create(context.store(), document, context.principal())
+        return json_answer(source_json(source), 201, {"Location": f"{context.base_url()}/sources/{source.id}"})
+
+
+def _check_deletable(source_id: str) -> None:
+    sources.check_deletable(context.store(), source_id, context.principal())
+
+
+@blp.route("/sources/<id:source_id>")
+class SourceDetails(MethodView):
+    """One Source."""
+
+    @blp.doc(operationId="GET_sources-sourceId")
+    @blp.response(200, SourceSchema)
+    @blp.alt_response(404, description="The requested Source does not exist.")
+    def get(self, source_id: str) -> Response:
+        """Source Details
+
+        Returns Source metadata.
+        """
+        return json_answer(source_json(sources.get(context.store(), source_id, context.principal())))
+
+    @blp.doc(operationId="DELETE_sources-sourceId")
+    @blp.check_before_400(_check_deletable)
+    @blp.response(204, description="No content. The Source has been deleted.")
+    @blp.alt_response(200, description="With `cascade=true`: its Flows and their Segments as well, and how many.")
+    @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")
+    @blp.alt_response(400, description="Bad request. Invalid query options.")
+    @blp.alt_response(403, description="A read-only Flow would be deleted.")
+    @blp.alt_response(404, description="The requested Source does not exist.")
+    @blp.alt_response(409, description="Without `cascade=true`: it has Flows or is collected.")
+    def delete(self, source_id: str) -> Response:
+        """Delete Source
+
+        Deletes the Source. An extension of this service.
+        """
+        return deletion.delete_source(source_id)
+
+
+def _document(store: Store, source_id: str, principal: Principal) -> Document:
+    return sources.get(store, source_id, principal).document
+
+
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_SOURCE: Final = Resource(
+    "Source",
+    "/sources/<id:source_id>",
+    "source_id",
+    "sources-sourceId",
+    sources,
+    _document,
+    sources.check_writable,
+    sources.check_writable,
+)
+
+add_tags(blp, _SOURCE)
+add_property(
+    blp, _SOURCE, Property("description", "Description", "What the Source is, to be read by people.", Text(), _TEXT)
+)
+add_property(blp, _SOURCE, Property("label", "Label", "A short name for listings.", Text(max_bytes=LABEL_BYTES), _TEXT))

@@ -1,0 +1,1 @@
+"""The `tams` command: one module per group of commands."""

@@ -1,0 +1,1 @@
+"""The three ways to keep concurrent writes apart on VAST Database."""

@@ -1,0 +1,1 @@
+"""Reading rows in order from a cluster that does not sort."""

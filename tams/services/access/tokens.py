@@ -1,0 +1,124 @@
+"""Long-lived tokens, for players and machines: made and revoked by `tams tokens`, kept as hashes.
+
+A token is `tams_` + its id + `_` + 256 random bits. A fast hash is enough for what nobody can guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from tams.domain.clock import MICROSECONDS
+from tams.domain.errors import NotFound
+from tams.domain.sort_keys import newest_first
+from tams.repository.port import Document, every
+
+if TYPE_CHECKING:
+    from tams.repository.port import Cursor, Page, Write
+    from tams.services.store import Store
+
+KIND: Final = "token"
+"""The kind of a token's document."""
+
+PREFIX: Final = "tams_"
+"""What every token begins with, and no JWT does."""
+
+_TOKEN: Final = re.compile(r"tams_([0-9a-f]{16})_[0-9a-f]{64}", re.ASCII)
+_ORDER: Final = "created"
+_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is kept of a token. Times are in microseconds; `expires` None is never."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    groups: frozenset[str]
+    created: int
+    expires: int | None
+    hash: str
+
+    def has_expired(self, now: int) -> bool:
+        """Whether its time has passed."""
+        return self.expires is not None and self.expires <= now
+
+
+def create(
+    store: Store, name: str, scopes: Iterable[str], groups: Iterable[str], seconds: int | None
+) -> tuple[Token, str]:
+    """Make a token that ends in `seconds` (None: never); with it the text that is shown once and then known to its
+    owner only."""
+    token_id = secrets.token_hex(8)
+    text = f"{PREFIX}{token_id}_{secrets.token_hex(32)}"
+    now = store.now()
+    expires = None if seconds is None else now + seconds * MICROSECONDS
+    token = Token(token_id, name, frozenset(scopes), frozenset(groups), now, expires, _hash(text))
+
+    def body(tx: Write) -> None:
+        tx.claim(("document", token_id))
+        tx.put_document(_to_document(token))
+
+    store.write(body)
+    return token, text
+
+
+def find(store: Store, text: str) -> Token | None:
+    """The token that this text is, expired or not; None where there is none such, or no more."""
+    match = _TOKEN.fullmatch(text)
+    if match is None:
+        return None
+    document = store.repository.ask(lambda read: read.document(KIND, match[1]))
+    if document is None:
+        return None
+    token = _from_document(document)
+    return token if hmac.compare_digest(token.hash, _hash(text)) else None
+
+
+def list_tokens(store: Store) -> Iterator[Token]:
+    """All tokens, latest first."""
+
+    def page_after(after: Cursor | None) -> Page[Document]:
+        with store.repository.read() as read:
+            return read.list_documents(KIND, _ORDER, {}, reverse=False, after=after, limit=_PAGE)
+
+    return map(_from_document, every(page_after))
+
+
+def revoke(store: Store, token_id: str) -> None:
+    """End a token. `NotFound`."""
+
+    def body(tx: Write) -> None:
+        tx.claim(("document", token_id))
+        if not tx.delete_document(KIND, token_id):
+            raise NotFound(f"there is no token {token_id}")
+
+    store.write(body)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _to_document(token: Token) -> Document:
+    body = {
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "groups": sorted(token.groups),
+        "created": token.created,
+        "expires": token.expires,
+        "hash": token.hash,
+    }
+    return Document(KIND, token.id, body, {_ORDER: newest_first(token.created, token.id)})
+
+
+def _from_document(document: Document) -> Token:
+    body: dict[str, Any] = document.body
+    scopes, groups = (frozenset(body[name]) for name in ("scopes", "groups"))
+    return Token(document.id, body["name"], scopes, groups, body["created"], body["expires"], body["hash"])

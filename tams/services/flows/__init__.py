@@ -1,0 +1,1 @@
+"""Flows, Sources, their collections, and Profiles."""

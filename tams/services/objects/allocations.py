@@ -1,0 +1,107 @@
+"""Giving out storage for Objects that are to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tams.domain.clock import MICROSECONDS
+from tams.domain.errors import Contended, Invalid
+from tams.domain.identifiers import new_object_id
+from tams.domain.limits import MOST_OBJECT_IDS, check_count
+from tams.domain.objects import Instance, Object
+from tams.domain.principals import Principal
+from tams.repository.port import Write
+from tams.services.segments.registration import writable_with_container
+from tams.services.store import Store
+
+DEFAULT_OBJECTS = 10
+"""How many Objects are allocated where the client does not say."""
+
+MOST_OBJECTS = 1000
+"""A larger `limit` is brought down to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Storage for one Object: where to PUT its bytes, with which content type. `presigned` URLs need no credentials."""
+
+    object_id: str
+    put_url: str
+    content_type: str
+    presigned: bool
+
+
+def allocate(
+    store: Store,
+    flow_id: str,
+    principal: Principal,
+    *,
+    limit: int | None = None,
+    object_ids: Sequence[str] | None = None,
+    storage_id: str | None = None,
+    content_type: str | None = None,
+    presigned: bool = True,
+) -> list[Allocation]:
+    """Allocate `limit` new Objects, or those that `object_ids` names, all or none, to be registered in the Flow first.
+
+    `content_type` is the Flow's `container` unless given (specification, `POST /flows/{flowId}/storage`). `NotFound`,
+    `Forbidden` (read-only, or without write on the Flow or the Storage Backend), `Invalid`: no container, unknown
+    `storage_id`, ids that are repeated or in use.
+    """
+    ids = _ids(limit, object_ids)
+    access = store.access(principal)
+    storage = store.writable_storage(storage_id, access)
+    now = store.now()
+    flow = store.repository.ask(lambda read: writable_with_container(read, flow_id, access))
+    container = flow.document["container"]
+    content_type = content_type or str(container)
+    objects: list[Object] = []
+    allocations: list[Allocation] = []
+    # URLs are signed before the transaction, which is then short.
+    for object_id in ids:
+        key = storage.new_key(object_id)
+        if presigned:
+            url, put_until = storage.put_url(key, content_type, now)
+        else:
+            url = storage.plain_put_url(key, object_id)
+            put_until = now + store.settings.min_object_timeout * MICROSECONDS
+        instance = Instance(storage.backend.id, key, put_until)
+        objects.append(Object(object_id, now, (instance,), flow.key, content_type))
+        allocations.append(Allocation(object_id, url, content_type, presigned))
+
+    def body(tx: Write) -> None:
+        tx.claim(("flow", flow_id), *(("object", object_id) for object_id in ids))
+        current = writable_with_container(tx, flow_id, access)
+        if current.key != flow.key or current.document["container"] != container:
+            raise Contended(f"Flow {flow_id} was replaced in this moment; try again")
+        in_use = tx.objects(ids)
+        if in_use:
+            raise Invalid(
+                f"object_ids: {len(in_use)} of them are in use already",
+                {f"object_ids[{index}]": ["in use already"] for index, taken in enumerate(ids) if taken in in_use},
+            )
+        tx.put_objects(objects)
+
+    if objects:
+        store.write(body)
+    return allocations
+
+
+def _ids(limit: int | None, object_ids: Sequence[str] | None) -> Sequence[str]:
+    if object_ids is None:
+        if limit is not None and limit < 1:
+            raise Invalid.field("limit", "expected a whole number not below 1")
+        return [new_object_id() for _ in range(min(limit or DEFAULT_OBJECTS, MOST_OBJECTS))]
+    if limit is not None:
+        raise Invalid("give limit or object_ids, not both", {"limit": ["not together with object_ids"]})
+    check_count("object_ids", len(object_ids), MOST_OBJECT_IDS)
+    seen: set[str] = set()
+    repeated: dict[str, list[str]] = {}
+    for index, object_id in enumerate(object_ids):
+        if object_id in seen:
+            repeated[f"object_ids[{index}]"] = ["repeated"]
+        seen.add(object_id)
+    if repeated:
+        raise Invalid("object_ids: an id is repeated", repeated)
+    return object_ids

@@ -1,0 +1,159 @@
+"""Whether the database and a Storage Backend agree about what bytes there are.
+
+Both are walked by key at the same time, page by page. What only one of them has is looked at a second time, because
+the two pages are of different moments: a key is recorded before there can be bytes under it, and its deletion is
+recorded before they go, so that whoever asks the database after the backend gets the answer that counts. A key that
+stands for nothing then never will again, so its bytes may be deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from tams.domain.clock import MICROSECONDS
+from tams.domain.objects import Instance
+from tams.repository.port import Cursor, Page, pages
+from tams.services.objects.byte_deletion import DELETE_BYTES
+from tams.services.objects.copies import COPY_INSTANCE
+from tams.services.store import Store
+from tams.storage.port import BackendDown, Listed, Storage, StorageError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A key of which only one side knows.
+
+    `orphan`: there are bytes, and neither an instance nor a job names them. `missing`: clients are shown an instance,
+    and there are no bytes. `modified` is in seconds since 1970. `problem` says why an orphan was not deleted, where
+    that was asked for.
+    """
+
+    finding: Literal["orphan", "missing"]
+    key: str
+    object_id: str | None
+    size: int | None = None
+    modified: int | None = None
+    deleted: bool = False
+    problem: str | None = None
+
+
+class _Named(NamedTuple):
+    """A key that an instance of the Object has."""
+
+    key: str
+    object_id: str
+
+
+class Reconciliation:
+    """Compares one Storage Backend with the database, and with `repair` deletes orphans that are old enough.
+
+    `page` keys of each side are in memory at a time. `stored` and `named` count the keys with bytes and those with
+    instances that were seen so far.
+    """
+
+    def __init__(self, store: Store, storage: Storage, *, repair: bool, page: int = 1000) -> None:
+        self.stored = 0
+        self.named = 0
+        self._store = store
+        self._storage = storage
+        self._repair = repair
+        self._page = page
+
+    def discrepancies(self) -> Iterator[Discrepancy]:
+        """All of them, as they are found. Raises `StorageError` and `Unavailable`; a key in doubt is none of them."""
+        orphans: list[Listed] = []
+        missing: list[_Named] = []
+        for found in self._only_on_one_side():
+            if isinstance(found, Listed):
+                orphans.append(found)
+            else:
+                missing.append(found)
+            if len(orphans) + len(missing) == self._page:
+                yield from self._second_look(orphans, missing)
+                orphans, missing = [], []
+        yield from self._second_look(orphans, missing)
+
+    def _only_on_one_side(self) -> Iterator[Listed | _Named]:
+        listed, named = self._listed(), self._instances()
+        stored, recorded = next(listed, None), next(named, None)
+        while stored is not None or recorded is not None:
+            if recorded is None or (stored is not None and stored.key < recorded.key):
+                if stored is not None:
+                    yield stored
+                stored = next(listed, None)
+            elif stored is None or recorded.key < stored.key:
+                yield recorded
+                recorded = next(named, None)
+            else:
+                stored, recorded = next(listed, None), next(named, None)
+
+    def _listed(self) -> Iterator[Listed]:
+        after: str | None = None
+        while page := self._storage.listing(after, self._page):
+            self.stored += len(page)
+            yield from page
+            after = page[-1].key
+
+    def _instances(self) -> Iterator[_Named]:
+        def page_after(after: Cursor | None) -> Page[tuple[str, Instance]]:
+            with self._store.repository.read() as read:
+                return read.instances_of(self._storage.backend.id, after, self._page)
+
+        for page in pages(page_after):
+            self.named += len(page)
+            yield from (_Named(instance.key, object_id) for object_id, instance in page if instance.key is not None)
+
+    def _second_look(self, orphans: Sequence[Listed], missing: Sequence[_Named]) -> Iterator[Discrepancy]:
+        keys = [item.key for item in orphans]
+        with self._store.repository.read() as read:
+            known = read.keys_known(self._storage.backend.id, keys)
+            known |= read.queued(DELETE_BYTES, keys) | read.queued(COPY_INSTANCE, keys)
+            objects = read.objects({item.object_id for item in missing})
+        # What neither was uploaded nor registered yet is not missing, and neither is a copy under way.
+        shown = {
+            instance.key
+            for item in objects.values()
+            if item.kind is not None
+            for instance in item.instances
+            if instance.ready
+        }
+        for orphan in orphans:
+            if orphan.key not in known and self._is_there(orphan.key):
+                yield self._orphan(orphan)
+        for item in missing:
+            if item.key in shown and self._storage.head(item.key) is None:
+                yield Discrepancy("missing", item.key, item.object_id)
+
+    def _is_there(self, key: str) -> bool:
+        """Whether bytes are not only in a list that was made before they were deleted."""
+        try:
+            return self._storage.head(key) is not None
+        except BackendDown:
+            # Damaged, for all that is known: the list has it.
+            return True
+
+    def _orphan(self, orphan: Listed) -> Discrepancy:
+        deleted, problem = False, None
+        if self._repair:
+            problem = self._delete(orphan)
+            deleted = problem is None
+        object_id = self._storage.object_id_of(orphan.key)
+        return Discrepancy("orphan", orphan.key, object_id, orphan.size, orphan.modified, deleted, problem)
+
+    def _delete(self, orphan: Listed) -> str | None:
+        """Delete the bytes; why not, where they are still there."""
+        settings = self._store.settings
+        age = self._store.now() // MICROSECONDS - orphan.modified
+        if age <= settings.min_object_timeout + settings.object_grace:
+            return "not deleted: too young to be judged"
+        try:
+            self._storage.delete(orphan.key)
+        except StorageError as error:
+            return f"not deleted: {error}"
+        logger.info("deleted the orphaned key %s of Storage Backend %s", orphan.key, self._storage.backend.id)
+        return None

@@ -1,0 +1,1 @@
+"""Segments: listing and registration."""

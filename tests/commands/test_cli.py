@@ -1,0 +1,311 @@
+"""The `tams` command as users start it: real processes, a real wheel, real signals."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tams import __version__
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60  # seconds
+
+
+def environment(**variables: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
+    return inherited | {"ENVIRONMENT": "development"} | variables
+
+
+def tams(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tams.commands.main", *arguments],
+        cwd=cwd,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One sentence on stderr, exit code 2, no traceback."""
+    assert ended.returncode == 2, ended.stderr
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert ended.stderr.startswith("tams: ")
+    for word in words:
+        assert word in ended.stderr
+
+
+def eventually(condition, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+class Server:
+    """`tams serve` in a process of its own."""
+
+    def __init__(self, cwd: Path, *arguments: str, **variables: str) -> None:
+        self.log = cwd / "server.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tams.commands.main", "serve", "--port", "0", *arguments],
+                cwd=cwd,
+                env=environment(**variables),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.banner = [self.process.stdout.readline() for _ in range(5)]
+        served = re.search(r"serves (http://\S+)", self.banner[0])
+        assert served, self.log.read_text()
+        self.url = served[1]
+        eventually(lambda: len(self.children()) >= 2, "workers start")
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def worker_ids(self) -> list[int]:
+        """Every background worker so far, the latest last."""
+        return [int(pid) for pid in re.findall(r"background worker (\d+) runs", self.log.read_text())]
+
+    def status(self, path: str) -> int:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
+            return answer.status
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[Server]:
+    running = Server(tmp_path, "--workers", "1")
+    yield running
+    for process in (*running.children(), running.process) if running.process.poll() is None else ():
+        process.kill()
+    running.process.wait(PATIENCE)
+    running.process.stdout.close()
+
+
+class TestHelp:
+    def test_the_version(self, tmp_path):
+        assert tams("--version", cwd=tmp_path).stdout == f"tams, version {__version__}\n"
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "serve",
+            "worker",
+            "db",
+            "db upgrade",
+            "storage",
+            "storage init",
+            "storage check",
+            "settings",
+            "webhooks list",
+        ],
+    )
+    def test_every_command_explains_itself(self, command, tmp_path):
+        ended = tams(*command.split(), "--help", cwd=tmp_path)
+        assert ended.returncode == 0
+        assert ended.stdout.startswith(f"Usage: tams {command} ")
+
+    def test_settings_are_shown_even_where_they_are_wrong(self, tmp_path):
+        ended = tams("settings", cwd=tmp_path, TAMS_WORKERS="many")
+        assert ended.returncode == 0
+        assert "TAMS_WORKERS  [2]" in ended.stdout
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("command", ["serve", "worker", "db upgrade"])
+    def test_production_without_authentication(self, command, tmp_path):
+        assert_refused(tams(*command.split(), cwd=tmp_path, ENVIRONMENT="production"), "TAMS_AUTH=none")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_unknown_setting(self, tmp_path):
+        assert_refused(tams("serve", cwd=tmp_path, TAMS_WORKRES="2"), "did you mean TAMS_WORKERS?")
+
+    def test_a_data_directory_that_cannot_be_made(self, tmp_path):
+        (tmp_path / "file").touch()
+        assert_refused(tams("serve", "--data-dir", "file/data", cwd=tmp_path), "file/data", "--data-dir")
+
+    def test_a_port_in_use(self, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = str(other.getsockname()[1])
+            assert_refused(tams("serve", "--port", port, cwd=tmp_path), port, "another program listens there")
+
+    def test_an_address_of_another_machine(self, tmp_path):
+        assert_refused(tams("serve", "--host", "192.0.2.1", cwd=tmp_path), "192.0.2.1", "--host")
+
+    def test_a_database_newer_than_the_code(self, tmp_path):
+        assert tams("db", "upgrade", "--data-dir", ".", cwd=tmp_path).returncode == 0
+        with sqlite3.connect(tmp_path / "tams.db") as database:
+            database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        database.close()
+        assert_refused(tams("serve", "--port", "0", "--data-dir", ".", cwd=tmp_path), "newer version of the store")
+
+    def test_a_database_that_is_none(self, tmp_path):
+        (tmp_path / "tams.db").write_text("This is no database. " * 100)
+        assert_refused(tams("serve", "--port", "0", "--data-dir", ".", cwd=tmp_path), "tams.db", "cannot be used")
+
+
+class TestServe:
+    def test_it_says_where_everything_is_and_answers(self, server, tmp_path):
+        assert [line.split() for line in server.banner] == [
+            ["TAMS", __version__, "serves", server.url],
+            ["API", "document", f"{server.url}/openapi.json"],
+            ["Swagger", "UI", f"{server.url}/docs"],
+            ["data", f"{tmp_path}/data"],
+            ["database", f"sqlite:///{tmp_path}/data/tams.db"],
+        ]
+        for path in ("/health/live", "/openapi.json", "/docs"):
+            assert server.status(path) == 200
+
+    @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_ends_it_with_all_its_processes(self, server, how):
+        children = server.children()
+        assert server.end(how) == 0
+        assert not [child for child in children if child.is_running()]
+
+    def test_a_background_worker_that_dies_is_replaced(self, server):
+        eventually(server.worker_ids, "the background worker runs")
+        os.kill(server.worker_ids()[0], signal.SIGKILL)
+        eventually(lambda: len(server.worker_ids()) == 2, "another background worker runs")
+        assert server.status("/health/live") == 200
+
+    def test_nothing_goes_on_when_the_master_is_killed(self, server):
+        eventually(server.worker_ids, "the background worker runs")
+        children = server.children()
+        server.end(signal.SIGKILL)
+        eventually(lambda: not any(child.is_running() for child in children), "no orphan is left")
+
+    def test_without_the_background_worker(self, tmp_path):
+        running = Server(tmp_path, "--workers", "2", "--no-worker")
+        assert running.status("/health/live") == 200
+        assert running.end() == 0
+        running.process.stdout.close()
+        assert running.worker_ids() == []
+
+    def test_the_data_are_kept_over_a_restart(self, server, tmp_path):
+        assert server.status("/health/live") == 200
+        kept = (tmp_path / "data" / "secret.key").read_text()
+        server.end()
+        again = Server(tmp_path)
+        assert again.status("/health/live") == 200
+        assert (tmp_path / "data" / "secret.key").read_text() == kept
+        assert again.end() == 0
+        again.process.stdout.close()
+
+
+class TestWorker:
+    def test_it_runs_until_a_signal_ends_it(self, tmp_path):
+        assert tams("db", "upgrade", cwd=tmp_path).returncode == 0
+        log = tmp_path / "worker.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tams.commands.main", "worker"], cwd=tmp_path, env=environment(), stderr=stderr
+            )
+        eventually(lambda: "runs" in log.read_text(), "the worker runs")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+class TestDatabase:
+    def test_upgrading_makes_the_database_and_may_be_repeated(self, tmp_path):
+        for _ in range(2):
+            ended = tams("db", "upgrade", cwd=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+            assert str(tmp_path / "data" / "tams.db") in ended.stdout
+
+    def test_upgrading_twice_at_once(self, tmp_path):
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tams.commands.main", "db", "upgrade"], cwd=tmp_path, env=environment()
+            )
+            for _ in range(2)
+        ]
+        assert [process.wait(PATIENCE) for process in started] == [0, 0]
+
+    def test_an_installed_package_can_upgrade(self, tmp_path):
+        source = tmp_path / "source"
+        source.mkdir()
+        for name in ("tams", "migrations"):
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md"):
+            if (ROOT / name).exists():
+                shutil.copy(ROOT / name, source)
+        wheel = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path)]
+        subprocess.run([sys.executable, "-m", "pip", *wheel, str(source)], check=True, timeout=PATIENCE)
+        installed = tmp_path / "installed"
+        shutil.unpack_archive(next(tmp_path.glob("*.whl")), installed, format="zip")
+
+        modules = {str(path.relative_to(ROOT)) for path in (ROOT / "tams").rglob("*.py")}
+        assert modules <= {str(path.relative_to(installed)) for path in installed.rglob("*.py")}
+
+        ended = tams("db", "upgrade", cwd=tmp_path, PYTHONPATH=str(installed))
+        assert ended.returncode == 0, ended.stderr
+        assert (tmp_path / "data" / "tams.db").exists()
+
+
+def test_gunicorn_serves_the_application_that_wsgi_py_offers(tmp_path):
+    assert tams("db", "upgrade", cwd=tmp_path).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi:application"],
+        cwd=ROOT,
+        env=environment(TAMS_DATA_DIR=str(tmp_path / "data")),
+    )
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    eventually(answers, "gunicorn answers")
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+class TestSeed:
+    """`tams dev seed`."""
+
+    def test_the_same_number_makes_the_same_flows(self, tmp_path: Path) -> None:
+        found = []
+        for data in ("one", "other"):
+            ended = tams("dev", "seed", "--flows", "3", "--segments", "4", "--data-dir", data, cwd=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+            assert "3 Flows, 4 Segments each" in ended.stdout
+            with sqlite3.connect(tmp_path / data / "tams.db") as database:
+                assert database.execute("SELECT count(*) FROM segments").fetchone() == (12,)
+                found.append(database.execute("SELECT id, source_id FROM flows ORDER BY id").fetchall())
+        assert found[0] == found[1]
+        assert len(found[0]) == 3
+
+    def test_a_flow_can_be_named_and_grows(self, tmp_path: Path) -> None:
+        flow_id = "0f5a5b0e-6d3c-4b5f-8b52-1d9f6a7c2e11"
+        for _ in range(2):
+            ended = tams("dev", "seed", "--flow", flow_id, "--segments", "5", cwd=tmp_path)
+            assert ended.returncode == 0, ended.stderr
+        with sqlite3.connect(tmp_path / "data" / "tams.db") as database:
+            assert database.execute("SELECT id FROM flows").fetchall() == [(flow_id,)]
+            assert database.execute("SELECT count(*), max(end_ns) FROM segments").fetchone() == (10, 10 * 10**9)
+        refused = tams("dev", "seed", "--flow", "x", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "--flow takes the UUID of one Flow" in refused.stderr

@@ -1,0 +1,70 @@
+"""What `README.md` says works, as it is written there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tams.config import documentation
+from tests.support.documents import Reader, Shell, curls, examples
+from tests.support.http_client import Client
+from tests.support.servers import TamsStore
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next one of the same level."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+@pytest.mark.parametrize("own_curl", curls(), ids=lambda own_curl: "stand-in" if own_curl else "curl")
+def test_the_first_upload_works_in_five_steps(store: TamsStore, tmp_path: Path, own_curl: bool) -> None:
+    text = section("First upload").replace("http://127.0.0.1:8000", store.url)
+    assert re.findall(r"^\*\*(\d)\.", text, re.MULTILINE) == ["1", "2", "3", "4", "5"]
+    directory = tmp_path / "work"
+    directory.mkdir()
+    with Shell(directory, own_curl=own_curl) as shell:
+        reader = Reader(shell)
+        for example in examples(text):
+            reader.follow(example)
+        client = Client(store.url)
+        (flow,) = client.listed("/flows")
+        assert flow["label"] == "My first Flow"
+        assert len(client.segments(flow["id"])) == 1
+        (farewell,) = re.findall(r"`(curl -X DELETE .*?)`", text)
+        shell.run(farewell.replace("curl ", "curl -sf "))
+    assert client.listed("/flows") == []
+
+
+def test_the_two_commands_are_targets_of_make() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"(?:^|`)make ([a-z]+)", section("Two commands"), re.MULTILINE))
+    assert targets == {"run", "test"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_settings_that_it_names_exist_with_the_defaults_that_it_shows() -> None:
+    defaults = {document.variable: document.default for document in documentation()}
+    rows = re.findall(r"^\| (`[^|]*`) \|([^|]*)\| [^|]+ \|$", section("Configure"), re.MULTILINE)
+    assert len(rows) >= 5
+    for names, shown in rows:
+        variables = re.findall(r"`(.*?)`", names)
+        assert re.findall(r"`(.*?)`", shown) == [defaults[name] for name in variables if defaults[name]]
+
+
+def test_nginx_is_configured_as_in_the_full_documentation() -> None:
+    (block,) = re.findall(r"```nginx\n.*?```", README, re.DOTALL)
+    assert block in (ROOT / "docs" / "configuration.md").read_text()
+
+
+def test_every_document_that_it_links_exists() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []

@@ -1,0 +1,148 @@
+"""A receiver of webhooks, in a process of its own. What it gets goes to standard output: a line of JSON each.
+
+The path says how it behaves: `/steady` takes everything, `/flaky` answers with errors, breaks connections before and
+after it took the event, and dawdles; `/dead` never answers; `/broken` answers 500 until it is healed (see `Receiver`).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that the receiver got: `status` is what it answered, 0 for a broken connection."""
+
+    path: str
+    status: int
+    taken: bool
+    at: float
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def sequence(self) -> int:
+        """Its number for this webhook."""
+        return int(self.headers["webhook-sequence"])
+
+    @property
+    def event_id(self) -> str:
+        """The id by which a repeat is known."""
+        return self.headers["webhook-id"]
+
+    @property
+    def body(self) -> Any:
+        """What it says."""
+        return json.loads(self.text)
+
+    @property
+    def kind(self) -> str:
+        """The type of the event."""
+        return str(self.body["event_type"])
+
+
+class Receiver:
+    """The process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "received.jsonl"
+        self._healed = folder / "healed"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.webhook_receiver", self._healed],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert self._process.stderr is not None
+        self.url = self._process.stderr.readline().strip()
+
+    def heal(self) -> None:
+        """From now on `/broken` takes everything."""
+        self._healed.touch()
+
+    def requests(self, path: str = "") -> list[Request]:
+        """What it got so far, in order; of one path where that is given."""
+        lines = self._log.read_text().splitlines(keepends=True)
+        found = [Request(*json.loads(line)) for line in lines if line.endswith("\n")]
+        return [each for each in found if path in ("", each.path)]
+
+    def taken(self, path: str) -> list[Request]:
+        """What it took, repeats left out."""
+        first: dict[str, Request] = {}
+        for each in self.requests(path):
+            if each.taken:
+                first.setdefault(each.event_id, each)
+        return list(first.values())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    healed: Path
+    lock = threading.Lock()
+    chance = random.Random(8)
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it ended in the middle: no receiver takes half a request
+            self.close_connection = True
+            return
+        status, taken = 200, True
+        if self.path == "/flaky":
+            roll = self.chance.random()
+            if roll < 0.03:
+                status, taken = 503, False
+            elif roll < 0.05:
+                status, taken = 0, False
+            elif roll < 0.07:
+                status = 0  # it was taken, and the answer is lost
+            elif roll < 0.09:
+                time.sleep(0.1)
+        elif self.path == "/dead":
+            status, taken = 0, False
+        elif self.path == "/broken" and not self.healed.exists():
+            status, taken = 500, False
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.lock:
+            print(json.dumps([self.path, status, taken, time.time(), headers, body.decode()]), flush=True)
+        if self.path == "/dead":
+            time.sleep(600)
+        if not status:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+if __name__ == "__main__":
+    _Handler.healed = Path(sys.argv[1])
+    server = _Server(("127.0.0.1", 0), _Handler)
+    print(f"http://127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
+    server.serve_forever()

@@ -1,0 +1,27 @@
+"""The figures in the documentation: the table between two markers, and the chart beside the document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.bench import chart
+from tools.bench.report import HEADINGS, Json, cells
+
+BEGIN = "<!-- figures: begin -->"
+END = "<!-- figures: end -->"
+
+
+def write_into(document: Path, result: Json) -> None:
+    """Put the figures between the markers of a Markdown document, and the chart into the SVG file of its name."""
+    text = document.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{document} has no place for figures: it needs the lines {BEGIN} and {END}")
+    picture = document.with_suffix(".svg")
+    picture.write_text(chart.drawn(result))
+    lines = [f"![Latency of pages by the size of the archive, and figures beside their bars]({picture.name})", ""]
+    lines += [f"- {name}: {value}" for name, value in result["machine"].items()]
+    lines += ["", "| " + " | ".join(HEADINGS) + " |", "|---|---|" + "---:|" * (len(HEADINGS) - 2)]
+    lines += ["| " + " | ".join(cells(figure)) + " |" for figure in result["figures"]]
+    document.write_text(before + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + after)

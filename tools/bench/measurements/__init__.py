@@ -1,0 +1,33 @@
+"""All that is measured, in the order of the table."""
+
+from __future__ import annotations
+
+from tools.bench.databases import Engine
+from tools.bench.extent import Extent
+from tools.bench.measurements.deleting import Deleting
+from tools.bench.measurements.measurement import Measurement
+from tools.bench.measurements.memory import Memory
+from tools.bench.measurements.mixed import MixedLoad
+from tools.bench.measurements.notifying import Notifying
+from tools.bench.measurements.presigning import Presigning
+from tools.bench.measurements.reading import READINGS, Reading
+from tools.bench.measurements.registering import SIZES, Registering
+from tools.bench.measurements.sizes import ManyFlows, Sizes
+from tools.bench.measurements.vast import Vast
+
+
+def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
+    """Fresh ones for a store on that engine. Memory comes last: it is looked at after the load of the others."""
+    return [
+        *(Reading(each) for each in READINGS),
+        *(Registering(size, extent.rounds) for size in SIZES),
+        Presigning(),
+        # An engine of its own.
+        *([Vast(extent.sizes)] if engine == "sqlite" else []),
+        Notifying(),
+        MixedLoad(),
+        Sizes(extent.sizes),
+        ManyFlows(extent.flows),
+        Deleting(extent.doomed, extent.rounds),
+        Memory(),
+    ]

@@ -1,0 +1,126 @@
+"""The client of the driven parts: sends a request as an operation of the document, and checks the answer at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from tools.conformance import allowances
+from tools.conformance.checks import check, check_head
+from tools.conformance.document import JSON_TYPE, ApiDocument, Operation
+from tools.conformance.exchange import Exchange
+from tools.conformance.results import Results
+
+Query = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+_NOTHING = object()
+
+
+class Session:
+    """Requests to one server, checked against the document and counted under the name of a part."""
+
+    def __init__(self, document: ApiDocument, url: str, results: Results, part: str) -> None:
+        self.document = document
+        self.url = url
+        self.results = results
+        self.part = part
+        self.last: Exchange | None = None
+        """The latest request, for the report of a step that could not go on."""
+        self._client = httpx.Client(timeout=60)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        names: Mapping[str, str] | None = None,
+        *,
+        expect: int,
+        query: Query | None = None,
+        body: Any = _NOTHING,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        head: bool = True,
+    ) -> Exchange:
+        """Send a request and check the answer.
+
+        `path` is the document's, its parameters filled from `names`; `body` is sent as JSON, `content` as it is.
+        `expect` is the status that this request has to bring about. A GET is followed by its HEAD, unless `head` says
+        that the answer may change between the two.
+        """
+        operation = self.document.operations[f"{method} {path}"]
+        url = self._address(path, names or {}, query)
+        sent_headers = dict(headers or {})
+        if body is not _NOTHING:
+            content = json.dumps(body, ensure_ascii=False).encode()
+            sent_headers.setdefault("Content-Type", JSON_TYPE)
+        exchange = self._checked(operation, url, content, sent_headers)
+        fault = f"{expect}, got {exchange.status}" if exchange.status != expect else None
+        self.results.record(self.part, operation.label, "status", fault, exchange)
+        if method == "GET" and head:
+            self._checked_head(path, exchange, sent_headers)
+        return exchange
+
+    def expect(self, what: str, expected: Any, got: Any, exchange: Exchange | None = None) -> None:
+        """Check something that the document says in words."""
+        operation = f"{exchange.method} {exchange.url.removeprefix(self.url)}" if exchange else self.part
+        fault = None if got == expected else f"{expected!r}, got {got!r}"
+        self.results.record(self.part, operation, what, fault, exchange)
+
+    def media(
+        self, method: str, url: str, *, content: bytes | None = None, content_type: str | None = None
+    ) -> Exchange:
+        """Use a URL that the service gave out for an object's bytes; no operation of the document."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        exchange = self._send(method, url, content, headers)
+        # The URL may be signed: the report shows it without what is signed.
+        shown = Exchange(
+            method,
+            url.partition("?")[0],
+            headers,
+            b"",
+            exchange.status,
+            exchange.headers,
+            exchange.body[:200],
+        )
+        fault = None if 200 <= exchange.status < 300 else f"success, got {exchange.status}"
+        self.results.record(self.part, f"{method} of an object's bytes", "status", fault, shown)
+        return exchange
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _address(self, path: str, names: Mapping[str, str], query: Query | None) -> str:
+        for name, value in names.items():
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        return f"{self.url}{path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+    def _checked(self, operation: Operation, url: str, content: bytes | None, headers: dict[str, str]) -> Exchange:
+        exchange = self._send(operation.method, url, content, headers)
+        judge(self.document, self.results, self.part, operation, exchange)
+        return exchange
+
+    def _checked_head(self, path: str, got: Exchange, headers: dict[str, str]) -> None:
+        operation = self.document.operations[f"HEAD {path}"]
+        exchange = self._checked(operation, got.url, None, headers)
+        for name, fault in check_head(got, exchange):
+            self.results.record(self.part, operation.label, name, fault, exchange)
+
+    def _send(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Exchange:
+        response = self._client.request(method, url, content=content, headers=headers)
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        self.last = Exchange(method, url, headers, content or b"", response.status_code, lower, response.content)
+        return self.last
+
+
+def judge(document: ApiDocument, results: Results, part: str, operation: Operation, exchange: Exchange) -> None:
+    """Count a request, and every check of its answer."""
+    results.sent(part, operation, exchange)
+    if exchange.status not in operation.answers and (added := allowances.added_status(operation, exchange)):
+        results.allowed[added.name] += 1
+    for name, fault in check(document, operation, exchange):
+        results.record(part, operation.label, name, fault, exchange)

@@ -1,0 +1,124 @@
+"""The checks find what is wrong with an answer, and nothing wrong with a right one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.conformance.checks import check, check_head
+from tools.conformance.document import ApiDocument
+from tools.conformance.exchange import Exchange
+
+URL = "http://store.example/things"
+PAGING = {"Link": "string", "X-Paging-Limit": "integer", "X-Paging-NextKey": "string", "X-Paging-Count": "integer"}
+LISTED = {
+    "content-type": "application/json",
+    "x-paging-limit": "1",
+    "x-paging-count": "1",
+    "x-paging-nextkey": "k1",
+    "link": f'<{URL}?limit=1&page=k1>; rel="next"',
+}
+ERROR = {"type": "Invalid", "summary": "no", "time": "2026-01-01T00:00:00Z"}
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> ApiDocument:
+    """A document with one listing, whose items are a schema in a file of its own."""
+    headers = {name: {"schema": {"type": of}} for name, of in PAGING.items()}
+    items = {"type": "array", "items": {"$ref": "schemas/thing.json"}}
+    listing = {
+        "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer"}}],
+        "responses": {"200": {"headers": headers, "content": {"application/json": {"schema": items}}}},
+    }
+    content = {
+        "openapi": "3.1.0",
+        "info": {"title": "Things", "version": "1"},
+        "paths": {"/things": {"get": listing, "delete": {"responses": {"204": {}}}}},
+    }
+    error = {"required": list(ERROR), "properties": {"time": {"format": "date-time"}}}
+    for name, value in (
+        ("api.yaml", content),
+        ("schemas/thing.json", {"type": "object", "required": ["id"], "properties": {"id": {"$ref": "id.json"}}}),
+        ("schemas/id.json", {"type": "string"}),
+        ("schemas/error.json", error),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(value))
+    return ApiDocument(tmp_path / "api.yaml")
+
+
+def listing(body: Any = None, status: int = 200, **headers: str | None) -> Exchange:
+    """A right answer to GET /things?limit=1, changed as asked; a header given as None is left out."""
+    given = {**LISTED, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    kept = {name: value for name, value in given.items() if value is not None}
+    shown = json.dumps([{"id": "a"}] if body is None else body).encode()
+    return Exchange("GET", f"{URL}?limit=1", {}, b"", status, kept, shown)
+
+
+def failed(document: ApiDocument, exchange: Exchange) -> list[str]:
+    """The names of the checks that fail."""
+    operation = document.operations[f"{exchange.method} /things"]
+    return [name for name, fault in check(document, operation, exchange) if fault]
+
+
+def test_a_right_answer_passes(document: ApiDocument) -> None:
+    assert failed(document, listing()) == []
+    last = listing(link=None, x_paging_nextkey=None)
+    assert failed(document, last) == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "check_name"),
+    [
+        (listing(status=404, body=ERROR), "status is documented"),
+        (listing(status=404, body={"message": "no"}), "error body"),
+        (listing(status=400, body={**ERROR, "time": "yesterday"}), "error body"),
+        (listing(body=[{"id": 5}]), "body"),
+        (listing(body={"id": "a"}), "body"),
+        (listing(content_type="text/html"), "content type"),
+        (listing(x_paging_limit=None), "X-Paging-Limit is there"),
+        (listing(x_paging_limit="one"), "header X-Paging-Limit"),
+        (listing(x_paging_count="2"), "X-Paging-Count is the page's"),
+        (listing(x_paging_nextkey=None), "Link and X-Paging-NextKey come together"),
+        (listing(link="</things?limit=1&page=k1>; rel=next"), "Link"),
+        (listing(link='</things?limit=1&page=k1>; rel="next"'), "Link"),
+        (listing(link=f'<{URL}?page=k1>; rel="next"'), "Link"),
+        (listing(link=f'<{URL}?limit=1&page=k2>; rel="next"'), "Link"),
+    ],
+)
+def test_a_wrong_answer_is_found(document: ApiDocument, exchange: Exchange, check_name: str) -> None:
+    assert check_name in failed(document, exchange)
+
+
+def test_a_malformed_query_may_be_400_where_the_document_has_none(document: ApiDocument) -> None:
+    refused = listing(status=400, body=ERROR)
+    assert failed(document, refused) == []
+    assert failed(document, replace(refused, url=URL)) == ["status is documented"]
+
+
+def test_a_body_where_none_is_documented_is_found(document: ApiDocument) -> None:
+    deleted = Exchange("DELETE", URL, {}, b"", 204, {}, b"")
+    assert failed(document, deleted) == []
+    assert failed(document, replace(deleted, body=b"gone")) == ["no body where none is documented"]
+
+
+def test_head_has_to_be_what_get_is() -> None:
+    got = listing()
+    head = replace(got, method="HEAD", body=b"")
+    other = replace(head, status=404, headers={})
+    assert [name for name, fault in check_head(got, head) if fault] == []
+    assert [name for name, fault in check_head(got, other) if fault] == [
+        "HEAD has the status of GET",
+        "HEAD has the headers of GET",
+    ]
+
+
+def test_a_curl_line_shows_no_credentials() -> None:
+    headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
+    exchange = Exchange("PUT", f"{URL}?access_token=secret&limit=1", headers, b"'x'", 204, {}, b"")
+    assert "secret" not in exchange.curl()
+    assert exchange.curl().endswith(f"'{URL}?limit=1'")
