@@ -19,7 +19,7 @@ from tams.api.json_body import Blueprint, from_validation, json_body
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.fields import Tags
 from tams.domain.errors import NotFound
-from tams.domain.flows import Document
+from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.store import Store
 
@@ -53,7 +53,7 @@ class Resource:
     argument: str
     operation: str
     editor: Editor
-    document: Callable[[Store, str, Principal], Document]
+    document: Callable[[Store, str, Principal], Metadata]
     check_writable: Callable[[Store, str, Principal], None]
     check_settable: Callable[[Store, str, Principal], None]
 

@@ -66,7 +66,7 @@ def _flow(source: random.Random, position: int, flow_id: str | None, now: int) -
 
 
 def _source(flow: Flow) -> Source:
-    document = {"id": flow.source_id, "format": _FORMAT, "label": flow.document["label"], "tags": {}}
+    document = {"id": flow.source_id, "format": _FORMAT, "label": flow.metadata["label"], "tags": {}}
     return Source(flow.source_id, document, created=flow.created, updated=flow.created, implicit=True)
 
 
@@ -74,7 +74,7 @@ def _put(store: Store, flows: Sequence[Flow]) -> None:
     """Store those of the Flows that are not there, with their Sources."""
     for batch in _batches(flows):
 
-        def body(tx: Write, batch: Sequence[Flow] = batch) -> None:
+        def transact(tx: Write, batch: Sequence[Flow] = batch) -> None:
             flow_keys: list[Key] = [("flow", flow.id) for flow in batch]
             source_keys: list[Key] = [("source", flow.source_id) for flow in batch]
             tx.claim(*flow_keys, *source_keys)
@@ -84,7 +84,7 @@ def _put(store: Store, flows: Sequence[Flow]) -> None:
                     tx.put_source(_source(flow))
                     tx.put_flow(flow)
 
-        store.repository.write(new_id(), body)
+        store.repository.write(new_id(), transact)
 
 
 def _batches(flows: Sequence[Flow]) -> Iterator[Sequence[Flow]]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from tams.domain.errors import Forbidden, Invalid
 from tams.domain.filters import NO_TAGS, TagFilter
-from tams.domain.flows import Document, Flow, Source
+from tams.domain.flows import Flow, Metadata, Source
 
 AUTH_CLASSES: Final = "auth_classes"
 """The tag that holds the classes: one as a text, or a list of them."""
@@ -30,7 +30,7 @@ def classes_of(tags: Mapping[str, Any]) -> tuple[str, ...]:
     return (held,) if isinstance(held, str) else tuple(held)
 
 
-def document_classes(document: Document) -> tuple[str, ...]:
+def document_classes(document: Metadata) -> tuple[str, ...]:
     """The classes of a Flow, a Source or a webhook."""
     return classes_of(document.get("tags") or {})
 
@@ -143,11 +143,11 @@ class ClassMap:
 
 def flow_as_seen(flow: Flow, readable: Collection[str]) -> Flow:
     """The Flow with those of the Flows that it collects, and is collected by, that are in `readable`."""
-    document = _collection_as_seen(flow.document, "flow_collection", readable)
+    document = _collection_as_seen(flow.metadata, "flow_collection", readable)
     collected_by = tuple(other for other in flow.collected_by if other in readable)
-    if document is flow.document and len(collected_by) == len(flow.collected_by):
+    if document is flow.metadata and len(collected_by) == len(flow.collected_by):
         return flow
-    return replace(flow, document=document, collected_by=collected_by)
+    return replace(flow, metadata=document, collected_by=collected_by)
 
 
 def source_as_seen(source: Source, readable: Collection[str]) -> Source:
@@ -161,7 +161,7 @@ def source_as_seen(source: Source, readable: Collection[str]) -> Source:
 
 def related_flows(flow: Flow) -> set[str]:
     """The Flows that a Flow names."""
-    return {item["id"] for item in flow.document.get("flow_collection", ())} | set(flow.collected_by)
+    return {item["id"] for item in flow.metadata.get("flow_collection", ())} | set(flow.collected_by)
 
 
 def related_sources(source: Source) -> set[str]:
@@ -170,15 +170,15 @@ def related_sources(source: Source) -> set[str]:
 
 
 def with_hidden_members(
-    wanted: list[Document], stored: Collection[Document], readable: Collection[str]
-) -> list[Document]:
+    wanted: list[Metadata], stored: Collection[Metadata], readable: Collection[str]
+) -> list[Metadata]:
     """The collection that somebody writes who sees of the stored one only what is in `readable`.
 
     Each hidden member stays behind the member that it stood behind; where that one is taken out, behind the next one
     before it that stays.
     """
     kept = {item["id"] for item in wanted}
-    behind: dict[str | None, list[Document]] = {}
+    behind: dict[str | None, list[Metadata]] = {}
     anchor: str | None = None
     for item in stored:
         if item["id"] not in readable:
@@ -192,7 +192,7 @@ def with_hidden_members(
     return merged
 
 
-def _collection_as_seen(document: Document, name: str, readable: Collection[str]) -> Document:
+def _collection_as_seen(document: Metadata, name: str, readable: Collection[str]) -> Metadata:
     """The document with what is in `readable` of a collection in it, and without the collection where that is none:
     one of hidden members only looks like none at all."""
     collection = document.get(name)
@@ -205,7 +205,7 @@ def _collection_as_seen(document: Document, name: str, readable: Collection[str]
     return {**rest, name: seen} if seen else rest
 
 
-def shown_as_seen(shown: Document, readable: Collection[str]) -> Document:
+def shown_as_seen(shown: Metadata, readable: Collection[str]) -> Metadata:
     """A Flow or Source as JSON with those of the ids that it collects, and is collected by, that are in `readable`."""
     for name in ("flow_collection", "source_collection"):
         shown = _collection_as_seen(shown, name, readable)
@@ -216,7 +216,7 @@ def shown_as_seen(shown: Document, readable: Collection[str]) -> Document:
     return shown
 
 
-def related_ids(shown: Document) -> set[str]:
+def related_ids(shown: Metadata) -> set[str]:
     """The ids that a Flow or Source as JSON collects, and is collected by."""
     names = ("flow_collection", "source_collection")
     return {item["id"] for name in names for item in shown.get(name, ())} | set(shown.get("collected_by", ()))

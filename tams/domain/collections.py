@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
-from tams.domain.flows import Document
+from tams.domain.flows import Metadata
 
 
 class Member(NamedTuple):
@@ -34,16 +34,16 @@ class Disagreement(NamedTuple):
 class SourceCollection:
     """A Source's collection, as items of `collection-item.json`, and what its Flows disagree about in it."""
 
-    items: tuple[Document, ...]
+    items: tuple[Metadata, ...]
     disagreements: tuple[Disagreement, ...]
 
 
-def member_ids(document: Document) -> tuple[str, ...]:
+def member_ids(document: Metadata) -> tuple[str, ...]:
     """The Flows that a Flow collects, each once, in its order."""
     return tuple(dict.fromkeys(item["id"] for item in document.get("flow_collection", ())))
 
 
-def without(document: Document, flow_id: str) -> Document:
+def without(document: Metadata, flow_id: str) -> Metadata:
     """The Flow's document with one member taken out of its collection."""
     return {**document, "flow_collection": [item for item in document["flow_collection"] if item["id"] != flow_id]}
 

@@ -72,7 +72,7 @@ class FlowFilter:
 
 def filtered_properties(flow: Flow) -> dict[str, object]:
     """Those of the properties that `FlowFilter` compares for equality which the Flow has, by a short name."""
-    document = flow.document
+    document = flow.metadata
     essence = document.get("essence_parameters") or {}
     properties: dict[str, object] = {
         "source": flow.source_id,

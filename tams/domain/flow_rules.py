@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from tams.domain.flows import Document
+from tams.domain.flows import Metadata
 
 VIDEO: Final = "urn:x-nmos:format:video"
 IMAGE: Final = "urn:x-tam:format:image"
@@ -70,7 +70,7 @@ def check_profile_link(document: Mapping[str, Any], stored: Mapping[str, Any] | 
     return {name: ["it comes from the Profile and cannot be set here"] for name in TECHNICAL if name in document}
 
 
-def filled_in(document: Document, flow_metadata: Mapping[str, Any]) -> Document:
+def filled_in(document: Metadata, flow_metadata: Mapping[str, Any]) -> Metadata:
     """The Flow with the Profile's technical metadata."""
     return {**document, **{name: flow_metadata[name] for name in TECHNICAL if name in flow_metadata}}
 

@@ -7,23 +7,23 @@ from typing import Any
 
 from tams.domain.timerange import TimeRange
 
-Document = dict[str, Any]
+Metadata = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A Flow. `document` holds its metadata as the client may set it (`flow-put.json`, `id` and `source_id` included,
+    """A Flow. `metadata` is the document as the client may set it (`flow-put.json`, `id` and `source_id` included,
     a Profile's technical metadata already filled in); the rest is the store's.
 
-    `key` names this incarnation: Segments hang on it, so that a Flow made anew under the same id never meets the
+    `flow_key` names this incarnation: Segments hang on it, so that a Flow made anew under the same id never meets the
     Segments of its predecessor. Times are microseconds. `extent` runs from the first Segment's start to the last one's
     end, None without Segments; `count` is the number of Segments.
     """
 
     id: str
-    key: int
+    flow_key: int
     source_id: str
-    document: Document
+    metadata: Metadata
     created: int
     metadata_updated: int
     collected_by: tuple[str, ...] = ()
@@ -41,18 +41,18 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Source. `document` holds `id`, `format`, `label`, `description`, `tags`, `created_by`, `updated_by`.
+    """A Source. `metadata` holds `id`, `format`, `label`, `description`, `tags`, `created_by`, `updated_by`.
 
     `implicit` Sources were brought into being by a Flow and go with their last one. `collection` (items of
     `collection-item.json`) and `collected_by` are derived from the Flows' collections. Times are microseconds.
     """
 
     id: str
-    document: Document
+    metadata: Metadata
     created: int
     updated: int
     implicit: bool
-    collection: tuple[Document, ...] = ()
+    collection: tuple[Metadata, ...] = ()
     collected_by: tuple[str, ...] = ()
 
     def next_change(self, now: int) -> int:

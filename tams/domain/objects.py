@@ -15,13 +15,13 @@ Kind = Literal["media", "init"]
 class Instance(NamedTuple):
     """One copy of an Object's bytes.
 
-    Controlled: in the Storage Backend `storage_id` under `key`, a name that is never used twice. Uncontrolled: at
-    `url`, under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `key` ends. An
-    instance that is not `ready` (a copy under way) is never shown.
+    Controlled: in the Storage Backend `storage_id` under `storage_key`, a name that is never used twice. Uncontrolled:
+    at `url`, under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `storage_key`
+    ends. An instance that is not `ready` (a copy under way) is never shown.
     """
 
     storage_id: str | None = None
-    key: str | None = None
+    storage_key: str | None = None
     put_until: int = 0
     url: str | None = None
     label: str | None = None

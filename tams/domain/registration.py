@@ -57,8 +57,8 @@ class Registration:
         at: int,
     ) -> None:
         self._flow = flow
-        self._container = str(flow.document["container"]).lower()
-        self._with_init = uses_init_segments(flow.document)
+        self._container = str(flow.metadata["container"]).lower()
+        self._with_init = uses_init_segments(flow.metadata)
         self._objects = dict(objects)
         self._backend_labels = backend_labels
         self._missing = missing
@@ -156,7 +156,7 @@ class Registration:
             created = self._at
             content_type = None
         else:
-            if allocated.allocated_to != self._flow.key:
+            if allocated.allocated_to != self._flow.flow_key:
                 raise Invalid.field(
                     "object_id", "its storage was allocated to another Flow, in which it has to be registered first"
                 )

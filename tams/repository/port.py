@@ -81,13 +81,13 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work for the background worker. `(kind, key)` is unique: enqueuing it again replaces payload and due time.
+    """Work for the background worker. `(kind, job_id)` is unique: enqueuing it again replaces payload and due time.
 
     `due` is in microseconds; `attempts` counts the leases so far.
     """
 
     kind: str
-    key: str
+    job_id: str
     payload: dict[str, Any]
     due: int
     attempts: int = 0
@@ -114,7 +114,7 @@ class Read(Protocol):
         """The Flow that has this internal key."""
 
     def list_flows(
-        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows. Orders are those of `tams.domain.sort_keys`; `reverse` turns the whole order round."""
 
@@ -126,7 +126,7 @@ class Read(Protocol):
         """Those of the Sources that exist."""
 
     def list_sources(
-        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
 
@@ -135,6 +135,7 @@ class Read(Protocol):
         self,
         flow_key: int,
         overlapping: TimeRange,
+        *,
         object_id: str | None,
         reverse: bool,
         after: Cursor | None,
@@ -177,17 +178,17 @@ class Read(Protocol):
         """Those that a Segment of any Flow (detached ones too) or, as init Object, another Object refers to."""
 
     def references(
-        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+        self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object (for an init Object: through other Objects), each once, by id."""
 
     def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
         """Those of the Objects that `references` has a Flow for. A constant number of statements."""
 
-    def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
+    def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
 
-    def instances_of(self, storage_id: str, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
+    def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
         """The instances in the Storage Backend by their keys (code-point order), each with the id of its Object, which
         may be unregistered."""
 
@@ -207,6 +208,7 @@ class Read(Protocol):
     def list_documents(
         self,
         kind: str,
+        *,
         order: str,
         where: Mapping[str, str],
         reverse: bool,

@@ -57,7 +57,7 @@ class Outbox:
         """`flows/segments_added` for the Segments of one request, registered at one moment. It is one event, or several
         where they would be too large for one."""
         if segments and self._has_readers():
-            bodies = ({"flow_key": flow.key, "segments": part} for part in _parts(segments))
+            bodies = ({"flow_key": flow.flow_key, "segments": part} for part in _parts(segments))
             self._of_flow("flows/segments_added", flow, segments[0].registered, bodies)
 
     def segments_deleted(self, flow: Flow, removed: Sequence[Segment], at: int) -> None:
@@ -65,7 +65,7 @@ class Outbox:
         removed from the Flow, at the moment `at` (microseconds)."""
         if removed and self._has_readers():
             between = gaps(removed)
-            occupied = self._tx.overlaps(flow.key, between) if between else []
+            occupied = self._tx.overlaps(flow.flow_key, between) if between else []
             bodies = ({"timerange": str(timerange)} for timerange in runs(removed, occupied))
             self._of_flow("flows/segments_deleted", flow, at, bodies)
 
@@ -107,7 +107,7 @@ class Outbox:
                 flow.id,
                 flow.collected_by,
                 () if source is None else source.collected_by,
-                document_classes(flow.document),
+                document_classes(flow.metadata),
                 body,
             )
             for position, body in enumerate(bodies, start=self._position)
@@ -123,7 +123,7 @@ class Outbox:
                     self._position,
                     source.id,
                     source_collected_by=source.collected_by,
-                    classes=document_classes(source.document),
+                    classes=document_classes(source.metadata),
                     body=body,
                 )
             ]

@@ -28,11 +28,11 @@ def names(store: Store) -> dict[str, str]:
 def rename(store: Store, changes: Mapping[str, str]) -> None:
     """Set `name`, `description` or both; what is not in `changes` stays."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", _ID))
         stored = tx.document(_KIND, _ID)
         kept: dict[str, Any] = stored.body if stored is not None else {}
         tx.put_document(Document(_KIND, _ID, {**kept, **changes}))
 
     if changes:
-        store.write(body)
+        store.write(transact)

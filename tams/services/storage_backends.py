@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_backends(
-    store: Store, tags: TagFilter, reverse: bool, after: Cursor | None, limit: int, principal: Principal
+    store: Store, tags: TagFilter, *, reverse: bool, after: Cursor | None, limit: int, principal: Principal
 ) -> Page[Backend]:
     """A page of the Storage Backends that the principal may read from, by label (specification, `GET
     /service/storage-backends`)."""

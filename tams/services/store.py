@@ -16,7 +16,7 @@ from tams.domain.identifiers import new_id
 from tams.domain.principals import ADMIN, Principal
 from tams.repository.port import Repository, Write
 from tams.services.access.authorization import lacking
-from tams.services.access.visibility import Limited, Sight
+from tams.services.access.visibility import LimitedRead, VisibleRead
 from tams.storage.port import Storage
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _ATTEMPTS = 10
 
 
-class Moved(Exception):
+class Retry(Exception):
     """What was to be claimed changed before it was: the transaction has to begin again."""
 
 
@@ -50,12 +50,12 @@ class Store:
         """What somebody in these groups may do, or somebody with the admin scope."""
         return EVERYTHING if self.classes is None or admin else self.classes.access(groups)
 
-    def seen_by(self, principal: Principal) -> AbstractContextManager[Sight]:
+    def visible_to(self, principal: Principal) -> AbstractContextManager[VisibleRead]:
         """A snapshot as the principal sees it: whatever is shown to somebody is read through this."""
         access = self.access(principal)
         return self._seen(access) if access.is_limited else self.repository.read()
 
-    def ask(self, principal: Principal, question: Callable[[Sight], T]) -> T:
+    def ask(self, principal: Principal, question: Callable[[VisibleRead], T]) -> T:
         """The answer to one question (see `Repository.ask`) of what the principal sees."""
         access = self.access(principal)
         if not access.is_limited:
@@ -64,18 +64,18 @@ class Store:
             return question(sight)
 
     @contextlib.contextmanager
-    def _seen(self, access: Access) -> Iterator[Sight]:
+    def _seen(self, access: Access) -> Iterator[VisibleRead]:
         with self.repository.read() as read:
-            yield Limited(read, access)
+            yield LimitedRead(read, access)
 
-    def write(self, body: Callable[[Write], T]) -> T:
-        """Run `body` in one transaction under a new operation id (see `Repository.write`).
+    def write(self, transact: Callable[[Write], T]) -> T:
+        """Run `transact` in one transaction under a new operation id (see `Repository.write`).
 
-        It begins anew where the body raises `Moved`; `Contended` after ten times.
+        It begins anew where `transact` raises `Retry`; `Contended` after ten times.
         """
         for _ in range(_ATTEMPTS):
-            with contextlib.suppress(Moved):
-                return self.repository.write(new_id(), body)
+            with contextlib.suppress(Retry):
+                return self.repository.write(new_id(), transact)
         raise Contended("others keep changing what this request is about; try again")
 
     def storage(self, storage_id: str | None, access: Access = EVERYTHING) -> Storage:

@@ -23,17 +23,17 @@ def collect_allocations(store: Store) -> bool:
     now = store.now()
     before = now - (settings.min_object_timeout + settings.object_grace) * MICROSECONDS
     with store.repository.read() as read:
-        expired = [item.id for item in read.allocations_before(before, None, _BATCH).items]
+        expired = [item.id for item in read.allocations_before(before, after=None, limit=_BATCH).items]
     if not expired:
         return False
 
-    def body(tx: Write) -> int:
+    def transact(tx: Write) -> int:
         keys: list[Key] = [("object", object_id) for object_id in expired]
         tx.claim(*keys)
         unused = [item for item in tx.objects(expired).values() if item.kind is None and item.created < before]
         forget_objects(tx, unused, now)
         return len(unused)
 
-    collected = store.write(body)
+    collected = store.write(transact)
     logger.info("collected %s object(s) that were never registered", collected)
     return len(expired) == _BATCH

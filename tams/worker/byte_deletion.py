@@ -27,11 +27,11 @@ def delete_bytes(store: Store, worker: str) -> bool:
     finished = [job for job in jobs if _delete(store, job, down)]
     if finished:
 
-        def body(tx: Write) -> None:
+        def transact(tx: Write) -> None:
             for job in finished:
-                tx.finish(job.kind, job.key)
+                tx.finish(job.kind, job.job_id)
 
-        store.write(body)
+        store.write(transact)
     return len(jobs) == _BATCH
 
 
@@ -41,20 +41,20 @@ def _delete(store: Store, job: Job, down: set[str]) -> bool:
     storage_id = job.payload["storage_id"]
     storage = store.storages.get(storage_id)
     if storage is None:
-        logger.error("Storage Backend %s of key %s is not configured; its bytes stay", storage_id, job.key)
+        logger.error("Storage Backend %s of key %s is not configured; its bytes stay", storage_id, job.job_id)
         store.repository.postpone(job, now + _LONGEST_WAIT)
         return False
     if storage_id in down:
         _put_off(store, job)
         return False
     try:
-        storage.delete(job.key)
+        storage.delete(job.job_id)
     except StorageError as error:
-        logger.warning("key %s of Storage Backend %s could not be deleted: %s", job.key, storage_id, error)
+        logger.warning("key %s of Storage Backend %s could not be deleted: %s", job.job_id, storage_id, error)
         down.add(storage_id)
         _put_off(store, job)
         return False
-    logger.info("deleted key %s of Storage Backend %s", job.key, storage_id)
+    logger.info("deleted key %s of Storage Backend %s", job.job_id, storage_id)
     # A PUT that began just before its URL ended may still be under way for the grace.
     last_put = job.payload["put_until"] + store.settings.object_grace * MICROSECONDS
     if now <= last_put:

@@ -74,7 +74,7 @@ def _give_up(store: Store, job: Job) -> None:
 
 def _copy(store: Store, outbound: Outbound, copy: Copy) -> Stored | None:
     """Copy from the first of the sources that can be copied from."""
-    storage_id, key = copy.target.storage_id, copy.target.key
+    storage_id, key = copy.target.storage_id, copy.target.storage_key
     storage = None if storage_id is None else store.storages.get(storage_id)
     if storage is None or key is None:
         logger.error("Storage Backend %s, where object %s is to be copied, is not configured", storage_id, copy.item.id)
@@ -94,12 +94,12 @@ def _copy(store: Store, outbound: Outbound, copy: Copy) -> Stored | None:
 
 
 def _copy_from(store: Store, outbound: Outbound, copy: Copy, source: Instance, storage: Storage, key: str) -> Stored:
-    if source.storage_id is None or source.key is None:
+    if source.storage_id is None or source.storage_key is None:
         return download(outbound, source.url, storage, key, copy.item.content_type)
     origin = store.storages.get(source.storage_id)
     if origin is None:
         raise BackendDown("it is not configured")
-    return storage.copy(source.key, key, origin)
+    return storage.copy(source.storage_key, key, origin)
 
 
 def _nearest_first(store: Store, storage: Storage, sources: list[Instance]) -> list[Instance]:
@@ -148,8 +148,8 @@ class _Lease:
         try:
             self.lost = self._store.now() > self._until or not self._store.repository.prolong(self._job, self._seconds)
         except TamsError as error:
-            logger.warning("the lease of the copy to key %s was not prolonged: %s", self._job.key, error)
+            logger.warning("the lease of the copy to key %s was not prolonged: %s", self._job.job_id, error)
             return
         if self.lost:
-            logger.warning("the lease of the copy to key %s is lost", self._job.key)
+            logger.warning("the lease of the copy to key %s is lost", self._job.job_id)
         self._held = time.monotonic()

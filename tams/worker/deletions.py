@@ -15,7 +15,7 @@ def delete_segments(store: Store, worker: str) -> bool:
     for job in jobs:
         until = time.monotonic() + store.settings.job_lease / 2
         began = time.monotonic()
-        while delete_requests.advance(store, job.key, pace.batch):
+        while delete_requests.advance(store, job.job_id, pace.batch):
             if time.monotonic() > until:
                 store.repository.postpone(job, store.now())
                 break
@@ -28,5 +28,5 @@ def forget_requests(store: Store, worker: str) -> bool:
     """Remove the records of requests that ended long enough ago."""
     jobs = store.repository.lease(delete_requests.FORGET, worker, 100, store.settings.job_lease)
     for job in jobs:
-        delete_requests.forget(store, job.key)
+        delete_requests.forget(store, job.job_id)
     return bool(jobs)

@@ -110,12 +110,12 @@ class Deliverer:
             if self._deliver(job, lane):
                 self._store.repository.postpone(job, self._store.now(), {"failures": 0})
         except TamsError as error:
-            logger.warning("webhook %s has to wait: %s", job.key, error)
+            logger.warning("webhook %s has to wait: %s", job.job_id, error)
             with suppress(TamsError):
                 self._store.repository.postpone(job, self._store.now() + _AFTER_TROUBLE)
         except Exception:
             # The worker outlives every fault: the job comes back when its lease ends.
-            logger.exception("sending to webhook %s failed", job.key)
+            logger.exception("sending to webhook %s failed", job.job_id)
         finally:
             with self._lock:
                 self._free[lane] += 1
@@ -129,11 +129,11 @@ class Deliverer:
         try:
             url = ""
             while not self._stop.is_set() and time.monotonic() < until:
-                webhook, waiting = self._look(job.key)
+                webhook, waiting = self._look(job.job_id)
                 if webhook is not None and webhook.status == "created" and waiting:
-                    webhook = self._start(job.key)
+                    webhook = self._start(job.job_id)
                 if webhook is None or not webhook.sends:
-                    self._give_up(job.key, lane)
+                    self._give_up(job.job_id, lane)
                     return False
                 if channel is None or url != webhook.url:
                     if channel is not None:
@@ -143,7 +143,7 @@ class Deliverer:
                 if sent.through is not None:
                     failures = 0
                 failures += sent.failure is not None
-                if not self._settle(job.key, lane, sent, failures):
+                if not self._settle(job.job_id, lane, sent, failures):
                     return False
         finally:
             if channel is not None:
@@ -157,7 +157,7 @@ class Deliverer:
     def _start(self, webhook_id: str) -> Webhook | None:
         """Note that sending begins, unless somebody stopped it meanwhile."""
 
-        def body(tx: Write) -> Webhook | None:
+        def transact(tx: Write) -> Webhook | None:
             tx.claim(("document", webhook_id))
             webhook = webhooks.load(tx, webhook_id)
             if webhook is not None and webhook.status == "created":
@@ -165,12 +165,12 @@ class Deliverer:
                 webhooks.save(tx, webhook)
             return webhook
 
-        return self._store.write(body)
+        return self._store.write(transact)
 
     def _give_up(self, webhook_id: str, lane: Lane) -> None:
         """End the job of a webhook that was deleted or stopped."""
 
-        def body(tx: Write) -> None:
+        def transact(tx: Write) -> None:
             tx.claim(("document", webhook_id))
             webhook = webhooks.load(tx, webhook_id)
             if webhook is None:
@@ -178,7 +178,7 @@ class Deliverer:
             elif not webhook.sends:
                 move(tx, webhook_id, load_queue(tx, webhook_id), None, 0)
 
-        self._store.write(body)
+        self._store.write(transact)
 
     def _send_all(self, channel: Channel, webhook: Webhook, waiting: Sequence[Delivery], until: float) -> _Sent:
         sent = _Sent()
@@ -252,7 +252,7 @@ class Deliverer:
         # Here, not in the transaction, which may run twice.
         chance = random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
-        def body(tx: Write) -> bool:
+        def transact(tx: Write) -> bool:
             tx.claim(("document", webhook_id))
             webhook = webhooks.load(tx, webhook_id)
             if sent.through is not None:
@@ -278,7 +278,7 @@ class Deliverer:
             move(tx, webhook_id, queue, SLOW, now + int(wait * MICROSECONDS), failures)
             return False
 
-        return self._store.write(body)
+        return self._store.write(transact)
 
 
 def forget_deliveries(store: Store, worker: str) -> bool:
@@ -286,12 +286,12 @@ def forget_deliveries(store: Store, worker: str) -> bool:
     jobs = store.repository.lease(FORGET, worker, 1, store.settings.job_lease)
     for job in jobs:
 
-        def body(tx: Write, webhook_id: str = job.key) -> bool:
+        def transact(tx: Write, webhook_id: str = job.job_id) -> bool:
             more = tx.drop_deliveries(webhook_id, _FORGOTTEN_AT_ONCE)
             if not more:
                 tx.finish(FORGET, webhook_id)
             return more
 
-        if store.write(body):
+        if store.write(transact):
             store.repository.postpone(job, store.now())
     return bool(jobs)

@@ -17,7 +17,7 @@ from tams.domain.events import Delivery, Event
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
 from tams.services.outbox import WEBHOOK
-from tams.services.store import Moved, Store
+from tams.services.store import Retry, Store
 from tams.services.webhooks import webhooks
 from tams.services.webhooks.queue import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
 from tams.services.webhooks.visibility import SeenEvents
@@ -73,36 +73,36 @@ class FanOut:
         return True
 
     def _end_without_webhooks(self) -> bool:
-        def body(tx: Write) -> bool:
+        def transact(tx: Write) -> bool:
             tx.claim(webhooks.ALL)
             if tx.count_up_to("documents of kind", WEBHOOK, 1):
                 return False
             tx.finish(FAN_OUT, FAN_OUT)
             return True
 
-        return self._store.write(body)
+        return self._store.write(transact)
 
 
 def fan_out(store: Store) -> bool:
     """Share out the first events of the outbox; True where there was something for somebody."""
 
-    def body(tx: Write) -> bool:
+    def transact(tx: Write) -> bool:
         known = [webhook.id for webhook in webhooks.load_all(tx)]
         tx.claim(webhooks.ALL, *(("document", webhook_id) for webhook_id in known))
         every = webhooks.load_all(tx)
         if [webhook.id for webhook in every] != known:
-            raise Moved
+            raise Retry
         events = tx.take_events(max(1, min(_MOST_EVENTS, _MOST_DELIVERIES // max(1, len(every)))))
         given = False
         seen = SeenEvents(store, tx, events)
         for webhook in every:
-            wanted = [event for event in seen.seen_by(webhook) if webhook.wants(event)] if webhook.collects else []
+            wanted = [event for event in seen.visible_to(webhook) if webhook.wants(event)] if webhook.collects else []
             if wanted:
                 given = True
                 _put(store, tx, webhook, wanted)
         return given
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def _put(store: Store, tx: Write, webhook: Webhook, events: Sequence[Event]) -> None:

@@ -200,7 +200,7 @@ def test_metadata_updated_follows_and_created_stays(client: FlaskClient, store: 
         after = read.flow(document["id"])
     assert before is not None
     assert after is not None
-    assert (after.created, after.key) == (before.created, before.key)
+    assert (after.created, after.flow_key) == (before.created, before.flow_key)
     assert after.metadata_updated > before.metadata_updated
 
 
@@ -358,6 +358,6 @@ def test_a_flow_made_anew_under_an_old_id_is_a_new_one(client: FlaskClient, stor
         after = read.flow(flow_id)
     assert before is not None
     assert after is not None
-    assert after.key != before.key
+    assert after.flow_key != before.flow_key
     assert after.count == 0
     assert "segments_updated" not in get(client, flow_id)

@@ -101,7 +101,7 @@ def test_controlled_bytes_go_with_their_instance(client: FlaskClient, store: Sto
     # The deletion of the bytes was queued in the same transaction; the worker carries it out.
     jobs = store.repository.lease("delete-bytes", "test", 10, 60)
     assert [job.payload["storage_id"] for job in jobs] == [backend.id]
-    assert jobs[0].key in put["url"]
+    assert jobs[0].job_id in put["url"]
 
 
 def test_the_last_instance_stays(client: FlaskClient, store: Store, object_id: str) -> None:

@@ -61,7 +61,7 @@ def bytes_kept(store: Store) -> int:
 
 def due_deletions(store: Store) -> set[str]:
     """The keys of the bytes that the worker would delete now."""
-    return {job.key for job in store.repository.lease(DELETE_BYTES, "test", 100, 1)}
+    return {job.job_id for job in store.repository.lease(DELETE_BYTES, "test", 100, 1)}
 
 
 @pytest.fixture

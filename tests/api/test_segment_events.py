@@ -55,7 +55,7 @@ class TestAdding:
         assert (event.type, event.flow_id, event.source_id) == ("flows/segments_added", flow_id, flow.source_id)
         assert event.flow_collected_by == (collector,)
         assert event.source_collected_by == (source_of(client, collector),)
-        assert event.body["flow_key"] == flow.key
+        assert event.body["flow_key"] == flow.flow_key
         assert added_segments(event) == stored(store, flow_id)
         assert event.created == flow.segments_updated
 

@@ -45,13 +45,13 @@ def faults(answer: Any) -> list[str]:
 def fail(store: Store, webhook_id: str) -> None:
     """What the worker does when a receiver keeps failing."""
 
-    def body(tx: Any) -> None:
+    def transact(tx: Any) -> None:
         tx.claim(("document", webhook_id))
         webhook = webhooks.load(tx, webhook_id)
         assert webhook is not None
         webhooks.save(tx, webhook.failed("DeliveryFailed", "the receiver answered 500", store.now()))
 
-    store.write(body)
+    store.write(transact)
 
 
 FULL: dict[str, Any] = {
@@ -333,5 +333,5 @@ class TestQueues:
         with store.repository.read() as read:
             assert load_queue(read, made["id"]).sequence == 0
             assert waiting(read, other["id"]) == 4
-        assert store.repository.lease("deliver", "w", 10, 5)[0].key == other["id"]
-        assert [job.key for job in store.repository.lease("forget-deliveries", "w", 10, 5)] == [made["id"]]
+        assert store.repository.lease("deliver", "w", 10, 5)[0].job_id == other["id"]
+        assert [job.job_id for job in store.repository.lease("forget-deliveries", "w", 10, 5)] == [made["id"]]

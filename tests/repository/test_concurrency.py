@@ -27,7 +27,7 @@ def test_of_processes_that_register_overlapping_segments_exactly_one_wins(
     flow = new_flow(repository)
     rounds = 12
     won = in_processes(
-        processes.register_overlapping, [(database_url, flow.key, flow.id, number, rounds) for number in range(3)]
+        processes.register_overlapping, [(database_url, flow.flow_key, flow.id, number, rounds) for number in range(3)]
     )
     assert sorted(turn for each in won for turn in each) == list(range(rounds))
     segments = stored(repository, flow)
@@ -47,7 +47,7 @@ def test_of_two_processes_that_drop_last_references_exactly_one_deletes_the_obje
     segments = [factories.segment(seconds(n, n + 1), each) for n, each in enumerate(media)]
     for flow in flows:
         add(repository, flow, segments)
-    gone = in_processes(processes.drop_references, [(database_url, flow.key, flow.id, segments) for flow in flows])
+    gone = in_processes(processes.drop_references, [(database_url, flow.flow_key, flow.id, segments) for flow in flows])
     assert sorted(gone[0] + gone[1]) == sorted(each.id for each in media)
     assert read(repository, lambda snapshot: snapshot.objects([each.id for each in media])) == {}
 
@@ -71,7 +71,10 @@ def test_sixteen_writers_at_once_all_succeed(repository: Repository, database_ur
     errors += elsewhere.result(60)
     others.shutdown()
     assert errors == [[]] * 16
-    found = read(repository, lambda snapshot: snapshot.list_documents("k", "order", {}, False, None, 1000))
+    found = read(
+        repository,
+        lambda snapshot: snapshot.list_documents("k", order="order", where={}, reverse=False, after=None, limit=1000),
+    )
     assert len(found.items) == 16 * 30
 
 
@@ -98,13 +101,19 @@ def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None
         tx.put_objects(media)
         for number, each in enumerate(media):
             start = 2 * turn + number
-            tx.add_segments(flow.key, [factories.segment(seconds(start, start + 1), each, registered=turn)])
+            tx.add_segments(flow.flow_key, [factories.segment(seconds(start, start + 1), each, registered=turn)])
 
     def look(snapshot: Read) -> tuple[int, int, int]:
         found = snapshot.flow(flow.id)
         assert found is not None
-        listed = snapshot.list_flows(FlowFilter(), "created", False, None, 1).items[0]
-        return found.count, len(snapshot.segments(flow.key, ETERNITY, None, False, None, 1000).items), listed.count
+        listed = snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=None, limit=1).items[0]
+        return (
+            found.count,
+            len(
+                snapshot.segments(flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=1000).items
+            ),
+            listed.count,
+        )
 
     def reader() -> None:
         while not writing.done():
@@ -131,7 +140,7 @@ def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_
     for pause in (0.05, 0.083):
         flow = new_flow(repository)
         writer = subprocess.Popen(
-            [sys.executable, "-c", code, database_url, str(flow.key), flow.id],
+            [sys.executable, "-c", code, database_url, str(flow.flow_key), flow.id],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -146,7 +155,7 @@ def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_
         # A server may still be busy with what the process sent last.
         write(repository, lambda tx, key=("flow", flow.id): tx.claim(key))  # type: ignore[misc]
 
-        segments = everything(repository, flow.key)
+        segments = everything(repository, flow.flow_key)
         pairs = len(segments) // 2
         # What was told to be stored is stored; the one under way is there wholly or not at all.
         assert len(segments) == 2 * pairs

@@ -79,7 +79,7 @@ def test_a_transaction_that_failed_leaves_deliveries_as_they_were(repository: Re
 
     made = add(repository, "w", range(1, 4))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.ack("w", 1)
         tx.drop_deliveries("w", 1)
         tx.add_deliveries([Delivery("w", 4, factories.event())])
@@ -87,7 +87,7 @@ def test_a_transaction_that_failed_leaves_deliveries_as_they_were(repository: Re
         raise Refused
 
     with pytest.raises(Refused):
-        write(repository, body)
+        write(repository, transact)
     assert waiting(repository, "w") == made
 
 
@@ -95,11 +95,11 @@ def test_events_are_shared_out_in_one_transaction(repository: Repository) -> Non
     event = factories.event()
     write(repository, lambda tx: tx.append_events([event]))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", "w"))
         tx.add_deliveries([Delivery("w", 1, taken) for taken in tx.take_events(10)])
 
-    write(repository, body)
+    write(repository, transact)
     assert waiting(repository, "w") == [Delivery("w", 1, event)]
     assert write(repository, lambda tx: tx.take_events(1)) == []
 
@@ -153,7 +153,9 @@ def test_documents_are_filtered_by_their_tags(repository: Repository) -> None:
             where: dict[str, str] = where,
             reverse: bool = reverse,
         ) -> Page[Document]:
-            return snapshot.list_documents("webhook", "created", where, reverse, after, 2, tags)
+            return snapshot.list_documents(
+                "webhook", order="created", where=where, reverse=reverse, after=after, limit=2, tags=tags
+            )
 
         expected = [
             each for each in documents if tags.matches(dict(each.tags)) and where.items() <= dict(each.keys).items()
@@ -171,4 +173,9 @@ def test_new_tags_of_a_document_replace_the_old_ones(repository: Repository) -> 
             (TagFilter(exists=(("colour", True),)), []),
             (TagFilter(any_of=(("size", ("small",)),)), [changed]),
         ]:
-            assert snapshot.list_documents("webhook", "created", {}, False, None, 5, tags).items == expected
+            assert (
+                snapshot.list_documents(
+                    "webhook", order="created", where={}, reverse=False, after=None, limit=5, tags=tags
+                ).items
+                == expected
+            )

@@ -13,11 +13,11 @@ from tests.support.repository_steps import read, walk, write
 def put(repository: Repository, *documents: Document) -> None:
     """Store documents."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         for each in documents:
             tx.put_document(each)
 
-    write(repository, body)
+    write(repository, transact)
 
 
 def test_a_document_is_read_as_it_was_stored(repository: Repository) -> None:
@@ -35,16 +35,24 @@ def test_putting_a_document_again_replaces_it(repository: Repository) -> None:
     put(repository, changed)
     with repository.read() as snapshot:
         assert snapshot.document("k", "1") == changed
-        assert snapshot.list_documents("k", "created", {}, False, None, 5).items == [changed]
-        assert snapshot.list_documents("k", "old", {}, False, None, 5).items == []
-        assert snapshot.list_documents("k", "created", {"old": "x"}, False, None, 5).items == []
+        assert snapshot.list_documents("k", order="created", where={}, reverse=False, after=None, limit=5).items == [
+            changed
+        ]
+        assert snapshot.list_documents("k", order="old", where={}, reverse=False, after=None, limit=5).items == []
+        assert (
+            snapshot.list_documents("k", order="created", where={"old": "x"}, reverse=False, after=None, limit=5).items
+            == []
+        )
 
 
 def test_deleting_a_document_tells_whether_it_was_there(repository: Repository) -> None:
     put(repository, Document("k", "1", {}, {"created": "1"}))
     assert write(repository, lambda tx: tx.delete_document("k", "1")) is True
     assert write(repository, lambda tx: tx.delete_document("k", "1")) is False
-    assert read(repository, lambda snapshot: snapshot.list_documents("k", "created", {}, False, None, 5)) == ([], None)
+    assert read(
+        repository,
+        lambda snapshot: snapshot.list_documents("k", order="created", where={}, reverse=False, after=None, limit=5),
+    ) == ([], None)
 
 
 def test_documents_are_listed_by_a_key_in_code_point_order(repository: Repository) -> None:
@@ -60,7 +68,7 @@ def test_documents_are_listed_by_a_key_in_code_point_order(repository: Repositor
         def page(
             snapshot: Read, after: str | None, where: dict[str, str] = where, back: bool = reverse, size: int = limit
         ) -> Page[Document]:
-            return snapshot.list_documents("k", "name", where, back, after, size)
+            return snapshot.list_documents("k", order="name", where=where, reverse=back, after=after, limit=size)
 
         assert walk(repository, page) == expected[:: -1 if reverse else 1]
 
@@ -78,7 +86,10 @@ def test_documents_are_filtered_by_all_of_the_keys(repository: Repository) -> No
             ({"a": "x", "b": "z"}, []),
             ({"c": "x"}, []),
         ]:
-            assert snapshot.list_documents("k", "created", where, False, None, 9).items == expected
+            assert (
+                snapshot.list_documents("k", order="created", where=where, reverse=False, after=None, limit=9).items
+                == expected
+            )
 
 
 def enqueue(repository: Repository, *jobs: Job) -> None:
@@ -170,12 +181,12 @@ def test_a_job_of_a_failed_transaction_was_never_queued(repository: Repository) 
     class Refused(Exception):
         pass
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.enqueue([Job("k", "1", {}, due=5)])
         raise Refused
 
     try:
-        write(repository, body)
+        write(repository, transact)
     except Refused:
         assert repository.lease("k", "one", 1, 60) == []
     else:

@@ -95,12 +95,12 @@ def test_what_was_taken_in_a_transaction_that_failed_is_still_there(repository: 
     events = [factories.event(created=number) for number in range(3)]
     append(repository, *events)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         assert tx.take_events(2) == events[:2]
         raise Refused
 
     with pytest.raises(Refused):
-        write(repository, body)
+        write(repository, transact)
     assert take(repository) == events
 
 
@@ -113,11 +113,11 @@ def test_a_transaction_takes_after_its_claim(repository: Repository) -> None:
     made = factories.event()
     append(repository, made)
 
-    def body(tx: Write) -> list[Event]:
+    def transact(tx: Write) -> list[Event]:
         tx.claim(("document", "w"))
         return tx.take_events(5)
 
-    assert write(repository, body) == [made]
+    assert write(repository, transact) == [made]
 
 
 def test_whether_there_is_any_document_of_a_kind_is_known_without_reading_it(repository: Repository) -> None:

@@ -43,7 +43,7 @@ def test_flows_by_id_are_those_that_exist(repository: Repository) -> None:
 
 def test_putting_a_flow_again_replaces_it(repository: Repository) -> None:
     made = new_flow(repository, label="before", tags={"a": "1"})
-    changed = replace(made, document={**made.document, "label": "after", "tags": {}}, metadata_updated=99)
+    changed = replace(made, metadata={**made.metadata, "label": "after", "tags": {}}, metadata_updated=99)
     write(repository, lambda tx: tx.put_flow(changed))
     assert read(repository, lambda snapshot: snapshot.flow(made.id)) == changed
 
@@ -71,12 +71,12 @@ def test_extent_count_and_time_of_change_follow_the_segments(repository: Reposit
     assert found is not None
     assert (found.extent, found.count, found.segments_updated) == (seconds(-2, 6), 3, 102)
 
-    write(repository, lambda tx: tx.remove_segments(made.key, [segments[1]], at=200))
+    write(repository, lambda tx: tx.remove_segments(made.flow_key, [segments[1]], at=200))
     found = read(repository, lambda snapshot: snapshot.flow(made.id))
     assert found is not None
     assert (found.extent, found.count, found.segments_updated) == (seconds(-2, 1), 2, 200)
 
-    write(repository, lambda tx: tx.remove_segments(made.key, segments, at=201))
+    write(repository, lambda tx: tx.remove_segments(made.flow_key, segments, at=201))
     found = read(repository, lambda snapshot: snapshot.flow(made.id))
     assert found is not None
     assert (found.extent, found.count, found.segments_updated) == (None, 0, 201)
@@ -112,7 +112,7 @@ def test_deleting_a_flow_with_segments_is_refused(repository: Repository) -> Non
 def test_a_flow_without_segments_is_deleted(repository: Repository) -> None:
     made = new_flow(repository, tags={"a": ["1", "2"]})
     segments = fill(repository, made, [seconds(0, 1)])
-    write(repository, lambda tx: tx.remove_segments(made.key, segments, at=9))
+    write(repository, lambda tx: tx.remove_segments(made.flow_key, segments, at=9))
     write(repository, lambda tx: tx.delete_flow(made.id))
     assert read(repository, lambda snapshot: snapshot.flow(made.id)) is None
     write(repository, lambda tx: tx.delete_source(made.source_id))
@@ -122,12 +122,12 @@ def test_a_flow_without_segments_is_deleted(repository: Repository) -> None:
 def test_a_detached_flow_is_in_no_answer(repository: Repository) -> None:
     made = new_flow(repository, label="gone", tags={"a": "1"})
     (segment,) = fill(repository, made, [seconds(0, 1)])
-    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key)) == read(
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.flow_key)) == read(
         repository, lambda snapshot: snapshot.flow(made.id)
     )
-    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key + 1)) is None
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.flow_key + 1)) is None
     write(repository, lambda tx: tx.detach_flow(made.id))
-    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.key)) is None
+    assert read(repository, lambda snapshot: snapshot.flow_of_key(made.flow_key)) is None
     with repository.read() as snapshot:
         assert snapshot.flow(made.id) is None
         assert snapshot.flows_by_id([made.id]) == {}
@@ -142,12 +142,12 @@ def test_segments_of_a_detached_flow_stay_under_its_key(repository: Repository) 
     assert stored(repository, made) == segments
     with repository.read() as snapshot:
         assert snapshot.still_referenced([segments[0].object_id]) == {segments[0].object_id}
-        assert snapshot.segments_within(made.key, ETERNITY, 1) == segments[:1]
+        assert snapshot.segments_within(made.flow_key, ETERNITY, 1) == segments[:1]
     with pytest.raises(IntegrityBroken):
-        write(repository, lambda tx: tx.end_flow_key(made.key))
-    write(repository, lambda tx: tx.remove_segments(made.key, segments, at=9))
-    write(repository, lambda tx: tx.end_flow_key(made.key))
-    write(repository, lambda tx: tx.end_flow_key(made.key))
+        write(repository, lambda tx: tx.end_flow_key(made.flow_key))
+    write(repository, lambda tx: tx.remove_segments(made.flow_key, segments, at=9))
+    write(repository, lambda tx: tx.end_flow_key(made.flow_key))
+    write(repository, lambda tx: tx.end_flow_key(made.flow_key))
     assert stored(repository, made) == []
 
 
@@ -164,7 +164,7 @@ def test_a_new_flow_of_the_same_id_never_meets_the_segments_of_its_predecessor(r
     fresh = fill(repository, after, [seconds(0, 2)])
     assert stored(repository, after) == fresh
     assert stored(repository, before) == segments
-    write(repository, lambda tx: tx.remove_segments(before.key, segments, at=9))
+    write(repository, lambda tx: tx.remove_segments(before.flow_key, segments, at=9))
     found = read(repository, lambda snapshot: snapshot.flow(before.id))
     assert found is not None
     assert (found.count, found.extent) == (1, seconds(0, 2))
@@ -172,11 +172,11 @@ def test_a_new_flow_of_the_same_id_never_meets_the_segments_of_its_predecessor(r
 
 def test_init_use_tells_which_kinds_of_segments_there_are(repository: Repository) -> None:
     made = new_flow(repository)
-    assert read(repository, lambda snapshot: snapshot.init_use(made.key)) == (False, False)
+    assert read(repository, lambda snapshot: snapshot.init_use(made.flow_key)) == (False, False)
     without = fill(repository, made, [seconds(0, 1)])
-    assert read(repository, lambda snapshot: snapshot.init_use(made.key)) == (False, True)
+    assert read(repository, lambda snapshot: snapshot.init_use(made.flow_key)) == (False, True)
     fill(repository, made, [seconds(1, 2)], init=factories.init_object(), first=50)
-    assert read(repository, lambda snapshot: snapshot.init_use(made.key)) == (True, True)
-    write(repository, lambda tx: tx.remove_segments(made.key, without, at=99))
-    assert read(repository, lambda snapshot: snapshot.init_use(made.key)) == (True, False)
+    assert read(repository, lambda snapshot: snapshot.init_use(made.flow_key)) == (True, True)
+    write(repository, lambda tx: tx.remove_segments(made.flow_key, without, at=99))
+    assert read(repository, lambda snapshot: snapshot.init_use(made.flow_key)) == (True, False)
     assert read(repository, lambda snapshot: snapshot.init_use(12345)) == (False, False)

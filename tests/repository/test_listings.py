@@ -54,7 +54,9 @@ def listed(
     """Ids of Flows, walked page by page."""
     flows = walk(
         repository,
-        lambda snapshot, after: snapshot.list_flows(where or FlowFilter(), order, reverse, after, limit),
+        lambda snapshot, after: snapshot.list_flows(
+            where or FlowFilter(), order=order, reverse=reverse, after=after, limit=limit
+        ),
     )
     return [flow.id for flow in flows]
 
@@ -70,20 +72,22 @@ def listed_sources(
     """Ids of Sources, walked page by page."""
     sources = walk(
         repository,
-        lambda snapshot, after: snapshot.list_sources(where or SourceFilter(), order, reverse, after, limit),
+        lambda snapshot, after: snapshot.list_sources(
+            where or SourceFilter(), order=order, reverse=reverse, after=after, limit=limit
+        ),
     )
     return [source.id for source in sources]
 
 
 def _flow_position(flow: Flow, order: str) -> str:
     if order == "label":
-        return alphabetical(flow.document.get("label"), flow.id)
+        return alphabetical(flow.metadata.get("label"), flow.id)
     return newest_first(flow.created if order == "created" else flow.metadata_updated, flow.id)
 
 
 def _source_position(source: Source, order: str) -> str:
     if order == "label":
-        return alphabetical(source.document.get("label"), source.id)
+        return alphabetical(source.metadata.get("label"), source.id)
     return newest_first(source.created if order == "created" else source.updated, source.id)
 
 
@@ -123,12 +127,12 @@ def test_a_page_is_full_and_the_last_one_has_no_successor(repository: Repository
     source_id = uuid()
     put_flows(repository, *(factories.flow(source_id=source_id, created=number) for number in range(4)))
     with repository.read() as snapshot:
-        first = snapshot.list_flows(FlowFilter(), "created", False, None, 2)
-        second = snapshot.list_flows(FlowFilter(), "created", False, first.next, 2)
+        first = snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=None, limit=2)
+        second = snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=first.next, limit=2)
         assert (len(first.items), len(second.items)) == (2, 2)
         assert first.next is not None
         assert second.next is None
-        assert snapshot.list_flows(FlowFilter(), "created", False, None, 4).next is None
+        assert snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=None, limit=4).next is None
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
@@ -139,7 +143,7 @@ def test_a_whole_listing_is_read_page_by_page(repository: Repository, limit: int
     with repository.read() as snapshot:
 
         def page_after(after: Cursor | None) -> Page[Flow]:
-            return snapshot.list_flows(FlowFilter(), "created", True, after, limit)
+            return snapshot.list_flows(FlowFilter(), order="created", reverse=True, after=after, limit=limit)
 
         assert [flow.id for flow in every(page_after)] == [flow.id for flow in flows]
         assert [len(page) for page in pages(page_after)] == [len(flows[n : n + limit]) for n in range(0, 5, limit)]
@@ -154,7 +158,7 @@ def test_a_page_is_asked_for_once_the_one_before_is_used(repository: Repository)
         def page_after(after: Cursor | None) -> Page[Flow]:
             nonlocal asked
             asked += 1
-            return snapshot.list_flows(FlowFilter(), "created", False, after, 2)
+            return snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=after, limit=2)
 
         assert [asked for _ in pages(page_after)] == [1, 2, 3]
         asked = 0
@@ -163,7 +167,9 @@ def test_a_page_is_asked_for_once_the_one_before_is_used(repository: Repository)
 
 def test_an_empty_listing_is_one_empty_page(repository: Repository) -> None:
     with repository.read() as snapshot:
-        assert list(pages(lambda after: snapshot.list_flows(FlowFilter(), "created", False, after, 2))) == [[]]
+        assert list(
+            pages(lambda after: snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=after, limit=2))
+        ) == [[]]
 
 
 def test_flows_are_filtered_by_each_property(repository: Repository) -> None:
@@ -243,17 +249,17 @@ def test_tag_filters_choose_what_the_domain_chooses(repository: Repository, limi
     put_sources(repository, *sources)
     put_flows(repository, *flows)
     for tags in TAG_FILTERS:
-        expected = [flow.id for flow in reversed(flows) if tags.matches(flow.document["tags"])]
+        expected = [flow.id for flow in reversed(flows) if tags.matches(flow.metadata["tags"])]
         assert listed(repository, FlowFilter(tags=tags), limit=limit) == expected, tags
         assert listed(repository, FlowFilter(tags=tags), reverse=True, limit=limit) == expected[::-1], tags
-        expected = [each.id for each in reversed(sources) if tags.matches(each.document["tags"])]
+        expected = [each.id for each in reversed(sources) if tags.matches(each.metadata["tags"])]
         assert listed_sources(repository, SourceFilter(tags=tags), limit=limit) == expected, tags
 
 
 def test_tags_that_are_gone_are_not_found(repository: Repository) -> None:
     made = factories.flow(source_id=uuid(), tags={"a": "1"})
     put_flows(repository, made)
-    changed = factories.flow(made.id, source_id=made.source_id, key=made.key, tags={"b": "1"})
+    changed = factories.flow(made.id, source_id=made.source_id, key=made.flow_key, tags={"b": "1"})
     write(repository, lambda tx: tx.put_flow(changed))
     assert listed(repository, FlowFilter(tags=TagFilter(exists=(("a", True),)))) == []
     assert listed(repository, FlowFilter(tags=TagFilter(exists=(("b", True),)))) == [made.id]
@@ -320,7 +326,7 @@ def test_pages_stay_right_while_flows_come_and_go(repository: Repository) -> Non
     after = None
     for step in itertools.count():
         with repository.read() as snapshot:
-            page = snapshot.list_flows(where, "created", True, after, 3)
+            page = snapshot.list_flows(where, order="created", reverse=True, after=after, limit=3)
         seen += [flow.id for flow in page.items]
         after = page.next
         if after is None:
@@ -351,5 +357,8 @@ def test_one_snapshot_sees_one_moment(repository: Repository) -> None:
         assert snapshot.flow(made.id) == made
         write(repository, lambda tx: tx.delete_flow(made.id))
         assert snapshot.flow(made.id) == made
-        assert [flow.id for flow in snapshot.list_flows(FlowFilter(), "label", False, None, 5).items] == [made.id]
+        assert [
+            flow.id
+            for flow in snapshot.list_flows(FlowFilter(), order="label", reverse=False, after=None, limit=5).items
+        ] == [made.id]
     assert read(repository, lambda later: later.flow(made.id)) is None

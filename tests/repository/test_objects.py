@@ -25,8 +25,8 @@ def test_an_object_is_read_as_it_was_stored(repository: Repository) -> None:
         "bucket/\U0001f4f9 %2F..",
         created=1,
         instances=(
-            Instance(storage_id=STORAGE, key="k/1", put_until=77, ready=True),
-            Instance(storage_id=factories.uuid(), key="k/2", ready=False),
+            Instance(storage_id=STORAGE, storage_key="k/1", put_until=77, ready=True),
+            Instance(storage_id=factories.uuid(), storage_key="k/2", ready=False),
             Instance(url="https://example.com/a?b=c&d", label="mirror"),
         ),
         allocated_to=2**62,
@@ -95,14 +95,14 @@ def test_instances_put_twice_in_one_transaction_are_those_of_the_last(repository
     made = factories.media_object()
     changed = made._replace(instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
 
-    def body(tx: Write) -> dict[str, Object]:
+    def transact(tx: Write) -> dict[str, Object]:
         tx.put_objects([made])
         tx.put_objects([changed])
         tx.put_objects([made])
         tx.put_objects([changed])
         return tx.objects([made.id])
 
-    assert write(repository, body) == {made.id: changed}
+    assert write(repository, transact) == {made.id: changed}
     assert found(repository, made.id) == {made.id: changed}
 
 
@@ -110,13 +110,13 @@ def test_an_object_deleted_and_put_again_in_one_transaction_has_its_instances(re
     made = factories.media_object()
     put_objects(repository, made)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         assert tx.objects([made.id]) == {made.id: made}
         tx.delete_objects([made.id])
         assert tx.objects([made.id]) == {}
         tx.put_objects([made])
 
-    write(repository, body)
+    write(repository, transact)
     assert found(repository, made.id) == {made.id: made}
 
 
@@ -162,7 +162,7 @@ def test_an_object_that_is_referred_to_is_not_deleted(repository: Repository) ->
     assert set(found(repository, segment.object_id, init.id, unused.id)) == {segment.object_id, init.id, unused.id}
 
     def delete_all(tx: Write) -> None:
-        tx.remove_segments(flow.key, [segment], at=9)
+        tx.remove_segments(flow.flow_key, [segment], at=9)
         assert tx.still_referenced([segment.object_id, init.id, unused.id]) == {init.id}
         tx.delete_objects([init.id, segment.object_id, unused.id])
 
@@ -181,14 +181,14 @@ def test_still_referenced_sees_segments_of_any_flow_init_uses_and_own_writes(rep
     assert read(repository, lambda snapshot: snapshot.still_referenced(every)) == {segment.object_id, init.id}
     assert read(repository, lambda snapshot: snapshot.still_referenced([])) == set()
 
-    def body(tx: Write) -> list[set[str]]:
+    def transact(tx: Write) -> list[set[str]]:
         answers = []
         for flow in (first, second):
-            tx.remove_segments(flow.key, [segment], at=9)
+            tx.remove_segments(flow.flow_key, [segment], at=9)
             answers.append(tx.still_referenced(every))
         return answers
 
-    assert write(repository, body) == [{segment.object_id, init.id}, {init.id}]
+    assert write(repository, transact) == [{segment.object_id, init.id}, {init.id}]
 
 
 def test_references_are_the_flows_that_use_an_object_each_once_by_id(repository: Repository) -> None:
@@ -207,11 +207,11 @@ def test_references_are_the_flows_that_use_an_object_each_once_by_id(repository:
             == expected
         )
     tagged = TagFilter(any_of=(("n", ("1",)),), exists=(("n", True), ("other", False)))
-    assert read(repository, lambda snapshot: snapshot.references(media.id, tagged)).items == sorted(
-        flow.id for flow in flows if flow.document["tags"] == {"n": "1"}
+    assert read(repository, lambda snapshot: snapshot.references(media.id, flow_tags=tagged)).items == sorted(
+        flow.id for flow in flows if flow.metadata["tags"] == {"n": "1"}
     )
     nothing = TagFilter(any_of=(("n", ()),))
-    assert read(repository, lambda snapshot: snapshot.references(media.id, nothing)) == ([], None)
+    assert read(repository, lambda snapshot: snapshot.references(media.id, flow_tags=nothing)) == ([], None)
     assert read(repository, lambda snapshot: snapshot.references("unknown")) == ([], None)
 
 
@@ -234,12 +234,12 @@ def test_allocations_come_oldest_first_and_end_with_registration(repository: Rep
         assert (
             walk(
                 repository,
-                lambda snapshot, after, size=limit: snapshot.allocations_before(3, after, size),  # type: ignore[misc]
+                lambda snapshot, after, size=limit: snapshot.allocations_before(3, after=after, limit=size),  # type: ignore[misc]
             )
             == expected
         )
     put_objects(repository, factories.media_object(expected[0].id, instances=expected[0].instances))
-    assert read(repository, lambda snapshot: snapshot.allocations_before(3, None, 50)).items == expected[1:]
+    assert read(repository, lambda snapshot: snapshot.allocations_before(3, after=None, limit=50)).items == expected[1:]
 
 
 def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repository) -> None:
@@ -253,17 +253,19 @@ def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repositor
     allocated = factories.allocation(to=1)
     uncontrolled = factories.media_object(instances=(Instance(url="https://example.com/x", label="x"),))
     put_objects(repository, *made, allocated, uncontrolled)
-    expected = sorted([(each.id, each.instances[0]) for each in [*made, allocated]], key=lambda pair: pair[1].key or "")
+    expected = sorted(
+        [(each.id, each.instances[0]) for each in [*made, allocated]], key=lambda pair: pair[1].storage_key or ""
+    )
     for limit in (1, 3, 8, 100):
         assert (
             walk(
                 repository,
-                lambda snapshot, after, size=limit: snapshot.instances_of(STORAGE, after, size),  # type: ignore[misc]
+                lambda snapshot, after, size=limit: snapshot.instances_of(STORAGE, after=after, limit=size),  # type: ignore[misc]
             )
             == expected
         )
-    assert len(read(repository, lambda snapshot: snapshot.instances_of("b", None, 100)).items) == len(made)
-    assert read(repository, lambda snapshot: snapshot.instances_of("c", None, 100)) == ([], None)
+    assert len(read(repository, lambda snapshot: snapshot.instances_of("b", after=None, limit=100)).items) == len(made)
+    assert read(repository, lambda snapshot: snapshot.instances_of("c", after=None, limit=100)) == ([], None)
 
 
 def test_keys_are_known_while_an_instance_has_them(repository: Repository) -> None:
@@ -274,11 +276,11 @@ def test_keys_are_known_while_an_instance_has_them(repository: Repository) -> No
     assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == {"k/2"}
     assert read(repository, lambda snapshot: snapshot.keys_known("b", [])) == set()
 
-    def body(tx: Write) -> set[str]:
+    def transact(tx: Write) -> set[str]:
         tx.put_objects([made._replace(instances=made.instances[1:])])
         return tx.keys_known(STORAGE, asked)
 
-    assert write(repository, body) == set()
+    assert write(repository, transact) == set()
     write(repository, lambda tx: tx.delete_objects([made.id]))
     assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == set()
 
@@ -312,7 +314,7 @@ def test_what_flows_with_certain_tags_refer_to_is_found_for_many_objects_at_once
         assert found == {
             each
             for each in asked
-            if read(repository, lambda snapshot: snapshot.references(each, tags)).items  # noqa: B023
+            if read(repository, lambda snapshot: snapshot.references(each, flow_tags=tags)).items  # noqa: B023
         }
         return found
 
@@ -325,11 +327,11 @@ def test_what_flows_with_certain_tags_refer_to_is_found_for_many_objects_at_once
     assert read(repository, lambda snapshot: snapshot.referred_to([], TagFilter())) == set()
     assert read(repository, lambda snapshot: snapshot.referred_to(asked, TagFilter())) == referred_to("sports", "news")
 
-    def body(tx: Write) -> set[str]:
-        tx.remove_segments(sports.key, tx.segments_within(sports.key, seconds(0, 1), 5), at=9)
+    def transact(tx: Write) -> set[str]:
+        tx.remove_segments(sports.flow_key, tx.segments_within(sports.flow_key, seconds(0, 1), 5), at=9)
         return tx.referred_to(asked, TagFilter(any_of=(("auth_classes", ("sports",)),)))
 
-    assert write(repository, body) == {media[2].id, media[3].id}
+    assert write(repository, transact) == {media[2].id, media[3].id}
     write(repository, lambda tx: tx.detach_flow(news.id))
     assert referred_to("news") == {media[3].id}
 

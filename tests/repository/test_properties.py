@@ -51,20 +51,20 @@ def test_walking_a_range_finds_what_overlaps_it(
     pages: list[list[Segment]] = []
 
     def page(snapshot: Read, after: str | None) -> Page[Segment]:
-        found = snapshot.segments(flow.key, wanted, None, reverse, after, limit)
+        found = snapshot.segments(flow.flow_key, wanted, object_id=None, reverse=reverse, after=after, limit=limit)
         pages.append(found.items)
         return found
 
     assert walk(repository, page) == expected[:: -1 if reverse else 1]
     assert all(len(each) == limit for each in pages[:-1])
     extent = TimeRange(expected[0].start, expected[-1].end) if expected else None
-    assert read(repository, lambda snapshot: snapshot.extent(flow.key, wanted)) == extent
+    assert read(repository, lambda snapshot: snapshot.extent(flow.flow_key, wanted)) == extent
     inside = [segment for segment in segments if wanted.contains(segment.timerange)]
-    assert read(repository, lambda snapshot: snapshot.segments_within(flow.key, wanted, limit)) == inside[:limit]
+    assert read(repository, lambda snapshot: snapshot.segments_within(flow.flow_key, wanted, limit)) == inside[:limit]
     chosen = walk(
         repository,
         lambda snapshot, after: snapshot.list_flows(
-            FlowFilter(source_id=flow.source_id, timerange=wanted), "created", False, after, 1
+            FlowFilter(source_id=flow.source_id, timerange=wanted), order="created", reverse=False, after=after, limit=1
         ),
     )
     assert bool(chosen) is (not segments if wanted.is_empty else bool(expected))
@@ -84,7 +84,7 @@ def test_overlaps_says_what_the_domain_says(
     flow = new_flow(repository)
     fill(repository, flow, ranges)
     expected = [any(each.overlaps(stored) for stored in ranges) for each in asked]
-    assert read(repository, lambda snapshot: snapshot.overlaps(flow.key, asked)) == expected
+    assert read(repository, lambda snapshot: snapshot.overlaps(flow.flow_key, asked)) == expected
 
 
 @PROPERTY
@@ -95,7 +95,7 @@ def test_what_is_left_after_removing_is_what_was_not_removed(
     flow = new_flow(repository)
     segments = fill(repository, flow, ranges)
     leaving = data.draw(st.lists(st.sampled_from(segments), unique=True)) if segments else []
-    removed = write(repository, lambda tx: tx.remove_segments(flow.key, leaving, at=9))
+    removed = write(repository, lambda tx: tx.remove_segments(flow.flow_key, leaving, at=9))
     assert set(removed) == set(leaving)
     left = sorted(set(segments) - set(leaving))
     found = read(repository, lambda snapshot: snapshot.flow(flow.id))
@@ -128,11 +128,13 @@ def test_listings_page_through_everything_in_order(
 
     def position(flow: Flow) -> str:
         if order == "label":
-            return alphabetical(flow.document.get("label"), flow.id)
+            return alphabetical(flow.metadata.get("label"), flow.id)
         return newest_first(flow.created, flow.id)
 
     found = walk(
         repository,
-        lambda snapshot, after: snapshot.list_flows(FlowFilter(source_id=source_id), order, reverse, after, limit),
+        lambda snapshot, after: snapshot.list_flows(
+            FlowFilter(source_id=source_id), order=order, reverse=reverse, after=after, limit=limit
+        ),
     )
     assert found == sorted(flows, key=position, reverse=reverse)

@@ -57,7 +57,9 @@ def test_a_page_holds_what_overlaps_wholly_or_partly_in_time_order(repository: R
         assert starts(stored(repository, flow, timerange)) == expected, timerange
         backwards = read(
             repository,
-            lambda snapshot, wanted=timerange: snapshot.segments(flow.key, wanted, None, True, None, 10),  # type: ignore[misc]
+            lambda snapshot, wanted=timerange: snapshot.segments(
+                flow.flow_key, wanted, object_id=None, reverse=True, after=None, limit=10
+            ),  # type: ignore[misc]
         )
         assert starts(backwards.items) == expected[::-1], timerange
 
@@ -73,7 +75,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(repository: Reposito
             walk(
                 repository,
                 lambda snapshot, after, size=limit: snapshot.segments(  # type: ignore[misc]
-                    flow.key, wanted, None, reverse, after, size
+                    flow.flow_key, wanted, object_id=None, reverse=reverse, after=after, limit=size
                 ),
             )
             == expected
@@ -86,7 +88,7 @@ def test_segments_at_the_ends_of_time_can_be_stored_and_found(repository: Reposi
     segments = fill(repository, flow, [first, last])
     assert stored(repository, flow) == segments
     assert stored(repository, flow, TimeRange(MAX_NS - 1, None)) == segments[1:]
-    assert read(repository, lambda snapshot: snapshot.extent(flow.key, ETERNITY)) == TimeRange(MIN_NS, MAX_NS)
+    assert read(repository, lambda snapshot: snapshot.extent(flow.flow_key, ETERNITY)) == TimeRange(MIN_NS, MAX_NS)
 
 
 def test_segments_of_one_object_can_be_asked_for(repository: Repository) -> None:
@@ -96,13 +98,20 @@ def test_segments_of_one_object_can_be_asked_for(repository: Repository) -> None
     put_objects(repository, media)
     add(repository, flow, [factories.segment(seconds(n, n + 1), media, registered=n) for n in range(1, 10, 2)])
     with repository.read() as snapshot:
-        page = snapshot.segments(flow.key, seconds(3, 9), media.id, False, None, 2)
+        page = snapshot.segments(flow.flow_key, seconds(3, 9), object_id=media.id, reverse=False, after=None, limit=2)
         assert starts(page.items) == [3, 5]
-        rest = snapshot.segments(flow.key, seconds(3, 9), media.id, False, page.next, 2)
+        rest = snapshot.segments(
+            flow.flow_key, seconds(3, 9), object_id=media.id, reverse=False, after=page.next, limit=2
+        )
         assert starts(rest.items) == [7]
         assert rest.next is None
-        assert starts(snapshot.segments(flow.key, ETERNITY, media.id, True, None, 2).items) == [9, 7]
-        assert snapshot.segments(flow.key, ETERNITY, "unknown", False, None, 2).items == []
+        assert starts(
+            snapshot.segments(flow.flow_key, ETERNITY, object_id=media.id, reverse=True, after=None, limit=2).items
+        ) == [9, 7]
+        assert (
+            snapshot.segments(flow.flow_key, ETERNITY, object_id="unknown", reverse=False, after=None, limit=2).items
+            == []
+        )
 
 
 def test_pages_stay_right_while_segments_come_and_go(repository: Repository) -> None:
@@ -113,13 +122,13 @@ def test_pages_stay_right_while_segments_come_and_go(repository: Repository) -> 
     step = 0
     while True:
         with repository.read() as snapshot:
-            page = snapshot.segments(flow.key, ETERNITY, None, False, after, 4)
+            page = snapshot.segments(flow.flow_key, ETERNITY, object_id=None, reverse=False, after=after, limit=4)
         seen += page.items
         if page.next is None:
             break
         after = page.next
         behind = seen[-1]
-        write(repository, lambda tx, gone=behind: tx.remove_segments(flow.key, [gone], at=999))  # type: ignore[misc]
+        write(repository, lambda tx, gone=behind: tx.remove_segments(flow.flow_key, [gone], at=999))  # type: ignore[misc]
         fill(repository, flow, [seconds(59 - 2 * step, 60 - 2 * step)], first=1000 + step)
         step += 1
     assert set(segments) <= set(seen)
@@ -133,7 +142,7 @@ def test_segments_within_a_range_lie_wholly_inside(repository: Repository) -> No
     segments = fill(repository, flow, [seconds(n, n + 1) for n in range(6)])
     more = fill(repository, flow, [seconds(6, 7), seconds(7, 8)], init=init, first=100)
     with repository.read() as snapshot:
-        key = flow.key
+        key = flow.flow_key
         assert snapshot.segments_within(key, seconds(3.5, 4.5), 10) == []
         assert snapshot.segments_within(key, seconds(3, 5), 10) == segments[3:5]
         assert snapshot.segments_within(key, seconds(2.5, 4.5), 10) == segments[3:4]
@@ -152,14 +161,14 @@ def test_segments_within_a_range_lie_wholly_inside(repository: Repository) -> No
 
 def test_overlaps_answers_for_each_range(repository: Repository) -> None:
     flow = new_flow(repository)
-    assert read(repository, lambda snapshot: snapshot.overlaps(flow.key, [])) == []
-    assert read(repository, lambda snapshot: snapshot.overlaps(flow.key, [seconds(0, 1)])) == [False]
+    assert read(repository, lambda snapshot: snapshot.overlaps(flow.flow_key, [])) == []
+    assert read(repository, lambda snapshot: snapshot.overlaps(flow.flow_key, [seconds(0, 1)])) == [False]
     fill(repository, flow, [seconds(0, 10), seconds(20, 30)])
     ranges = [seconds(10, 20), seconds(9, 11), seconds(5, 6), seconds(30, 40), seconds(-5, 0), seconds(-5, 50), NEVER]
     expected = [False, True, True, False, False, True, False]
-    assert read(repository, lambda snapshot: snapshot.overlaps(flow.key, ranges)) == expected
+    assert read(repository, lambda snapshot: snapshot.overlaps(flow.flow_key, ranges)) == expected
     many = [seconds(n, n + 1) for n in range(500)]
-    assert read(repository, lambda snapshot: snapshot.overlaps(flow.key, many)) == [
+    assert read(repository, lambda snapshot: snapshot.overlaps(flow.flow_key, many)) == [
         n < 10 or 20 <= n < 30 for n in range(500)
     ]
 
@@ -177,7 +186,7 @@ def test_the_extent_of_a_range_is_that_of_whole_segments(repository: Repository)
         (TimeRange(None, 0), None),
         (NEVER, None),
     ]:
-        found = read(repository, lambda snapshot, wanted=timerange: snapshot.extent(flow.key, wanted))  # type: ignore[misc]
+        found = read(repository, lambda snapshot, wanted=timerange: snapshot.extent(flow.flow_key, wanted))  # type: ignore[misc]
         assert found == expected, timerange
     assert read(repository, lambda snapshot: snapshot.extent(1, ETERNITY)) is None
 
@@ -209,7 +218,7 @@ def test_segments_of_different_flows_may_overlap(repository: Repository) -> None
 
 def test_a_segment_needs_a_registered_object(repository: Repository) -> None:
     flow = new_flow(repository)
-    allocated, init = factories.allocation(to=flow.key), factories.init_object()
+    allocated, init = factories.allocation(to=flow.flow_key), factories.init_object()
     put_objects(repository, allocated, init)
     for object_id in (factories.uuid(), allocated.id, init.id):
         with pytest.raises(IntegrityBroken):
@@ -230,13 +239,13 @@ def test_removing_takes_only_what_is_there_unchanged(repository: Repository) -> 
     other = segments[1]._replace(registered=77)
     absent = segments[2]._replace(start=segments[2].start + 1)
     removed = write(
-        repository, lambda tx: tx.remove_segments(flow.key, [segments[0], other, absent, segments[3]], at=500)
+        repository, lambda tx: tx.remove_segments(flow.flow_key, [segments[0], other, absent, segments[3]], at=500)
     )
     assert removed == [segments[0], segments[3]]
     assert stored(repository, flow) == segments[1:3]
-    again = write(repository, lambda tx: tx.remove_segments(flow.key, [segments[0]], at=900))
+    again = write(repository, lambda tx: tx.remove_segments(flow.flow_key, [segments[0]], at=900))
     assert again == []
-    assert write(repository, lambda tx: tx.remove_segments(flow.key, [], at=900)) == []
+    assert write(repository, lambda tx: tx.remove_segments(flow.flow_key, [], at=900)) == []
     found = read(repository, lambda snapshot: snapshot.flow(flow.id))
     assert found is not None
     assert (found.count, found.segments_updated) == (2, 500)

@@ -41,7 +41,7 @@ def test_sources_by_id_are_those_that_exist(repository: Repository) -> None:
 def test_putting_a_source_again_replaces_it(repository: Repository) -> None:
     made = factories.source(label="before", tags={"a": "1"})
     put_sources(repository, made)
-    changed = replace(made, document={"id": made.id, "format": factories.VIDEO}, updated=9, implicit=True)
+    changed = replace(made, metadata={"id": made.id, "format": factories.VIDEO}, updated=9, implicit=True)
     put_sources(repository, changed)
     assert read(repository, lambda snapshot: snapshot.source(made.id)) == changed
 

@@ -26,13 +26,13 @@ def test_what_the_body_returns_comes_back(repository: Repository) -> None:
 def test_what_the_body_raises_comes_through_with_nothing_stored(repository: Repository) -> None:
     made = factories.source()
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.put_source(made)
         tx.put_document(Document("k", "1", {}))
         raise Refused
 
     with pytest.raises(Refused):
-        write(repository, body)
+        write(repository, transact)
     with repository.read() as snapshot:
         assert snapshot.source(made.id) is None
         assert snapshot.document("k", "1") is None
@@ -44,37 +44,39 @@ def test_a_transaction_sees_its_own_writes(repository: Repository) -> None:
     media = factories.media_object()
     segment = factories.segment(seconds(0, 1), media)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.put_source(source)
         tx.put_flow(flow)
         tx.put_objects([media])
         assert tx.flow(flow.id) == flow
-        assert tx.overlaps(flow.key, [seconds(0, 1)]) == [False]
-        tx.add_segments(flow.key, [segment])
-        assert tx.overlaps(flow.key, [seconds(0, 1)]) == [True]
-        assert tx.segments(flow.key, ETERNITY, None, False, None, 5).items == [segment]
-        assert tx.extent(flow.key, ETERNITY) == seconds(0, 1)
+        assert tx.overlaps(flow.flow_key, [seconds(0, 1)]) == [False]
+        tx.add_segments(flow.flow_key, [segment])
+        assert tx.overlaps(flow.flow_key, [seconds(0, 1)]) == [True]
+        assert tx.segments(flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=5).items == [
+            segment
+        ]
+        assert tx.extent(flow.flow_key, ETERNITY) == seconds(0, 1)
         assert tx.references(media.id).items == [flow.id]
         assert tx.still_referenced([media.id]) == {media.id}
-        tx.remove_segments(flow.key, [segment], at=5)
+        tx.remove_segments(flow.flow_key, [segment], at=5)
         assert tx.still_referenced([media.id]) == set()
         tx.delete_objects([media.id])
         assert tx.objects([media.id]) == {}
 
-    write(repository, body)
+    write(repository, transact)
 
 
 def test_a_refusal_by_the_engine_cannot_be_passed_over(repository: Repository) -> None:
     flow = new_flow(repository)
     made = factories.source()
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.put_source(made)
         with pytest.raises(IntegrityBroken):
             tx.delete_source(flow.source_id)
 
     with pytest.raises(IntegrityBroken):
-        write(repository, body)
+        write(repository, transact)
     assert read(repository, lambda snapshot: snapshot.source(made.id)) is None
 
 
@@ -100,14 +102,14 @@ def test_reading_goes_on_while_a_transaction_is_open(repository: Repository) -> 
     flow = new_flow(repository)
     opened, finish = threading.Event(), threading.Event()
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("flow", flow.id))
         tx.delete_flow(flow.id)
         opened.set()
         assert finish.wait(20)
 
     with ThreadPoolExecutor() as pool:
-        writing = pool.submit(write, repository, body)
+        writing = pool.submit(write, repository, transact)
         assert opened.wait(20)
         assert read(repository, lambda snapshot: snapshot.flow(flow.id)) == flow
         finish.set()
@@ -177,7 +179,13 @@ def test_an_operation_that_stores_nothing_stores_nothing(repository: Repository)
     put_sources(repository, factories.source())
     flow = new_flow(repository)
     segments = fill(repository, flow, [seconds(0, 1)])
-    assert write(repository, lambda tx: tx.segments(flow.key, ETERNITY, None, False, None, 9).items) == segments
+    assert (
+        write(
+            repository,
+            lambda tx: tx.segments(flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=9).items,
+        )
+        == segments
+    )
 
 
 def test_check_passes_on_a_database_that_is_up_to_date(repository: Repository) -> None:

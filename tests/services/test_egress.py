@@ -122,7 +122,7 @@ class TestWhereRequestsGo:
     def test_redirects_are_answers_like_any_other(self) -> None:
         with receiver(answering()) as inside:
             to = f"Location: http://127.0.0.1:{inside.port}/\r\n"
-            for status in ("301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"):
+            for status in ("301 Retry", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"):
                 with receiver(answering(status, b"", to)) as there:
                     assert post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == int(status[:3])
             assert inside.connections == 0

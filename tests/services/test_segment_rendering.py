@@ -73,7 +73,7 @@ uncontrolled = st.builds(
     label=ids,
 )
 controlled = st.builds(
-    lambda key, ready: Instance(storage_id="stored", key=key, ready=ready),
+    lambda key, ready: Instance(storage_id="stored", storage_key=key, ready=ready),
     key=st.sampled_from(["1/abc", "2/def"]),
     ready=st.booleans(),
 )

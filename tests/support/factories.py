@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tams.domain.events import Event
-from tams.domain.flows import Document, Flow, Source
+from tams.domain.flows import Flow, Metadata, Source
 from tams.domain.identifiers import new_id, new_key
 from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
@@ -33,7 +33,7 @@ def source(
     created: int = START_OF_2026,
     updated: int | None = None,
     implicit: bool = False,
-    collection: tuple[Document, ...] = (),
+    collection: tuple[Metadata, ...] = (),
     collected_by: tuple[str, ...] = (),
     **document: Any,
 ) -> Source:
@@ -89,7 +89,7 @@ def flow(
 
 def instance(key: str | None = None, *, storage_id: str = STORAGE, put_until: int = 0) -> Instance:
     """A copy in a Storage Backend."""
-    return Instance(storage_id=storage_id, key=key or f"media/{uuid()}", put_until=put_until)
+    return Instance(storage_id=storage_id, storage_key=key or f"media/{uuid()}", put_until=put_until)
 
 
 def allocation(object_id: str | None = None, *, to: int, created: int = START_OF_2026) -> Object:

@@ -32,4 +32,4 @@ def stored(store: Store, flow_id: str) -> list[Segment]:
     with store.repository.read() as read:
         flow = read.flow(flow_id)
         assert flow is not None
-        return read.segments_within(flow.key, ETERNITY, 10_000)
+        return read.segments_within(flow.flow_key, ETERNITY, 10_000)

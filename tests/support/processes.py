@@ -48,7 +48,7 @@ def register_overlapping(url: str, flow_key: int, flow_id: str, number: int, rou
     for turn in range(rounds):
         wanted = seconds(turn + number / 100, turn + 0.5 + number / 100)
 
-        def body(tx: Write, wanted: TimeRange = wanted, turn: int = turn) -> bool:
+        def transact(tx: Write, wanted: TimeRange = wanted, turn: int = turn) -> bool:
             tx.claim(("flow", flow_id))
             if tx.overlaps(flow_key, [wanted]) != [False]:
                 return False
@@ -57,7 +57,7 @@ def register_overlapping(url: str, flow_key: int, flow_id: str, number: int, rou
             tx.add_segments(flow_key, [factories.segment(wanted, media, registered=turn)])
             return True
 
-        if repository.write(new_id(), body):
+        if repository.write(new_id(), transact):
             won.append(turn)
     repository.close()
     return won
@@ -69,7 +69,7 @@ def drop_references(url: str, flow_key: int, flow_id: str, segments: list[Segmen
     gone = []
     for segment in segments:
 
-        def body(tx: Write, segment: Segment = segment) -> bool:
+        def transact(tx: Write, segment: Segment = segment) -> bool:
             tx.claim(("flow", flow_id), ("object", segment.object_id))
             tx.remove_segments(flow_key, [segment], at=9)
             if tx.still_referenced([segment.object_id]):
@@ -77,7 +77,7 @@ def drop_references(url: str, flow_key: int, flow_id: str, segments: list[Segmen
             tx.delete_objects([segment.object_id])
             return True
 
-        if repository.write(new_id(), body):
+        if repository.write(new_id(), transact):
             gone.append(segment.object_id)
     repository.close()
     return gone
@@ -89,11 +89,11 @@ def write_many(url: str, number: int, writes: int) -> list[str]:
     errors = []
     for turn in range(writes):
 
-        def body(tx: Write, turn: int = turn) -> None:
+        def transact(tx: Write, turn: int = turn) -> None:
             tx.put_document(Document("k", f"{number}-{turn}", {"n": turn}, {"order": f"{number}-{turn}"}))
 
         try:
-            repository.write(new_id(), body)
+            repository.write(new_id(), transact)
         except TamsError as error:
             errors.append(repr(error))
     repository.close()
@@ -104,13 +104,13 @@ def count_up(url: str, times: int) -> None:
     """Add one to the number in a document, claiming it first."""
     repository = open_repository(url)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", "counter"))
         found = tx.document("k", "counter")
         tx.put_document(Document("k", "counter", {"n": 1 if found is None else found.body["n"] + 1}))
 
     for _ in range(times):
-        repository.write(new_id(), body)
+        repository.write(new_id(), transact)
     repository.close()
 
 
@@ -120,7 +120,7 @@ def take_jobs(url: str, worker: str) -> list[str]:
     taken = []
     while jobs := repository.lease("k", worker, 3, 60):
         for job in jobs:
-            taken.append(job.key)
+            taken.append(job.job_id)
             repository.write(new_id(), lambda tx, done=job: tx.finish(done.kind, done.key))  # type: ignore[misc]
     repository.close()
     return taken
@@ -130,7 +130,7 @@ def append_events(url: str, number: int, changes: int) -> None:
     """Change the same thing, claimed, over and over: with each change an event, counted over all processes."""
     repository = open_repository(url)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", "changed"))
         found = tx.document("k", "changed")
         count = 0 if found is None else found.body["n"]
@@ -138,7 +138,7 @@ def append_events(url: str, number: int, changes: int) -> None:
         tx.append_events([factories.event(created=count, source_id=f"process {number}")])
 
     for _ in range(changes):
-        repository.write(new_id(), body)
+        repository.write(new_id(), transact)
     repository.close()
 
 
@@ -156,7 +156,7 @@ def share_out_events(url: str, expected: int) -> None:
     """Take events and have them wait for the webhook "w", until this was done to as many as expected."""
     repository = open_repository(url)
 
-    def body(tx: Write) -> int:
+    def transact(tx: Write) -> int:
         tx.claim(("document", "w"))
         found = tx.document("k", "w")
         last: int = 0 if found is None else found.body["n"]
@@ -165,7 +165,7 @@ def share_out_events(url: str, expected: int) -> None:
         tx.put_document(Document("k", "w", {"n": last + len(events)}))
         return last + len(events)
 
-    while repository.write(new_id(), body) < expected:
+    while repository.write(new_id(), transact) < expected:
         pass
     repository.close()
 
@@ -175,7 +175,7 @@ def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
     repository: Repository = open_repository(url)
     for turn in itertools.count():
 
-        def body(tx: Write, turn: int = turn) -> None:
+        def transact(tx: Write, turn: int = turn) -> None:
             tx.claim(("flow", flow_id))
             ranges = [seconds(2 * turn, 2 * turn + 1), seconds(2 * turn + 1, 2 * turn + 2)]
             media = [factories.media_object(f"object-{2 * turn + n}") for n in range(2)]
@@ -184,7 +184,7 @@ def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
                 tx.add_segments(flow_key, [factories.segment(each, of, registered=turn)])
             tx.enqueue([Job("k", str(turn), {}, due=turn)])
 
-        repository.write(new_id(), body)
+        repository.write(new_id(), transact)
         print(turn, flush=True)
 
 
@@ -194,7 +194,7 @@ def everything(repository: Repository, flow_key: int) -> list[Segment]:
     after = None
     while True:
         with repository.read() as snapshot:
-            page = snapshot.segments(flow_key, ETERNITY, None, False, after, 1000)
+            page = snapshot.segments(flow_key, ETERNITY, object_id=None, reverse=False, after=after, limit=1000)
         segments += page.items
         after = page.next
         if after is None:

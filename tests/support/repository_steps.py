@@ -45,9 +45,9 @@ def environment_of(url: str) -> dict[str, str]:
     return {"TAMS_DATABASE_URL": url}
 
 
-def write(repository: Repository, body: Callable[[Write], T]) -> T:
+def write(repository: Repository, transact: Callable[[Write], T]) -> T:
     """One transaction."""
-    return repository.write(new_id(), body)
+    return repository.write(new_id(), transact)
 
 
 def read(repository: Repository, question: Callable[[Read], T]) -> T:
@@ -59,24 +59,24 @@ def read(repository: Repository, question: Callable[[Read], T]) -> T:
 def put_sources(repository: Repository, *sources: Source) -> None:
     """Store Sources."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         for each in sources:
             tx.put_source(each)
 
-    write(repository, body)
+    write(repository, transact)
 
 
 def put_flows(repository: Repository, *flows: Flow) -> None:
     """Store Flows, and a Source for each where there is none."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         known = tx.sources_by_id({each.source_id for each in flows})
         for source_id in sorted({each.source_id for each in flows} - set(known)):
             tx.put_source(factories.source(source_id))
         for each in flows:
             tx.put_flow(each)
 
-    write(repository, body)
+    write(repository, transact)
 
 
 def new_flow(repository: Repository, **fields: object) -> Flow:
@@ -93,7 +93,7 @@ def put_objects(repository: Repository, *objects: Object) -> None:
 
 def add(repository: Repository, flow: Flow, segments: Sequence[Segment]) -> None:
     """Store Segments of Objects that are there."""
-    write(repository, lambda tx: tx.add_segments(flow.key, segments))
+    write(repository, lambda tx: tx.add_segments(flow.flow_key, segments))
 
 
 def fill(
@@ -104,17 +104,22 @@ def fill(
     pairs = [(each, factories.media_object(timerange=each, init_object_id=init_id)) for each in ranges]
     segments = [factories.segment(each, of, registered=number) for number, (each, of) in enumerate(pairs, start=first)]
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.put_objects([*([init] if init else []), *(of for _, of in pairs)])
-        tx.add_segments(flow.key, segments)
+        tx.add_segments(flow.flow_key, segments)
 
-    write(repository, body)
+    write(repository, transact)
     return segments
 
 
 def stored(repository: Repository, flow: Flow, overlapping: TimeRange = ETERNITY) -> list[Segment]:
     """All Segments of a Flow that overlap the range, in time order."""
-    return read(repository, lambda snapshot: snapshot.segments(flow.key, overlapping, None, False, None, 1000).items)
+    return read(
+        repository,
+        lambda snapshot: (
+            snapshot.segments(flow.flow_key, overlapping, object_id=None, reverse=False, after=None, limit=1000).items
+        ),
+    )
 
 
 def walk(repository: Repository, page: Callable[[Read, Cursor | None], Page[R]]) -> list[R]:

@@ -167,8 +167,10 @@ class Site:
         """Every key that has bytes is one of an instance, and the other way round; and no upload is unfinished."""
         for storage in self.store.storages.values():
             with self.store.repository.read() as read:
-                named = [instance for _, instance in read.instances_of(storage.backend.id, None, 1000).items]
-            assert [item.key for item in storage.listing()] == [instance.key for instance in named]
+                named = [
+                    instance for _, instance in read.instances_of(storage.backend.id, after=None, limit=1000).items
+                ]
+            assert [item.key for item in storage.listing()] == [instance.storage_key for instance in named]
             assert all(instance.ready for instance in named)
             storage.sweep(-60)
             assert storage.sweep(-60) == 0

@@ -52,7 +52,7 @@ def loaded(emulator: Emulator, repository: VastRepository, starts: Sequence[int]
         emulator,
         SEGMENTS,
         count,
-        flow_key=pa.repeat(pa.scalar(flow.key, pa.int64()), count),
+        flow_key=pa.repeat(pa.scalar(flow.flow_key, pa.int64()), count),
         start_ns=first,
         end_ns=end,
         closed=false,
@@ -112,7 +112,7 @@ def _page(repository: VastRepository, flow: Flow, within: TimeRange, reverse: bo
     """The seconds at which the Segments of a page begin, each of which has an instance."""
     with repository.read() as snapshot:
         assert snapshot.flow(flow.id) is not None
-        items = snapshot.segments(flow.key, within, None, reverse, None, LIMIT).items
+        items = snapshot.segments(flow.flow_key, within, object_id=None, reverse=reverse, after=None, limit=LIMIT).items
         assert len(snapshot.instances({each.object_id for each in items})) == LIMIT
     return [each.start // NANOSECONDS for each in items]
 
@@ -129,7 +129,7 @@ def _set_counts(emulator: Emulator, flow: Flow, starts: Sequence[int]) -> None:
         batch = [(start * NANOSECONDS, (start + 1) * NANOSECONDS) for start in starts[at : at + BATCH]]
         stretches = density.extended(stretches, batch)
     snapshot = Cluster(address_of(url_of(emulator.endpoint))).begin()
-    (row,) = snapshot.rows(FLOWS, FLOWS.columns.names, [equal("key", flow.key)], row_ids=True)
+    (row,) = snapshot.rows(FLOWS, FLOWS.columns.names, [equal("key", flow.flow_key)], row_ids=True)
     row.update(
         segment_count=len(starts),
         first_start=starts[0] * NANOSECONDS,

@@ -51,7 +51,7 @@ def delete_source(repository: Repository) -> Change:
 
 def put_flow(repository: Repository) -> Change:
     flow = new_flow(repository)
-    changed = replace(flow, document={**flow.document, "label": "new"})
+    changed = replace(flow, metadata={**flow.metadata, "label": "new"})
     return _change(
         repository,
         lambda tx: tx.put_flow(changed),
@@ -86,11 +86,11 @@ def end_flow_key(repository: Repository) -> Change:
     write(repository, lambda tx: tx.detach_flow(flow.id))
     fresh = factories.flow(flow.id, source_id=flow.source_id)
 
-    def body(tx: Write) -> None:
-        tx.end_flow_key(flow.key)
+    def transact(tx: Write) -> None:
+        tx.end_flow_key(flow.flow_key)
         tx.put_flow(fresh)
 
-    return _change(repository, body, lambda: read(repository, lambda snapshot: snapshot.flow(flow.id)), fresh)
+    return _change(repository, transact, lambda: read(repository, lambda snapshot: snapshot.flow(flow.id)), fresh)
 
 
 def add_segments(repository: Repository) -> Change:
@@ -99,26 +99,26 @@ def add_segments(repository: Repository) -> Change:
     media = [factories.media_object() for _ in range(3)]
     made = [factories.segment(seconds(n, n + 1), of) for n, of in enumerate(media, start=1)]
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("flow", flow.id), *(("object", each.id) for each in media))
         tx.put_objects(media)
-        tx.add_segments(flow.key, made)
+        tx.add_segments(flow.flow_key, made)
 
     def state() -> object:
         found = read(repository, lambda snapshot: snapshot.flow(flow.id))
         assert found is not None
         return found.count, found.extent, len(stored(repository, flow))
 
-    return _change(repository, body, state, (4, seconds(0, 4), 4))
+    return _change(repository, transact, state, (4, seconds(0, 4), 4))
 
 
 def remove_segments(repository: Repository) -> Change:
     flow = new_flow(repository)
     segments = fill(repository, flow, [seconds(n, n + 1) for n in range(3)])
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("flow", flow.id), ("object", segments[2].object_id))
-        tx.remove_segments(flow.key, segments[2:], at=99)
+        tx.remove_segments(flow.flow_key, segments[2:], at=99)
         if not tx.still_referenced([segments[2].object_id]):
             tx.delete_objects([segments[2].object_id])
 
@@ -126,7 +126,7 @@ def remove_segments(repository: Repository) -> Change:
         objects = [each.object_id for each in segments]
         return len(stored(repository, flow)), len(read(repository, lambda snapshot: snapshot.objects(objects)))
 
-    return _change(repository, body, state, (2, 2))
+    return _change(repository, transact, state, (2, 2))
 
 
 def put_objects_anew(repository: Repository) -> Change:
@@ -168,7 +168,7 @@ def count_up(repository: Repository) -> Change:
     name = factories.uuid()
     write(repository, lambda tx: tx.put_document(Document("k", name, {"n": 1})))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", name))
         found = tx.document("k", name)
         assert found is not None
@@ -178,7 +178,7 @@ def count_up(repository: Repository) -> Change:
         found = read(repository, lambda snapshot: snapshot.document("k", name))
         return None if found is None else found.body["n"]
 
-    return _change(repository, body, state, 2)
+    return _change(repository, transact, state, 2)
 
 
 def append_events(repository: Repository) -> Change:
@@ -196,7 +196,7 @@ def share_out_events(repository: Repository) -> Change:
     webhook = factories.uuid()
     write(repository, lambda tx: tx.append_events([factories.event(created=-n) for n in range(2)]))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", webhook))
         tx.add_deliveries([Delivery(webhook, n, event) for n, event in enumerate(tx.take_events(2), start=1)])
 
@@ -205,7 +205,7 @@ def share_out_events(repository: Repository) -> Change:
         return waiting, read(repository, lambda snapshot: snapshot.count_up_to("events in outbox", "", 10_000))
 
     left = read(repository, lambda snapshot: snapshot.count_up_to("events in outbox", "", 10_000)) - 2
-    return _change(repository, body, state, (2, left))
+    return _change(repository, transact, state, (2, left))
 
 
 def ack(repository: Repository) -> Change:

@@ -219,7 +219,7 @@ class TestFailures:
         ("answer", "reason"),
         [
             (
-                answering("301 Moved", b"", "Location: http://127.0.0.1/\r\n"),
+                answering("301 Retry", b"", "Location: http://127.0.0.1/\r\n"),
                 "answered 301 (redirects are not followed)",
             ),
             (answering("304 Not Modified", b""), "answered 304 (redirects are not followed)"),

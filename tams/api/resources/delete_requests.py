@@ -69,7 +69,9 @@ class DeleteRequests(MethodView):
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"flow-delete-requests {order}"
         wanted = page_request(query, listing)
-        page = delete_requests.list_requests(context.store(), order, reverse, wanted.after, wanted.limit)
+        page = delete_requests.list_requests(
+            context.store(), order=order, reverse=reverse, after=wanted.after, limit=wanted.limit
+        )
         return paged(
             [request_json(accepted) for accepted in page.items],
             count=len(page.items),

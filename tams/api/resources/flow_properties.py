@@ -10,7 +10,7 @@ from tams.api.json_body import Blueprint
 from tams.api.properties import Property, Resource, add_property, add_tags
 from tams.api.schemas.fields import LABEL_BYTES, Boolean, NaturalNumber, Text
 from tams.api.schemas.flows import CollectionItem
-from tams.domain.flows import Document
+from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.flows import flows
 from tams.services.store import Store
@@ -29,8 +29,8 @@ _COLLECTION: Final[dict[str, Any]] = {
 }
 
 
-def _document(store: Store, flow_id: str, principal: Principal) -> Document:
-    return flows.get(store, flow_id, principal).document
+def _document(store: Store, flow_id: str, principal: Principal) -> Metadata:
+    return flows.get(store, flow_id, principal).metadata
 
 
 FLOW: Final = Resource(

@@ -117,7 +117,15 @@ class Flows(MethodView):
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"flows {order}"
         wanted = page_request(query, listing)
-        page = flows.list_flows(context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal())
+        page = flows.list_flows(
+            context.store(),
+            where=where,
+            order=order,
+            reverse=reverse,
+            after=wanted.after,
+            limit=wanted.limit,
+            principal=context.principal(),
+        )
         return paged(
             [flow_json(flow) for flow in page.items],
             count=len(page.items),

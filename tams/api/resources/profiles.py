@@ -38,7 +38,7 @@ class Profiles(MethodView):
         """
         wanted = page_request(query, _LISTING)
         where = {name: query[name] for name in _FILTERS if name in query}
-        page = profiles.list_profiles(store(), where, wanted.after, wanted.limit)
+        page = profiles.list_profiles(store(), where=where, after=wanted.after, limit=wanted.limit)
         return paged(
             [_shown(profile) for profile in page.items],
             count=len(page.items),

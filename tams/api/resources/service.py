@@ -80,7 +80,9 @@ class StorageBackends(MethodView):
         """
         wanted = page_request(query, _BACKENDS)
         reverse: bool = query["reverse_order"]
-        page = storage_backends.list_backends(store(), tag_filter(), reverse, wanted.after, wanted.limit, principal())
+        page = storage_backends.list_backends(
+            store(), tag_filter(), reverse=reverse, after=wanted.after, limit=wanted.limit, principal=principal()
+        )
         return paged(
             [_shown(backend) for backend in page.items],
             count=len(page.items),

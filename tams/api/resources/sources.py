@@ -19,7 +19,7 @@ from tams.api.schemas.queries import FormatParameter, TextParameter, UuidListPar
 from tams.api.schemas.sources import SourceSchema
 from tams.api.schemas.tagged import TaggedListingQuery
 from tams.domain.filters import SourceFilter
-from tams.domain.flows import Document
+from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.flows import sources
 from tams.services.rendering.flows import source_json
@@ -67,7 +67,13 @@ class Sources(MethodView):
         listing = f"sources {order}"
         wanted = page_request(query, listing)
         page = sources.list_sources(
-            context.store(), where, order, reverse, wanted.after, wanted.limit, context.principal()
+            context.store(),
+            where=where,
+            order=order,
+            reverse=reverse,
+            after=wanted.after,
+            limit=wanted.limit,
+            principal=context.principal(),
         )
         return paged(
             [source_json(source) for source in page.items],
@@ -127,8 +133,8 @@ class SourceDetails(MethodView):
         return deletion.delete_source(source_id)
 
 
-def _document(store: Store, source_id: str, principal: Principal) -> Document:
-    return sources.get(store, source_id, principal).document
+def _document(store: Store, source_id: str, principal: Principal) -> Metadata:
+    return sources.get(store, source_id, principal).metadata
 
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}

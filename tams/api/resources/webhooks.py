@@ -43,7 +43,9 @@ class Webhooks(MethodView):
         """
         wanted = page_request(query, _LISTING)
         reverse: bool = query["reverse_order"]
-        page = webhooks.list_webhooks(store(), principal(), tag_filter(), reverse, wanted.after, wanted.limit)
+        page = webhooks.list_webhooks(
+            store(), principal(), tag_filter(), reverse=reverse, after=wanted.after, limit=wanted.limit
+        )
         return paged(
             [webhook_json(webhook) for webhook in page.items],
             count=len(page.items),

@@ -85,6 +85,7 @@ class DocumentReads:
     def list_documents(
         self,
         kind: str,
+        *,
         order: str,
         where: Mapping[str, str],
         reverse: bool,

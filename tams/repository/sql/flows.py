@@ -110,7 +110,7 @@ class FlowReads:
         return None if row is None else _flow(row)
 
     def list_flows(
-        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
         extra: ColumnElement[bool] | None = None
@@ -151,7 +151,7 @@ class FlowWrites:
 
     def put_flow(self, flow: Flow) -> None:
         """Store the Flow, new or changed."""
-        session, document = self._session, flow.document
+        session, document = self._session, flow.metadata
         orders = {
             "by_created": newest_first(flow.created, flow.id),
             "by_metadata_updated": newest_first(flow.metadata_updated, flow.id),
@@ -159,14 +159,14 @@ class FlowWrites:
         }
         session.run(
             _PUT_KEY,
-            {"key": flow.key, "segment_count": 0, "init_count": 0, "segments_updated": flow.segments_updated},
+            {"key": flow.flow_key, "segment_count": 0, "init_count": 0, "segments_updated": flow.segments_updated},
         )
         stored = session.run(
             _PUT,
             {
                 "id": flow.id,
-                "key": flow.key,
-                "same_key": flow.key,
+                "key": flow.flow_key,
+                "same_key": flow.flow_key,
                 "source_id": flow.source_id,
                 "document": encoded(document),
                 "created": flow.created,
@@ -204,5 +204,5 @@ class FlowWrites:
 
 def _facets(flow: Flow) -> Iterator[bytes]:
     yield from (facet(name, value) for name, value in filtered_properties(flow).items())
-    yield from tag_facets(flow.document.get("tags") or {})
+    yield from tag_facets(flow.metadata.get("tags") or {})
     yield from collected_by_facets(flow.collected_by)

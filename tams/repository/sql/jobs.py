@@ -70,9 +70,9 @@ class JobWrites(JobReads):
     def enqueue(self, jobs: Iterable[Job]) -> None:
         """Queue work, done once this transaction is committed."""
         rows = {
-            (job.kind, job.key): (
+            (job.kind, job.job_id): (
                 job.kind,
-                job.key,
+                job.job_id,
                 encoded(job.payload),
                 job.due,
                 job.due,
@@ -104,13 +104,13 @@ def lend(session: Session, kind: str, worker: str, limit: int, seconds: int) -> 
 
 def prolong(session: Session, job: Job, seconds: int) -> bool:
     """Lend a lent job for longer; whether it is still the same lease."""
-    values = {"of_kind": job.kind, "of_key": job.key, "lease": job.attempts, "until": now() + seconds * MICROSECONDS}
+    values = {"of_kind": job.kind, "of_key": job.job_id, "lease": job.attempts, "until": now() + seconds * MICROSECONDS}
     return session.run(_PROLONG, values) > 0
 
 
 def postpone(session: Session, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:
     """Give a lent job back, with another payload if one is given."""
-    values: dict[str, Any] = {"of_kind": job.kind, "of_key": job.key, "lease": job.attempts, "later": due}
+    values: dict[str, Any] = {"of_kind": job.kind, "of_key": job.job_id, "lease": job.attempts, "later": due}
     if payload is None:
         session.run(_POSTPONE, values)
     else:

@@ -266,7 +266,7 @@ class ObjectReads:
         return {row[0] for row in rows}
 
     def references(
-        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+        self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
         filters: Wanted = wanted({}, flow_tags, None)
@@ -286,7 +286,7 @@ class ObjectReads:
         statement = _referred_to(tuple(len(group) for group in filters.present), len(filters.absent))
         return {row[0] for row in self._session.rows(statement, values)}
 
-    def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
+    def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
         values: dict[str, Any] = {"before": created, "limit": limit + 1}
         if after is None:
@@ -300,12 +300,12 @@ class ObjectReads:
         cursor = f"{rows[limit - 1][1]} {rows[limit - 1][0]}" if len(rows) > limit else None
         return Page([found[row[0]] for row in rows[:limit]], cursor)
 
-    def instances_of(self, storage_id: str, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
+    def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
         """The instances in the Storage Backend, each with the id of its Object. The cursor is the last key."""
         values: dict[str, Any] = {"storage_id": storage_id, "after": after, "limit": limit + 1}
         rows = self._session.rows(_OF_STORAGE if after is None else _MORE_OF_STORAGE, values)
         items = [(row[0], _instance(row[1:])) for row in rows[:limit]]
-        return Page(items, items[-1][1].key if len(rows) > limit else None)
+        return Page(items, items[-1][1].storage_key if len(rows) > limit else None)
 
     def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
         """Those of the storage keys that instances in the Storage Backend have."""
@@ -398,4 +398,4 @@ def _object_row(each: Object) -> Row:
 
 
 def _instance_row(each: Instance) -> Row:
-    return (each.storage_id, each.key, each.put_until, each.url, each.label, each.ready)
+    return (each.storage_id, each.storage_key, each.put_until, each.url, each.label, each.ready)

@@ -99,13 +99,13 @@ def _add(session: Session, flow: Flow | None, count: int, storage_id: str, now: 
     values = {
         "first": first,
         "end": first + count,
-        "prefix": f"{flow.key:016x}",
+        "prefix": f"{flow.flow_key:016x}",
         "at": flow.next_change(now),
-        "content_type": flow.document.get("container"),
+        "content_type": flow.metadata.get("container"),
         "flow_id": flow.id,
-        "flow_key": flow.key,
+        "flow_key": flow.flow_key,
         "storage_id": storage_id,
     }
     for statement in _ADD:
         session.run(statement, values)
-    session.run(_COUNT, {"more": count, "at": values["at"], "flow_key": flow.key})
+    session.run(_COUNT, {"more": count, "at": values["at"], "flow_key": flow.flow_key})

@@ -201,6 +201,7 @@ class SegmentReads:
         self,
         flow_key: int,
         overlapping: TimeRange,
+        *,
         object_id: str | None,
         reverse: bool,
         after: Cursor | None,

@@ -67,7 +67,7 @@ class SourceReads:
         return {row[0]: _source(row) for row in listing.by_id(self._session, _RESOURCE, list(set(source_ids)))}
 
     def list_sources(
-        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
         filters = wanted({"label": where.label, "format": where.format}, where.tags, where.collected_by)
@@ -86,13 +86,13 @@ class SourceWrites:
         orders = {
             "by_created": newest_first(source.created, source.id),
             "by_updated": newest_first(source.updated, source.id),
-            "by_label": alphabetical(source.document.get("label"), source.id),
+            "by_label": alphabetical(source.metadata.get("label"), source.id),
         }
         session.run(
             _PUT,
             {
                 "id": source.id,
-                "document": encoded(source.document),
+                "document": encoded(source.metadata),
                 "created": source.created,
                 "updated": source.updated,
                 "implicit": source.implicit,
@@ -119,8 +119,8 @@ class SourceWrites:
 
 def _facets(source: Source) -> Iterator[bytes]:
     for name in ("label", "format"):
-        value = source.document.get(name)
+        value = source.metadata.get(name)
         if value is not None:
             yield facet(name, value)
-    yield from tag_facets(source.document.get("tags") or {})
+    yield from tag_facets(source.metadata.get("tags") or {})
     yield from collected_by_facets(source.collected_by)

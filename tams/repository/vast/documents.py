@@ -26,6 +26,7 @@ class DocumentReads(Reads):
     def list_documents(
         self,
         kind: str,
+        *,
         order: str,
         where: Mapping[str, str],
         reverse: bool,

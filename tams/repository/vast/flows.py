@@ -40,7 +40,7 @@ class FlowReads(Reads):
         return next((_flow(row) for row in rows if not row["detached"]), None)
 
     def list_flows(
-        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
         terms = wanted(
@@ -107,16 +107,16 @@ class FlowWrites(FlowReads, Writes):
         """Store the Flow, new or changed."""
         self._needs(f"flow {flow.id}")
         before = next(iter(self._flow_rows([flow.id])), None)
-        if before is not None and before["key"] != flow.key:
+        if before is not None and before["key"] != flow.flow_key:
             raise self._broken(f"Flow {flow.id} is stored under another key")
         if before is None or before["source_id"] != flow.source_id:
             self._needs(f"source {flow.source_id}")
             if not self._view.look_up(SOURCES, "id", [flow.source_id]):
                 raise self._broken(f"Flow {flow.id} has no Source {flow.source_id}")
-        document = flow.document
+        document = flow.metadata
         row = {
             **(before or _WITHOUT_SEGMENTS),
-            "key": flow.key,
+            "key": flow.flow_key,
             "id": flow.id,
             "detached": False,
             "source_id": flow.source_id,
@@ -192,5 +192,5 @@ def _flow(row: Row) -> Flow:
 
 def _facets(flow: Flow) -> Iterator[str]:
     yield from (facet(name, value) for name, value in filtered_properties(flow).items())
-    yield from tag_facets(flow.document.get("tags") or {})
+    yield from tag_facets(flow.metadata.get("tags") or {})
     yield from collected_by_facets(flow.collected_by)

@@ -36,14 +36,14 @@ class JobWrites(JobReads, Writes):
 
     def enqueue(self, jobs: Iterable[Job]) -> None:
         """Queue work, done once this transaction is committed."""
-        queued = {(job.kind, job.key): job for job in jobs}
+        queued = {(job.kind, job.job_id): job for job in jobs}
         self._needs(*(_lock(kind, key) for kind, key in queued))
         stored = {(row["kind"], row["key"]): row for row in self._view.look_up(JOBS, "key", {key for _, key in queued})}
         for place, job in queued.items():
             before = stored.get(place)
             row = {
                 "kind": job.kind,
-                "key": job.key,
+                "key": job.job_id,
                 "payload": encoded(job.payload),
                 "due": job.due,
                 "available": job.due,
@@ -95,8 +95,8 @@ class JobWrites(JobReads, Writes):
 
     def _lent_row(self, job: Job) -> Row | None:
         """Only as long as it is the same lease: it may have been enqueued anew, or lent to another, in the meantime."""
-        self._needs(_lock(job.kind, job.key))
-        row = self._job_row(job.kind, job.key)
+        self._needs(_lock(job.kind, job.job_id))
+        row = self._job_row(job.kind, job.job_id)
         return row if row is not None and row["attempts"] == job.attempts and row["worker"] is not None else None
 
 

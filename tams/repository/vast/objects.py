@@ -59,7 +59,7 @@ class ObjectReads(Reads):
         return referenced | self._held(SEGMENTS, "object_id", wanted - referenced)
 
     def references(
-        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+        self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
         terms = wanted({}, flow_tags, None)
@@ -87,7 +87,7 @@ class ObjectReads(Reads):
         flows = self._view.select(FLOWS, (), [*terms, among("key", users), equal("detached", False)])
         return {object_id for row in flows for object_id in users[row["key"]]}
 
-    def allocations_before(self, created: int, after: Cursor | None, limit: int) -> Page[Object]:
+    def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
         terms = [Term("kind", "null"), Term("created", "<", created)]
         last: tuple[int, str] | None = None
@@ -102,7 +102,7 @@ class ObjectReads(Reads):
         cursor = f"{order[limit - 1][0]} {order[limit - 1][1]}" if len(order) > limit else None
         return Page([found[object_id] for _, object_id in order[:limit]], cursor)
 
-    def instances_of(self, storage_id: str, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
+    def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
         """The instances in the Storage Backend, each with the id of its Object. The cursor is the last key."""
         terms = [equal("storage_id", storage_id)]
         if after is not None:
@@ -116,7 +116,7 @@ class ObjectReads(Reads):
             (owners[key], instance)
             for key in shown
             for instance in objects[owners[key]].instances
-            if (instance.storage_id, instance.key) == (storage_id, key)
+            if (instance.storage_id, instance.storage_key) == (storage_id, key)
         ]
         return Page(items, shown[-1] if len(keys) > limit else None)
 
@@ -228,9 +228,9 @@ class ObjectWrites(ObjectReads, Writes):
 
 def _storage_keys(each: Object) -> set[StorageKey]:
     return {
-        (instance.storage_id, instance.key)
+        (instance.storage_id, instance.storage_key)
         for instance in each.instances
-        if instance.storage_id is not None and instance.key is not None
+        if instance.storage_id is not None and instance.storage_key is not None
     }
 
 
@@ -259,7 +259,7 @@ def object_row(each: Object) -> Row:
     """The row of an Object."""
     timerange = each.timerange
     instances: list[list[Any]] = [
-        [instance.storage_id, instance.key, instance.put_until, instance.url, instance.label, instance.ready]
+        [instance.storage_id, instance.storage_key, instance.put_until, instance.url, instance.label, instance.ready]
         for instance in each.instances
     ]
     return {

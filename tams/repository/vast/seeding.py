@@ -40,12 +40,12 @@ def add_segments(address: Address, flow_ids: Sequence[str], count: int, storage_
     try:
         for parts in portions(flow_ids, count, _BATCH):
 
-            def body(tx: Write, parts: Sequence[tuple[str, int]] = parts) -> None:
+            def transact(tx: Write, parts: Sequence[tuple[str, int]] = parts) -> None:
                 tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
                 for flow_id, batch in parts:
                     _add(cast("VastWrite", tx), tx.flow(flow_id), batch, storage_id, now)
 
-            repository.write(new_id(), body)
+            repository.write(new_id(), transact)
             yield sum(batch for _, batch in parts)
     finally:
         repository.close()
@@ -66,12 +66,12 @@ def _add(tx: VastWrite, flow: Flow | None, count: int, storage_id: str, now: int
         timerange = TimeRange(n * NANOSECONDS, (n + 1) * NANOSECONDS, False)
         object_id = _object_id(flow, n)
         # The key has the form of those of `LocalStorage`.
-        key = f"5ee/00000{flow.key:016x}{n:016x}"
+        key = f"5ee/00000{flow.flow_key:016x}{n:016x}"
         made = Object(
             object_id,
             at,
             (Instance(storage_id, key, 0, None, None, True),),
-            content_type=flow.document.get("container"),
+            content_type=flow.metadata.get("container"),
             kind="media",
             registered=at,
             timerange=timerange,
@@ -96,10 +96,10 @@ def _add(tx: VastWrite, flow: Flow | None, count: int, storage_id: str, now: int
         segments.append(segment)
         view.add(OBJECTS, object_row(made))
         view.add(STORAGE_KEYS, {"storage_id": storage_id, "storage_key": key, "object_id": object_id})
-        view.add(SEGMENTS, segment_row(flow.key, segment))
-    (row,) = view.look_up(FLOWS, "key", [flow.key])
+        view.add(SEGMENTS, segment_row(flow.flow_key, segment))
+    (row,) = view.look_up(FLOWS, "key", [flow.flow_key])
     view.put(FLOWS, grown(row, segments))
 
 
 def _object_id(flow: Flow, n: int) -> str:
-    return f"{flow.key:016x}-{n:016x}"
+    return f"{flow.flow_key:016x}-{n:016x}"

@@ -31,6 +31,7 @@ class SegmentReads(Reads):
         self,
         flow_key: int,
         overlapping: TimeRange,
+        *,
         object_id: str | None,
         reverse: bool,
         after: Cursor | None,
@@ -119,10 +120,10 @@ class SegmentReads(Reads):
             return None
         if overlapping.start is None and overlapping.end is None:
             return TimeRange(flow["first_start"], flow["last_end"], flow["last_closed"])
-        first = self.segments(flow_key, overlapping, None, False, None, 1).items
+        first = self.segments(flow_key, overlapping, object_id=None, reverse=False, after=None, limit=1).items
         if not first:
             return None
-        last = self.segments(flow_key, overlapping, None, True, None, 1).items
+        last = self.segments(flow_key, overlapping, object_id=None, reverse=True, after=None, limit=1).items
         return TimeRange(first[0].start, last[0].end, last[0].closed)
 
     def init_use(self, flow_key: int) -> tuple[bool, bool]:

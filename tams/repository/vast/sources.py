@@ -30,7 +30,7 @@ class SourceReads(Reads):
         return {row["id"]: _source(row) for row in self._view.look_up(SOURCES, "id", source_ids)}
 
     def list_sources(
-        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
         terms = wanted({"label": where.label, "format": where.format}, where.tags, where.collected_by)
@@ -50,7 +50,7 @@ class SourceWrites(SourceReads, Writes):
             SOURCES,
             {
                 "id": source.id,
-                "document": encoded(source.document),
+                "document": encoded(source.metadata),
                 "created": source.created,
                 "updated": source.updated,
                 "implicit": source.implicit,
@@ -59,7 +59,7 @@ class SourceWrites(SourceReads, Writes):
                 "facets": column(_facets(source)),
                 "by_created": newest_first(source.created, source.id),
                 "by_updated": newest_first(source.updated, source.id),
-                "by_label": alphabetical(source.document.get("label"), source.id),
+                "by_label": alphabetical(source.metadata.get("label"), source.id),
             },
         )
 
@@ -87,8 +87,8 @@ def _source(row: Row) -> Source:
 
 def _facets(source: Source) -> Iterator[str]:
     for name in ("label", "format"):
-        value = source.document.get(name)
+        value = source.metadata.get(name)
         if value is not None:
             yield facet(name, value)
-    yield from tag_facets(source.document.get("tags") or {})
+    yield from tag_facets(source.metadata.get("tags") or {})
     yield from collected_by_facets(source.collected_by)

@@ -38,13 +38,13 @@ def require(
 def readable_flows(read: Read, access: Access, flow_ids: Collection[str]) -> set[str]:
     """Those of the Flows that exist and may be read."""
     found = read.flows_by_id(flow_ids) if flow_ids else {}
-    return {flow_id for flow_id, flow in found.items() if access.may("read", document_classes(flow.document))}
+    return {flow_id for flow_id, flow in found.items() if access.may("read", document_classes(flow.metadata))}
 
 
 def readable_sources(read: Read, access: Access, source_ids: Collection[str]) -> set[str]:
     """Those of the Sources that exist and may be read."""
     found = read.sources_by_id(source_ids) if source_ids else {}
-    return {source_id for source_id, source in found.items() if access.may("read", document_classes(source.document))}
+    return {source_id for source_id, source in found.items() if access.may("read", document_classes(source.metadata))}
 
 
 def require_object(read: Read, access: Access, permission: Permission, item: Object) -> None:
@@ -58,11 +58,11 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
         return
     if item.kind is None:
         owner = None if item.allocated_to is None else read.flow_of_key(item.allocated_to)
-        classes = () if owner is None else document_classes(owner.document)
+        classes = () if owner is None else document_classes(owner.metadata)
         require(access, permission, classes, _OBJECT, unknown_object())
         return
     first = _first_flow(read, item) if permission == "write" else None
-    first_classes = () if first is None else document_classes(first.document)
+    first_classes = () if first is None else document_classes(first.metadata)
     if permission == "read":
         allowed = bool(read.referred_to([item.id], access.readable()))
     elif first is not None:
@@ -84,7 +84,7 @@ def unknown_object() -> NotFound:
 def object_as_seen(read: Read, access: Access, item: Object) -> Object:
     """The Object without the Flow that was first to refer to it, where that is gone or may not be read."""
     first = _first_flow(read, item)
-    if first is not None and access.may("read", document_classes(first.document)):
+    if first is not None and access.may("read", document_classes(first.metadata)):
         return item
     return item._replace(first_flow_id=None)
 
@@ -98,13 +98,13 @@ def hidden_objects(read: Read, access: Access, flow: Flow, objects: Collection[O
         return set()
     registered = {item.id for item in objects if item.kind is not None}
     hidden = registered - read.referred_to(registered, access.readable()) if registered else set()
-    owners: dict[int, bool] = {flow.key: True}
+    owners: dict[int, bool] = {flow.flow_key: True}
     for item in objects:
         if item.kind is None:
             key = item.allocated_to or 0
             if key not in owners:
                 owner = read.flow_of_key(key)
-                owners[key] = owner is not None and access.may("read", document_classes(owner.document))
+                owners[key] = owner is not None and access.may("read", document_classes(owner.metadata))
             if not owners[key]:
                 hidden.add(item.id)
     return hidden
@@ -127,7 +127,7 @@ def _may_all(read: Read, access: Access, permission: Permission, object_id: str)
     any_flow = False
     for flow in _users(read, object_id):
         any_flow = True
-        if not access.may(permission, document_classes(flow.document)):
+        if not access.may(permission, document_classes(flow.metadata)):
             return False
     return any_flow
 

@@ -61,11 +61,11 @@ def create(
     expires = None if seconds is None else now + seconds * MICROSECONDS
     token = Token(token_id, name, frozenset(scopes), frozenset(groups), now, expires, _hash(text))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", token_id))
         tx.put_document(_to_document(token))
 
-    store.write(body)
+    store.write(transact)
     return token, text
 
 
@@ -86,7 +86,7 @@ def list_tokens(store: Store) -> Iterator[Token]:
 
     def page_after(after: Cursor | None) -> Page[Document]:
         with store.repository.read() as read:
-            return read.list_documents(KIND, _ORDER, {}, reverse=False, after=after, limit=_PAGE)
+            return read.list_documents(KIND, order=_ORDER, where={}, reverse=False, after=after, limit=_PAGE)
 
     return map(_from_document, every(page_after))
 
@@ -94,12 +94,12 @@ def list_tokens(store: Store) -> Iterator[Token]:
 def revoke(store: Store, token_id: str) -> None:
     """End a token. `NotFound`."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", token_id))
         if not tx.delete_document(KIND, token_id):
             raise NotFound(f"there is no token {token_id}")
 
-    store.write(body)
+    store.write(transact)
 
 
 def _hash(text: str) -> str:

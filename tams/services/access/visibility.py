@@ -1,8 +1,8 @@
 """What somebody sees of the store: the one place where reading is limited by classes.
 
-Services read what they show through a `Sight`. For admin, and where access is not limited by classes, that is the
-repository's snapshot itself. For everybody else it is `Limited`, which knows nothing of what they may not know.
-Integrity is never judged by a `Sight`: whether an Object is still in use is asked of all there is.
+Services read what they show through a `VisibleRead`. For admin, and where access is not limited by classes, that is the
+repository's snapshot itself. For everybody else it is `LimitedRead`, which knows nothing of what they may not know.
+Integrity is never judged by a `VisibleRead`: whether an Object is still in use is asked of all there is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ F = TypeVar("F", FlowFilter, SourceFilter)
 _PAGE = 1000
 
 
-class Sight(Protocol):
+class VisibleRead(Protocol):
     """The questions of `Read` by which things are shown. What is not to be known of is not there; what is known of and
     may not be read is `Forbidden`."""
 
@@ -37,7 +37,7 @@ class Sight(Protocol):
         """The Flow."""
 
     def list_flows(
-        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
 
@@ -45,7 +45,7 @@ class Sight(Protocol):
         """The Source."""
 
     def list_sources(
-        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
 
@@ -53,6 +53,7 @@ class Sight(Protocol):
         self,
         flow_key: int,
         overlapping: TimeRange,
+        *,
         object_id: str | None,
         reverse: bool,
         after: Cursor | None,
@@ -70,7 +71,7 @@ class Sight(Protocol):
         """Those of the Objects that exist."""
 
     def references(
-        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+        self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object."""
 
@@ -91,7 +92,7 @@ _FLOWS = _Kind(readable_flows, related_flows, flow_as_seen)
 _SOURCES = _Kind(readable_sources, related_sources, source_as_seen)
 
 
-class Limited:
+class LimitedRead:
     """A snapshot as one sees it whose access is limited."""
 
     def __init__(self, read: Read, access: Access) -> None:
@@ -106,12 +107,12 @@ class Limited:
         return self._one(_FLOWS, self._read.flow(flow_id), f"Flow {flow_id}")
 
     def list_flows(
-        self, where: FlowFilter, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
 
         def listing(where: FlowFilter, after: Cursor | None, limit: int) -> Page[Flow]:
-            return self._read.list_flows(where, order, reverse, after, limit)
+            return self._read.list_flows(where, order=order, reverse=reverse, after=after, limit=limit)
 
         return self._listed(_FLOWS, listing, where, after, limit)
 
@@ -120,12 +121,12 @@ class Limited:
         return self._one(_SOURCES, self._read.source(source_id), f"Source {source_id}")
 
     def list_sources(
-        self, where: SourceFilter, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
+        self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
 
         def listing(where: SourceFilter, after: Cursor | None, limit: int) -> Page[Source]:
-            return self._read.list_sources(where, order, reverse, after, limit)
+            return self._read.list_sources(where, order=order, reverse=reverse, after=after, limit=limit)
 
         return self._listed(_SOURCES, listing, where, after, limit)
 
@@ -139,16 +140,16 @@ class Limited:
         return found
 
     def references(
-        self, object_id: str, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
+        self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object."""
-        return self._read.references(object_id, self._access.readable(flow_tags), after, limit)
+        return self._read.references(object_id, flow_tags=self._access.readable(flow_tags), after=after, limit=limit)
 
     def _one(self, kind: _Kind[R], item: R | None, what: str) -> R | None:
         """The item, None where it is not to be known of. `Forbidden` where it may not be read."""
         if item is None:
             return None
-        classes = document_classes(item.document)
+        classes = document_classes(item.metadata)
         if not self._access.knows(classes):
             return None
         if not self._access.may("read", classes):

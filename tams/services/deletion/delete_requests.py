@@ -38,10 +38,12 @@ def get(store: Store, request_id: str, principal: Principal) -> DeleteRequest:
     return request
 
 
-def list_requests(store: Store, order: Order, reverse: bool, after: Cursor | None, limit: int) -> Page[DeleteRequest]:
+def list_requests(
+    store: Store, *, order: Order, reverse: bool, after: Cursor | None, limit: int
+) -> Page[DeleteRequest]:
     """A page of requests, most recent first."""
     with store.repository.read() as read:
-        page = read.list_documents(KIND, order, {}, reverse, after, limit)
+        page = read.list_documents(KIND, order=order, where={}, reverse=reverse, after=after, limit=limit)
     return Page([_from_document(document) for document in page.items], page.next)
 
 
@@ -67,12 +69,12 @@ def advance(store: Store, request_id: str, batch: int) -> bool:
 def forget(store: Store, request_id: str) -> None:
     """Remove the record of a request that ended long enough ago."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("document", request_id))
         tx.delete_document(KIND, request_id)
         tx.finish(FORGET, request_id)
 
-    store.write(body)
+    store.write(transact)
 
 
 def _advance(store: Store, tx: Write, request_id: str, batch: int) -> bool:

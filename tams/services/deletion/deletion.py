@@ -28,7 +28,7 @@ from tams.services.flows import collections, flows, sources
 from tams.services.objects import objects
 from tams.services.objects.byte_deletion import forget_objects
 from tams.services.outbox import Outbox
-from tams.services.store import Moved, Store
+from tams.services.store import Retry, Store
 
 _COUNT_CAP = 10_000
 """What blocks a deletion is counted up to here: the answer says "many", at a bounded cost."""
@@ -67,7 +67,7 @@ class _Deletion:
         return DeleteRequest(
             id=new_id(),
             flow_id=flow.id,
-            flow_key=flow.key,
+            flow_key=flow.flow_key,
             timerange=span,
             remaining=span,
             delete_flow=delete_flow,
@@ -78,7 +78,7 @@ class _Deletion:
             updated=self.now,
             object_id=object_id,
             init_object_id=init_object_id,
-            classes=document_classes(flow.document),
+            classes=document_classes(flow.metadata),
         )
 
 
@@ -90,7 +90,7 @@ def delete_flow(store: Store, flow_id: str, cascade: bool | None, principal: Pri
     """
     access = store.access(principal)
 
-    def body(tx: Write) -> Outcome:
+    def transact(tx: Write) -> Outcome:
         flow = flows.writable(tx, flow_id, access, "delete")
         segments = _all_segments(tx, flow, store.settings.delete_inline_limit)
         claimed = _claim(tx, [flow], segments)
@@ -107,7 +107,7 @@ def delete_flow(store: Store, flow_id: str, cascade: bool | None, principal: Pri
             )
         return _outcome(*_drop_flows(deletion, tx, [flow], claimed))
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def delete_segments(
@@ -125,13 +125,13 @@ def delete_segments(
     """
     access = store.access(principal)
 
-    def body(tx: Write) -> Outcome:
+    def transact(tx: Write) -> Outcome:
         flow = flows.writable(tx, flow_id, access, "delete")
-        candidates = tx.segments_within(flow.key, within, store.settings.delete_inline_limit, object_id=object_id)
+        candidates = tx.segments_within(flow.flow_key, within, store.settings.delete_inline_limit, object_id=object_id)
         tx.claim(("flow", flow_id), *object_keys(candidates))
         deletion = _deletion(store, principal, tx)
         flow = flows.writable(tx, flow_id, access, "delete")
-        found = tx.segments_within(flow.key, within, deletion.limit + 1, object_id=object_id)
+        found = tx.segments_within(flow.flow_key, within, deletion.limit + 1, object_id=object_id)
         counts = _remove(
             deletion, tx, flow, found[: deletion.limit], object_ids(candidates), keep_last=cascade is False
         )
@@ -140,12 +140,12 @@ def delete_segments(
         # The first batch went with this transaction, which moved the Flow's `segments_updated`: whatever is registered
         # from here on is younger than the request.
         request = deletion.request(
-            flow, within, tx.extent(flow.key, within), keep_last=cascade is False, object_id=object_id
+            flow, within, tx.extent(flow.flow_key, within), keep_last=cascade is False, object_id=object_id
         )
         delete_requests.accept(tx, request)
         return Accepted((request,))
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def delete_source(store: Store, source_id: str, cascade: bool | None, principal: Principal) -> Outcome:
@@ -156,7 +156,7 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
     """
     access = store.access(principal)
 
-    def body(tx: Write) -> Outcome:
+    def transact(tx: Write) -> Outcome:
         sources.permitted(tx, source_id, access, "delete")
         members = _flows_of(tx, source_id) if cascade else []
         limit = store.settings.delete_inline_limit
@@ -171,8 +171,8 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
             deletion.outbox.source_deleted(source, deletion.now)
             return Deleted(Counts(sources=1))
         current = _flows_of(tx, source_id)
-        if {flow.key for flow in current} != {flow.key for flow in members}:
-            raise Moved
+        if {flow.flow_key for flow in current} != {flow.flow_key for flow in members}:
+            raise Retry
         _refuse_undeletable(access, current, "Flows of this Source")
         counts, requests = _drop_flows(deletion, tx, current, claimed)
         if tx.source(source_id) is not None:
@@ -181,7 +181,7 @@ def delete_source(store: Store, source_id: str, cascade: bool | None, principal:
             counts += Counts(sources=1)
         return _outcome(counts, requests)
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def delete_object(store: Store, object_id: str, cascade: bool | None, principal: Principal) -> Outcome:
@@ -192,7 +192,7 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
     """
     access = store.access(principal)
 
-    def body(tx: Write) -> Outcome:
+    def transact(tx: Write) -> Outcome:
         item = objects.deletable(tx, object_id, access)
         users = _users(tx, object_id, item, store.settings.delete_inline_limit) if cascade else []
         candidates = [segment for _, segments in users for segment in segments]
@@ -208,12 +208,12 @@ def delete_object(store: Store, object_id: str, cascade: bool | None, principal:
                 _users_blocking(tx, object_id, access),
             )
         current = _users(tx, object_id, item, deletion.limit)
-        if [flow.key for flow, _ in current] != [flow.key for flow, _ in users]:
-            raise Moved
+        if [flow.flow_key for flow, _ in current] != [flow.flow_key for flow, _ in users]:
+            raise Retry
         claimed = object_ids(candidates) | {object_id}
         return _drop_uses(deletion, tx, item, current, claimed)
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def _deletion(store: Store, principal: Principal, tx: Write) -> _Deletion:
@@ -237,11 +237,11 @@ def _drop_flows(
         flow = flows.writable(tx, flow_id, deletion.access, "delete")
         needed = collections.claims(tx, flow)
         if not set(needed) <= claimed:
-            raise Moved
+            raise Retry
         collectors = collections.take_out(tx, flow, deletion.now, deletion.principal.name, deletion.access)
         at = flow.next_change(deletion.now)
         if few or not flow.count:
-            segments = tx.segments_within(flow.key, ETERNITY, deletion.limit + 1)
+            segments = tx.segments_within(flow.flow_key, ETERNITY, deletion.limit + 1)
             counts += _remove(deletion, tx, flow, segments, objects_claimed, keep_last=False)
             deletion.outbox.flow_deleted(flow, at)
             tx.delete_flow(flow.id)
@@ -271,9 +271,9 @@ def _drop_uses(
         flows.writable(tx, flow.id, deletion.access, "delete")
     for flow, segments in users:
         counts += _remove(deletion, tx, flow, segments, claimed, keep_last=False)
-        left = tx.segments_within(flow.key, ETERNITY, 1, object_id=media_id, init_object_id=init_id)
+        left = tx.segments_within(flow.flow_key, ETERNITY, 1, object_id=media_id, init_object_id=init_id)
         if left:
-            extent = tx.extent(flow.key, TimeRange(left[0].start, None))
+            extent = tx.extent(flow.flow_key, TimeRange(left[0].start, None))
             request = deletion.request(flow, ETERNITY, extent, object_id=media_id, init_object_id=init_id)
             delete_requests.accept(tx, request)
             requests.append(request)
@@ -287,9 +287,9 @@ def _remove(
         return Counts()
     at = flow.next_change(deletion.now)
     try:
-        removed, gone = remove(tx, flow.key, segments, claimed, at, deletion.now, keep_last=keep_last)
+        removed, gone = remove(tx, flow.flow_key, segments, claimed, at, deletion.now, keep_last=keep_last)
     except LastReference as refusal:
-        if deletion.access.may("read", document_classes(flow.document)):
+        if deletion.access.may("read", document_classes(flow.metadata)):
             raise
         raise refusal.without_examples() from refusal
     deletion.outbox.segments_deleted(flow, removed, at)
@@ -308,16 +308,16 @@ def _claim(tx: Write, doomed: Iterable[Flow], segments: Iterable[Segment], *more
 
 def _all_segments(read: Read, flow: Flow, limit: int) -> list[Segment]:
     """All Segments of a Flow that is small enough to go at once; none of a larger one."""
-    return read.segments_within(flow.key, ETERNITY, limit) if flow.count <= limit else []
+    return read.segments_within(flow.flow_key, ETERNITY, limit) if flow.count <= limit else []
 
 
 def _flows_of(read: Read, source_id: str) -> list[Flow]:
     where = FlowFilter(source_id=source_id)
-    return list(every(lambda after: read.list_flows(where, "created", False, after, _PAGE)))
+    return list(every(lambda after: read.list_flows(where, order="created", reverse=False, after=after, limit=_PAGE)))
 
 
 def _refuse_undeletable(access: Access, doomed: Iterable[Flow], what: str) -> None:
-    lacked = sum(not access.may("delete", document_classes(flow.document)) for flow in doomed)
+    lacked = sum(not access.may("delete", document_classes(flow.metadata)) for flow in doomed)
     if lacked:
         raise lacking("delete", f"{lacked} {what}")
 
@@ -333,7 +333,7 @@ def _refuse_source_in_use(read: Read, source: Source, access: Access) -> None:
     if not count and not source.collected_by:
         return
     where = FlowFilter(source_id=source.id, tags=access.readable())
-    examples = read.list_flows(where, "created", False, None, EXAMPLES).items
+    examples = read.list_flows(where, order="created", reverse=False, after=None, limit=EXAMPLES).items
     collectors: Collection[str] = source.collected_by
     if access.is_limited and collectors:
         collectors = sorted(readable_sources(read, access, collectors))
@@ -361,7 +361,7 @@ def _users(read: Read, object_id: str, item: Object, limit: int) -> list[tuple[F
         for flow_id in flow_ids:
             flow = known[flow_id]
             segments = read.segments_within(
-                flow.key, ETERNITY, max(left, 1), object_id=media_id, init_object_id=init_id
+                flow.flow_key, ETERNITY, max(left, 1), object_id=media_id, init_object_id=init_id
             )
             left -= len(segments)
             users.append((flow, segments))
@@ -374,7 +374,7 @@ def _ids(item: Object) -> tuple[str | None, str | None]:
 
 
 def _users_blocking(read: Read, object_id: str, access: Access) -> Blockers:
-    examples = read.references(object_id, access.readable(), limit=EXAMPLES).items
+    examples = read.references(object_id, flow_tags=access.readable(), limit=EXAMPLES).items
     return Blockers(
         flows=len(read.references(object_id, limit=_PAGE).items),
         segments=read.count_up_to("segments of object", object_id, _COUNT_CAP),

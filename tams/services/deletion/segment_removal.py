@@ -12,7 +12,7 @@ from tams.domain.timerange import TimeRange
 from tams.repository.port import Key, Read, Write
 from tams.services.objects.byte_deletion import collect_unreferenced
 from tams.services.outbox import Outbox
-from tams.services.store import Moved
+from tams.services.store import Retry
 
 EXAMPLES = 10
 """At most so many ids are shown of what blocks a deletion."""
@@ -46,12 +46,12 @@ def remove(
     """Remove the Segments, and collect the Objects that nothing needs any more.
 
     `claimed` are the ids of the Objects that this transaction has claimed. Returns the Segments removed and the number
-    of Objects gone. `Moved` where a Segment uses an Object outside `claimed`; `LastReference` where `keep_last`
+    of Objects gone. `Retry` where a Segment uses an Object outside `claimed`; `LastReference` where `keep_last`
     forbids it.
     """
     needed = object_ids(segments)
     if not needed <= claimed:
-        raise Moved
+        raise Retry
     removed = tx.remove_segments(flow_key, segments, at)
     if keep_last:
         lost = sorted(needed - tx.still_referenced(needed))
@@ -101,7 +101,7 @@ def remove_batch(
     if not ours:
         return Removed((), 0, more=bool(found))
     flow = tx.flow(flow_id)
-    if flow is not None and flow.key != flow_key:
+    if flow is not None and flow.flow_key != flow_key:
         flow = None
     at = now if flow is None else flow.next_change(now)
     removed, gone = remove(tx, flow_key, ours, claimed, at, now, keep_last=keep_last)

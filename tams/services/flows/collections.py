@@ -14,7 +14,7 @@ from tams.domain.access import Access, document_classes
 from tams.domain.collections import Disagreement, Member, derive, member_ids, without
 from tams.domain.errors import Forbidden, Invalid
 from tams.domain.filters import FlowFilter
-from tams.domain.flows import Document, Flow
+from tams.domain.flows import Flow, Metadata
 from tams.domain.identifiers import new_id
 from tams.repository.port import Key, Read, Write, every
 from tams.services.access.authorization import readable_sources
@@ -25,7 +25,7 @@ _PAGE = 1000
 def claims(read: Read, flow: Flow, members: Iterable[str] = ()) -> list[Key]:
     """What has to be claimed before the Flow's place in collections changes: the collectors, the members (`members` are
     those that it shall have besides), and the Sources of all of them."""
-    related = {flow.id, *flow.collected_by, *member_ids(flow.document), *members}
+    related = {flow.id, *flow.collected_by, *member_ids(flow.metadata), *members}
     source_ids = {flow.source_id, *(other.source_id for other in read.flows_by_id(related).values())}
     keys: set[Key] = {("collections", "")}
     keys.update(("flow", flow_id) for flow_id in related)
@@ -33,13 +33,13 @@ def claims(read: Read, flow: Flow, members: Iterable[str] = ()) -> list[Key]:
     return sorted(keys)
 
 
-def changes(stored: Flow | None, document: Document) -> bool:
+def changes(stored: Flow | None, document: Metadata) -> bool:
     """Whether replacing `stored` by `document` changes any collection, its own or that of a Source."""
     if stored is None:
         return bool(document.get("flow_collection"))
-    if stored.document.get("flow_collection", []) != document.get("flow_collection", []):
+    if stored.metadata.get("flow_collection", []) != document.get("flow_collection", []):
         return True
-    in_collections = bool(stored.collected_by or stored.document.get("flow_collection"))
+    in_collections = bool(stored.collected_by or stored.metadata.get("flow_collection"))
     return in_collections and stored.source_id != document["source_id"]
 
 
@@ -50,14 +50,14 @@ def put_flow(tx: Write, stored: Flow | None, flow: Flow, access: Access) -> None
     member, a cycle, and where the Flows of a Source would disagree about order or roles; it names no Source that
     `access` does not let be read.
     """
-    if not changes(stored, flow.document):
+    if not changes(stored, flow.metadata):
         tx.put_flow(flow)
         return
-    members = member_ids(flow.document)
-    refuse_unknown(flow.document, tx.flows_by_id(members))
+    members = member_ids(flow.metadata)
+    refuse_unknown(flow.metadata, tx.flows_by_id(members))
     _refuse_cycle(tx, flow.id, members)
     tx.put_flow(flow)
-    before = member_ids(stored.document) if stored is not None else ()
+    before = member_ids(stored.metadata) if stored is not None else ()
     _uncollect(tx, flow.id, set(before) - set(members))
     for member in tx.flows_by_id(set(members) - set(before)).values():
         tx.put_flow(replace(member, collected_by=tuple(sorted({*member.collected_by, flow.id}))))
@@ -101,26 +101,26 @@ def take_out(tx: Write, flow: Flow, now: int, principal_name: str, access: Acces
     """
     collectors = tx.flows_by_id(flow.collected_by)
     for collector in collectors.values():
-        if collector.document.get("read_only", False):
-            seen = access.may("read", document_classes(collector.document))
+        if collector.metadata.get("read_only", False):
+            seen = access.may("read", document_classes(collector.metadata))
             which = f"Flow {collector.id}, which" if seen else "another Flow, which"
             raise Forbidden(f"Flow {flow.id} is a member of {which} is read-only")
     changed = [
         replace(
             collector,
-            document={
-                **without(collector.document, flow.id),
+            metadata={
+                **without(collector.metadata, flow.id),
                 "metadata_version": new_id(),
                 "updated_by": principal_name,
             },
             metadata_updated=collector.next_change(now),
         )
         for _, collector in sorted(collectors.items())
-        if flow.id in member_ids(collector.document)
+        if flow.id in member_ids(collector.metadata)
     ]
     for collector in changed:
         tx.put_flow(collector)
-    _uncollect(tx, flow.id, member_ids(flow.document))
+    _uncollect(tx, flow.id, member_ids(flow.metadata))
     return changed
 
 
@@ -129,7 +129,7 @@ def _uncollect(tx: Write, collector_id: str, member_flow_ids: Collection[str]) -
         tx.put_flow(replace(member, collected_by=tuple(item for item in member.collected_by if item != collector_id)))
 
 
-def refuse_unknown(document: Document, known: Collection[str]) -> None:
+def refuse_unknown(document: Metadata, known: Collection[str]) -> None:
     """`Invalid` where a Flow's document collects what is not in `known`, or the Flow itself."""
     errors: dict[str, list[str]] = {}
     for index, item in enumerate(document.get("flow_collection", ())):
@@ -156,7 +156,7 @@ def _refuse_cycle(read: Read, flow_id: str, members: Iterable[str]) -> None:
     level = set(members)
     while level:
         seen |= level
-        level = {below for member in read.flows_by_id(level).values() for below in member_ids(member.document)} - seen
+        level = {below for member in read.flows_by_id(level).values() for below in member_ids(member.metadata)} - seen
         if flow_id in level:
             raise Invalid.field("flow_collection", "one of the members collects this Flow, directly or through others")
 
@@ -164,14 +164,14 @@ def _refuse_cycle(read: Read, flow_id: str, members: Iterable[str]) -> None:
 def _collections_of(read: Read, source_id: str) -> list[list[Member]]:
     """What each Flow of the Source collects as Sources, the oldest Flow first, without the Source itself."""
     where = FlowFilter(source_id=source_id)
-    found = every(lambda after: read.list_flows(where, "created", True, after, _PAGE))
-    collectors = [flow for flow in found if flow.document.get("flow_collection")]
+    found = every(lambda after: read.list_flows(where, order="created", reverse=True, after=after, limit=_PAGE))
+    collectors = [flow for flow in found if flow.metadata.get("flow_collection")]
     collectors.sort(key=lambda flow: (flow.created, flow.id))
-    known = read.flows_by_id({member for flow in collectors for member in member_ids(flow.document)})
+    known = read.flows_by_id({member for flow in collectors for member in member_ids(flow.metadata)})
     return [
         [
             Member(known[item["id"]].source_id, item.get("role"))
-            for item in flow.document["flow_collection"]
+            for item in flow.metadata["flow_collection"]
             if item["id"] in known and known[item["id"]].source_id != source_id
         ]
         for flow in collectors

@@ -25,19 +25,19 @@ from tams.domain.flow_rules import (
     filled_in,
     is_linked,
 )
-from tams.domain.flows import Document, Flow
+from tams.domain.flows import Flow, Metadata
 from tams.domain.identifiers import new_id, new_key
 from tams.domain.limits import check_document_size
 from tams.domain.principals import Principal
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Cursor, Key, Page, Read, Write
 from tams.services.access.authorization import readable_flows, require
-from tams.services.access.visibility import Sight
+from tams.services.access.visibility import VisibleRead
 from tams.services.flows import collections, sources
 from tams.services.outbox import Outbox
-from tams.services.store import Moved, Store
+from tams.services.store import Retry, Store
 
-Plan = Callable[[Read, Flow | None], Document]
+Plan = Callable[[Read, Flow | None], Metadata]
 """What a Flow's document shall be, given the stored Flow. It may run several times, and refuses what is not allowed.
 
 The stored document itself, unchanged, stands for "no change".
@@ -57,13 +57,14 @@ def get_with_timerange(
     if within is None:
         flow = get(store, flow_id, principal)
         return flow, flow.extent
-    with store.seen_by(principal) as sight:
+    with store.visible_to(principal) as sight:
         flow = _existing(sight, flow_id)
-        return flow, sight.extent(flow.key, within)
+        return flow, sight.extent(flow.flow_key, within)
 
 
 def list_flows(
     store: Store,
+    *,
     where: FlowFilter,
     order: FlowOrder,
     reverse: bool,
@@ -72,8 +73,8 @@ def list_flows(
     principal: Principal,
 ) -> Page[Flow]:
     """A page of Flows."""
-    with store.seen_by(principal) as sight:
-        return sight.list_flows(where, order, reverse, after, limit)
+    with store.visible_to(principal) as sight:
+        return sight.list_flows(where, order=order, reverse=reverse, after=after, limit=limit)
 
 
 def writable(tx: Read, flow_id: str, access: Access, permission: Permission = "write") -> Flow:
@@ -114,7 +115,7 @@ def check_replaceable(store: Store, flow_id: str, principal: Principal) -> None:
         _refuse_read_only(flow)
 
 
-def put(store: Store, flow_id: str, document: Document, principal: Principal) -> tuple[Flow, bool]:
+def put(store: Store, flow_id: str, document: Metadata, principal: Principal) -> tuple[Flow, bool]:
     """Create the Flow, or replace its metadata as a whole; the Flow, and True where it was created.
 
     `document` has the shape of `flow-put.json` without what is read-only. `Invalid` where it breaks a rule, `Forbidden`
@@ -124,7 +125,7 @@ def put(store: Store, flow_id: str, document: Document, principal: Principal) ->
         raise Invalid.field("id", f"it has to be the id in the path, {flow_id}")
     access = store.access(principal)
 
-    def plan(read: Read, stored: Flow | None) -> Document:
+    def plan(read: Read, stored: Flow | None) -> Metadata:
         if stored is not None:
             _refuse_read_only(stored)
         return _completed(store, read, document, stored, access)
@@ -132,12 +133,12 @@ def put(store: Store, flow_id: str, document: Document, principal: Principal) ->
     return _write(store, flow_id, principal, plan)
 
 
-def create(store: Store, document: Document, principal: Principal) -> Flow:
+def create(store: Store, document: Metadata, principal: Principal) -> Flow:
     """Create a Flow; an id is made where none is given. `Conflict` where there is a Flow with that id."""
     flow_id: str = document.get("id") or new_id()
     access = store.access(principal)
 
-    def plan(read: Read, stored: Flow | None) -> Document:
+    def plan(read: Read, stored: Flow | None) -> Metadata:
         if stored is not None:
             raise Conflict(f"there is a Flow {flow_id} already")
         return _completed(store, read, {**document, "id": flow_id}, None, access)
@@ -150,7 +151,7 @@ def set_property(store: Store, flow_id: str, name: str, value: Any, principal: P
 
     access = store.access(principal)
 
-    def edit(read: Read, document: Document) -> Document:
+    def edit(read: Read, document: Metadata) -> Metadata:
         changed = {**document, name: value}
         return _with_hidden_members(read, changed, document, access) if name == "flow_collection" else changed
 
@@ -162,7 +163,7 @@ def unset_property(store: Store, flow_id: str, name: str, principal: Principal) 
 
     access = store.access(principal)
 
-    def edit(read: Read, document: Document) -> Document:
+    def edit(read: Read, document: Metadata) -> Metadata:
         if name not in document:
             return document
         rest = {key: value for key, value in document.items() if key != name}
@@ -177,7 +178,7 @@ def unset_property(store: Store, flow_id: str, name: str, principal: Principal) 
 def set_tag(store: Store, flow_id: str, name: str, value: str | list[str], principal: Principal) -> None:
     """Create or replace one tag."""
 
-    def edit(_: Read, document: Document) -> Document:
+    def edit(_: Read, document: Metadata) -> Metadata:
         return {**document, "tags": {**document["tags"], name: value}}
 
     _edit(store, flow_id, "tags", edit, principal)
@@ -188,7 +189,7 @@ def delete_tag(store: Store, flow_id: str, name: str, principal: Principal) -> N
 
     access = store.access(principal)
 
-    def edit(_: Read, document: Document) -> Document:
+    def edit(_: Read, document: Metadata) -> Metadata:
         if name not in document["tags"]:
             raise NotFound(f"Flow {flow_id} has no such tag")
         refuse_unclassified(access, name)
@@ -198,18 +199,18 @@ def delete_tag(store: Store, flow_id: str, name: str, principal: Principal) -> N
 
 
 def _edit(
-    store: Store, flow_id: str, name: str, edit: Callable[[Read, Document], Document], principal: Principal
+    store: Store, flow_id: str, name: str, edit: Callable[[Read, Metadata], Metadata], principal: Principal
 ) -> None:
-    def plan(read: Read, stored: Flow | None) -> Document:
+    def plan(read: Read, stored: Flow | None) -> Metadata:
         if stored is None:
             raise _unknown(flow_id)
         if name != "read_only":
             _refuse_read_only(stored)
-        if name == "avg_bit_rate" and is_linked(stored.document):
+        if name == "avg_bit_rate" and is_linked(stored.metadata):
             raise Invalid.field(
-                name, f"it comes from the Profile {stored.document['profile_id']}: break the link to change it"
+                name, f"it comes from the Profile {stored.metadata['profile_id']}: break the link to change it"
             )
-        return edit(read, stored.document)
+        return edit(read, stored.metadata)
 
     _write(store, flow_id, principal, plan)
 
@@ -223,24 +224,24 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
     version, key = new_id(), new_key()
     access = store.access(principal)
 
-    def permitted(tx: Read, stored: Flow | None) -> Document:
+    def permitted(tx: Read, stored: Flow | None) -> Metadata:
         if stored is not None:
             _require(access, "write", stored)
         document = plan(tx, stored)
-        if access.is_limited and (stored is None or document is not stored.document):
+        if access.is_limited and (stored is None or document is not stored.metadata):
             _check_classes(tx, access, stored, document)
         return document
 
-    def body(tx: Write) -> tuple[Flow, bool]:
+    def transact(tx: Write) -> tuple[Flow, bool]:
         stored = tx.flow(flow_id)
         claimed = _keys(tx, stored, permitted(tx, stored))
         tx.claim(*sorted(claimed))
         stored = tx.flow(flow_id)
         document = permitted(tx, stored)
-        if stored is not None and document is stored.document:
+        if stored is not None and document is stored.metadata:
             return stored, False
         if not _keys(tx, stored, document) <= claimed:
-            raise Moved
+            raise Retry
         now = store.now()
         document = _signed(document, stored, version, principal)
         check_document_size(document)
@@ -250,9 +251,9 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
         if stored is None:
             flow = Flow(flow_id, key, source_id, document, created=now, metadata_updated=now)
         else:
-            _refuse(check_init_use(document, tx.init_use(stored.key)))
+            _refuse(check_init_use(document, tx.init_use(stored.flow_key)))
             at = stored.next_change(now)
-            flow = replace(stored, source_id=source_id, document=document, metadata_updated=at)
+            flow = replace(stored, source_id=source_id, metadata=document, metadata_updated=at)
         collections.put_flow(tx, stored, flow, access)
         if new_source:
             outbox.source_created(source_id)
@@ -264,32 +265,32 @@ def _write(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
             sources.release(tx, outbox, stored.source_id, now)
         return flow, False
 
-    return store.write(body)
+    return store.write(transact)
 
 
-def _check_classes(read: Read, access: Access, stored: Flow | None, document: Document) -> None:
+def _check_classes(read: Read, access: Access, stored: Flow | None, document: Metadata) -> None:
     """Refuse what a limited principal may not do to the classes, or with the Source that the Flow comes to."""
     source_id: str = document["source_id"]
     if stored is None or stored.source_id != source_id:
         source = read.source(source_id)
         if source is not None:
-            of_source = document_classes(source.document)
+            of_source = document_classes(source.metadata)
             require(access, "write", of_source, f"Source {source_id}")
             if stored is None and set(document_classes(document)) == set(of_source):
                 # What a new Flow takes from its Source when it brings none itself.
                 return
-    access.check_change(() if stored is None else document_classes(stored.document), document_classes(document))
+    access.check_change(() if stored is None else document_classes(stored.metadata), document_classes(document))
 
 
-def _with_hidden_members(read: Read, document: Document, stored: Document, access: Access) -> Document:
+def _with_hidden_members(read: Read, document: Metadata, stored: Metadata, access: Access) -> Metadata:
     """The document with those members of the stored collection that its writer cannot see, each in its place.
 
     `Invalid` where the writer names one of them, or another Flow that they cannot see: as for one that does not exist.
     """
     if not access.is_limited:
         return document
-    wanted: list[Document] = document.get("flow_collection", [])
-    before: list[Document] = stored.get("flow_collection", [])
+    wanted: list[Metadata] = document.get("flow_collection", [])
+    before: list[Metadata] = stored.get("flow_collection", [])
     ids = {item["id"] for item in (*wanted, *before)}
     readable = readable_flows(read, access, ids) if ids else set()
     collections.refuse_unknown(document, readable)
@@ -299,7 +300,7 @@ def _with_hidden_members(read: Read, document: Document, stored: Document, acces
     return document
 
 
-def _keys(read: Read, stored: Flow | None, document: Document) -> set[Key]:
+def _keys(read: Read, stored: Flow | None, document: Metadata) -> set[Key]:
     """What the change from `stored` to `document` rests on.
 
     A Source cannot go while its Flow stays, and its format never changes: it is claimed where a Flow comes or leaves.
@@ -317,10 +318,10 @@ def _keys(read: Read, stored: Flow | None, document: Document) -> set[Key]:
     return keys
 
 
-def _completed(store: Store, read: Read, document: Document, stored: Flow | None, access: Access) -> Document:
+def _completed(store: Store, read: Read, document: Metadata, stored: Flow | None, access: Access) -> Metadata:
     """The client's document with a Profile's technical metadata filled in, the classes of its Source where it is new
     and has none, and the members that the client cannot see. `Invalid` where it breaks a rule."""
-    _refuse(check_profile_link(document, stored.document if stored is not None else None))
+    _refuse(check_profile_link(document, stored.metadata if stored is not None else None))
     if not is_linked(document):
         _refuse(check_technical(document))
         complete = {name: value for name, value in document.items() if name != "profile_id"}
@@ -332,25 +333,25 @@ def _completed(store: Store, read: Read, document: Document, stored: Flow | None
     complete = {**complete, "tags": document.get("tags", {})}
     if store.classes is not None and stored is None:
         complete = _with_classes_of_source(read, complete)
-    return _with_hidden_members(read, complete, {} if stored is None else stored.document, access)
+    return _with_hidden_members(read, complete, {} if stored is None else stored.metadata, access)
 
 
-def _with_classes_of_source(read: Read, document: Document) -> Document:
+def _with_classes_of_source(read: Read, document: Metadata) -> Metadata:
     if document_classes(document):
         return document
     source = read.source(document["source_id"])
-    if source is None or not document_classes(source.document):
+    if source is None or not document_classes(source.metadata):
         return document
-    held = source.document["tags"][AUTH_CLASSES]
+    held = source.metadata["tags"][AUTH_CLASSES]
     return {**document, "tags": {**document["tags"], AUTH_CLASSES: held}}
 
 
-def _signed(document: Document, stored: Flow | None, version: str, principal: Principal) -> Document:
+def _signed(document: Metadata, stored: Flow | None, version: str, principal: Principal) -> Metadata:
     """The document with its version and the names of those who made and changed it (`flow-common.json`).
 
     A `metadata_version` or `updated_by` that is equal to the stored one counts as not given.
     """
-    before: Document = stored.document if stored is not None else {}
+    before: Metadata = stored.metadata if stored is not None else {}
     signed = {**document}
     for name, default in (("metadata_version", version), ("updated_by", principal.name)):
         if signed.get(name) is None or signed[name] == before.get(name):
@@ -361,10 +362,10 @@ def _signed(document: Document, stored: Flow | None, version: str, principal: Pr
 
 def _require(access: Access, permission: Permission, flow: Flow) -> None:
     if access.is_limited:
-        require(access, permission, document_classes(flow.document), f"Flow {flow.id}", _unknown(flow.id))
+        require(access, permission, document_classes(flow.metadata), f"Flow {flow.id}", _unknown(flow.id))
 
 
-def _existing(read: Sight, flow_id: str) -> Flow:
+def _existing(read: VisibleRead, flow_id: str) -> Flow:
     flow = read.flow(flow_id)
     if flow is None:
         raise _unknown(flow_id)
@@ -376,7 +377,7 @@ def _unknown(flow_id: str) -> NotFound:
 
 
 def _refuse_read_only(flow: Flow) -> None:
-    if flow.document.get("read_only", False):
+    if flow.metadata.get("read_only", False):
         raise Forbidden(f"Flow {flow.id} is read-only; PUT /flows/{flow.id}/read_only lifts it")
 
 

@@ -32,10 +32,10 @@ def get(store: Store, profile_id: str) -> dict[str, Any]:
     return found.body
 
 
-def list_profiles(store: Store, where: Mapping[str, str], after: Cursor | None, limit: int) -> Page[dict[str, Any]]:
+def list_profiles(store: Store, *, where: Mapping[str, str], after: Cursor | None, limit: int) -> Page[dict[str, Any]]:
     """A page of Profiles by label, those without one last. `where` may hold `format`, `codec` and `label`."""
     with store.repository.read() as read:
-        page = read.list_documents(KIND, _ORDER, where, reverse=False, after=after, limit=limit)
+        page = read.list_documents(KIND, order=_ORDER, where=where, reverse=False, after=after, limit=limit)
     return Page([document.body for document in page.items], page.next)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from tams.domain.access import Access, Permission, document_classes, refuse_unclassified
 from tams.domain.errors import Conflict, Invalid, NotFound
 from tams.domain.filters import SourceFilter, SourceOrder
-from tams.domain.flows import Document, Source
+from tams.domain.flows import Metadata, Source
 from tams.domain.identifiers import new_id
 from tams.domain.limits import check_document_size
 from tams.domain.principals import Principal
 from tams.repository.port import Cursor, Page, Read, Write
 from tams.services.access.authorization import require
-from tams.services.access.visibility import Sight
+from tams.services.access.visibility import VisibleRead
 from tams.services.flows import collections
 from tams.services.outbox import Outbox
 from tams.services.store import Store
@@ -40,12 +40,13 @@ def permitted(read: Read, source_id: str, access: Access, permission: Permission
     """The Source. `NotFound`; `Forbidden` without the permission."""
     source = _existing(read, source_id)
     if access.is_limited:
-        require(access, permission, document_classes(source.document), f"Source {source_id}")
+        require(access, permission, document_classes(source.metadata), f"Source {source_id}")
     return source
 
 
 def list_sources(
     store: Store,
+    *,
     where: SourceFilter,
     order: SourceOrder,
     reverse: bool,
@@ -54,23 +55,23 @@ def list_sources(
     principal: Principal,
 ) -> Page[Source]:
     """A page of Sources."""
-    with store.seen_by(principal) as sight:
-        return sight.list_sources(where, order, reverse, after, limit)
+    with store.visible_to(principal) as sight:
+        return sight.list_sources(where, order=order, reverse=reverse, after=after, limit=limit)
 
 
-def create(store: Store, document: Document, principal: Principal) -> Source:
+def create(store: Store, document: Metadata, principal: Principal) -> Source:
     """Declare a Source, which then stays until it is deleted; an id is made where none is given.
 
     `Conflict` where there is a Source with that id; `NotFound` where that one is not to be known of. `Invalid` without
     a class, where the principal would not see it again.
     """
     source_id: str = document.get("id") or new_id()
-    by: Document = {"created_by": principal.name, "updated_by": principal.name}
+    by: Metadata = {"created_by": principal.name, "updated_by": principal.name}
     complete = {"id": source_id, **by, "tags": {}, **document}
     check_document_size(complete)
     access = store.access(principal)
 
-    def body(tx: Write) -> Source:
+    def transact(tx: Write) -> Source:
         tx.claim(("source", source_id))
         if tx.source(source_id) is not None:
             permitted(tx, source_id, access, "write")
@@ -82,10 +83,10 @@ def create(store: Store, document: Document, principal: Principal) -> Source:
         Outbox(tx).source_created(source_id)
         return source
 
-    return store.write(body)
+    return store.write(transact)
 
 
-def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -> bool:
+def ensure(tx: Write, flow_document: Metadata, now: int, principal: Principal) -> bool:
     """Have the Source of a Flow, which the caller has claimed; `now` in microseconds. True where it is new: the caller
     writes the event once the Flow is stored, because the Source's collections follow from it.
 
@@ -95,8 +96,8 @@ def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -
     stored = tx.source(source_id)
     if stored is None:
         names = ("format", "label", "description")
-        inherited: Document = {name: flow_document[name] for name in names if name in flow_document}
-        document: Document = {
+        inherited: Metadata = {name: flow_document[name] for name in names if name in flow_document}
+        document: Metadata = {
             "id": source_id,
             **inherited,
             "tags": flow_document.get("tags", {}),
@@ -105,8 +106,8 @@ def ensure(tx: Write, flow_document: Document, now: int, principal: Principal) -
         }
         tx.put_source(Source(source_id, document, created=now, updated=now, implicit=True))
         return True
-    if stored.document["format"] != flow_document["format"]:
-        raise Invalid.field("format", f"it differs from that of Source {source_id}, {stored.document['format']}")
+    if stored.metadata["format"] != flow_document["format"]:
+        raise Invalid.field("format", f"it differs from that of Source {source_id}, {stored.metadata['format']}")
     return False
 
 
@@ -131,7 +132,7 @@ def set_property(store: Store, source_id: str, name: str, value: Any, principal:
 def unset_property(store: Store, source_id: str, name: str, principal: Principal) -> None:
     """Unset `label` or `description`."""
 
-    def edit(document: Document) -> Document | None:
+    def edit(document: Metadata) -> Metadata | None:
         return {key: value for key, value in document.items() if key != name} if name in document else None
 
     _edit(store, source_id, principal, edit)
@@ -147,7 +148,7 @@ def delete_tag(store: Store, source_id: str, name: str, principal: Principal) ->
 
     access = store.access(principal)
 
-    def edit(document: Document) -> Document:
+    def edit(document: Metadata) -> Metadata:
         if name not in document["tags"]:
             raise NotFound(f"Source {source_id} has no such tag")
         refuse_unclassified(access, name)
@@ -156,29 +157,29 @@ def delete_tag(store: Store, source_id: str, name: str, principal: Principal) ->
     _edit(store, source_id, principal, edit)
 
 
-def _existing(read: Sight, source_id: str) -> Source:
+def _existing(read: VisibleRead, source_id: str) -> Source:
     source = read.source(source_id)
     if source is None:
         raise NotFound(f"there is no Source {source_id}")
     return source
 
 
-def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Document], Document | None]) -> None:
+def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Metadata], Metadata | None]) -> None:
     """Store what `edit` makes of the document; None is no change. `NotFound`; `Forbidden`, also for a change of classes
     that the principal may not make."""
     access = store.access(principal)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("source", source_id))
         source = permitted(tx, source_id, access, "write")
-        document = edit(source.document)
+        document = edit(source.metadata)
         if document is None:
             return
-        access.check_change(document_classes(source.document), document_classes(document))
+        access.check_change(document_classes(source.metadata), document_classes(document))
         document = {**document, "updated_by": principal.name}
         check_document_size(document)
-        changed = replace(source, document=document, updated=source.next_change(store.now()))
+        changed = replace(source, metadata=document, updated=source.next_change(store.now()))
         tx.put_source(changed)
         Outbox(tx).source_updated(changed)
 
-    store.write(body)
+    store.write(transact)

@@ -54,7 +54,7 @@ def allocate(
     storage = store.writable_storage(storage_id, access)
     now = store.now()
     flow = store.repository.ask(lambda read: writable_with_container(read, flow_id, access))
-    container = flow.document["container"]
+    container = flow.metadata["container"]
     content_type = content_type or str(container)
     objects: list[Object] = []
     allocations: list[Allocation] = []
@@ -67,13 +67,13 @@ def allocate(
             url = storage.plain_put_url(key, object_id)
             put_until = now + store.settings.min_object_timeout * MICROSECONDS
         instance = Instance(storage.backend.id, key, put_until)
-        objects.append(Object(object_id, now, (instance,), flow.key, content_type))
+        objects.append(Object(object_id, now, (instance,), flow.flow_key, content_type))
         allocations.append(Allocation(object_id, url, content_type, presigned))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("flow", flow_id), *(("object", object_id) for object_id in ids))
         current = writable_with_container(tx, flow_id, access)
-        if current.key != flow.key or current.document["container"] != container:
+        if current.flow_key != flow.flow_key or current.metadata["container"] != container:
             raise Contended(f"Flow {flow_id} was replaced in this moment; try again")
         in_use = tx.objects(ids)
         if in_use:
@@ -84,7 +84,7 @@ def allocate(
         tx.put_objects(objects)
 
     if objects:
-        store.write(body)
+        store.write(transact)
     return allocations
 
 

@@ -16,12 +16,12 @@ def forget_bytes(tx: Write, instances: Iterable[Instance], now: int) -> None:
     tx.enqueue(
         Job(
             DELETE_BYTES,
-            instance.key,
+            instance.storage_key,
             {"storage_id": instance.storage_id, "put_until": instance.put_until},
             due=now,
         )
         for instance in instances
-        if instance.controlled and instance.key is not None
+        if instance.controlled and instance.storage_key is not None
     )
 
 

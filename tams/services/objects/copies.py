@@ -75,26 +75,26 @@ def begin(store: Store, job: Job) -> Copy | None:
     if copy is not None and copy.target.put_until >= store.now() + LONGEST_COPY // 2:
         return copy
 
-    def body(tx: Write) -> Copy | None:
+    def transact(tx: Write) -> Copy | None:
         tx.claim(("object", job.payload["object_id"]))
         copy = _wanted(tx, job)
         if copy is None:
-            tx.finish(job.kind, job.key)
+            tx.finish(job.kind, job.job_id)
             return None
         target = copy.target._replace(put_until=store.now() + LONGEST_COPY)
         tx.put_objects([_with(copy.item, target)])
         return Copy(copy.item, target)
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def complete(store: Store, job: Job, copy: Copy) -> bool:
     """Show the instance from now on, for its bytes are there. False where it was deleted meanwhile: then they go; or
     where it is shown already."""
 
-    def body(tx: Write) -> bool:
+    def transact(tx: Write) -> bool:
         tx.claim(("object", copy.item.id))
-        tx.finish(job.kind, job.key)
+        tx.finish(job.kind, job.job_id)
         current = _wanted(tx, job)
         if current is None:
             now = store.now()
@@ -106,29 +106,29 @@ def complete(store: Store, job: Job, copy: Copy) -> bool:
         tx.put_objects([_with(current.item, current.target._replace(ready=True))])
         return True
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def give_up(store: Store, job: Job) -> None:
     """Make the copy no more: the instance that was not to be goes, and whatever lies under its key."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("object", job.payload["object_id"]))
-        tx.finish(job.kind, job.key)
+        tx.finish(job.kind, job.job_id)
         copy = _wanted(tx, job)
         if copy is not None:
-            left = tuple(instance for instance in copy.item.instances if instance.key != job.key)
+            left = tuple(instance for instance in copy.item.instances if instance.storage_key != job.job_id)
             tx.put_objects([copy.item._replace(instances=left)])
             forget_bytes(tx, [copy.target], store.now())
 
-    store.write(body)
+    store.write(transact)
 
 
 def _wanted(read: Read, job: Job) -> Copy | None:
     """The copy, while its Object is there and the instance is still to be made."""
     item = read.objects([job.payload["object_id"]]).get(job.payload["object_id"])
     for instance in () if item is None else item.instances:
-        if item is not None and instance.key == job.key and not instance.ready:
+        if item is not None and instance.storage_key == job.job_id and not instance.ready:
             return Copy(item, instance)
     return None
 
@@ -136,11 +136,13 @@ def _wanted(read: Read, job: Job) -> Copy | None:
 def _with(item: Object, target: Instance) -> Object:
     """The Object with the instance in place of the one with the same key."""
     return item._replace(
-        instances=tuple(target if instance.key == target.key else instance for instance in item.instances)
+        instances=tuple(
+            target if instance.storage_key == target.storage_key else instance for instance in item.instances
+        )
     )
 
 
 def _is_there(read: Read, copy: Copy) -> bool:
     """Whether the Object has the instance: somebody else's attempt made it ready."""
     item = read.objects([copy.item.id]).get(copy.item.id)
-    return item is not None and any(instance.key == copy.target.key for instance in item.instances)
+    return item is not None and any(instance.storage_key == copy.target.storage_key for instance in item.instances)

@@ -55,7 +55,7 @@ class UrlPlan:
         """The `get_urls` of an Object with these instances."""
         entries: list[dict[str, Any]] = []
         for instance in instances:
-            key = instance.key
+            key = instance.storage_key
             if not instance.ready:
                 continue
             if key is None or instance.storage_id is None:

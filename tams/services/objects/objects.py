@@ -13,7 +13,7 @@ from tams.domain.objects import Instance, Object
 from tams.domain.principals import Principal
 from tams.repository.port import Cursor, Read, Write
 from tams.services.access.authorization import lacking, require_object, unknown_object
-from tams.services.access.visibility import Sight
+from tams.services.access.visibility import VisibleRead
 from tams.services.objects.byte_deletion import forget_bytes
 from tams.services.objects.copies import queue_copy
 from tams.services.store import Store
@@ -38,9 +38,9 @@ def get(
     """The Object and a page of the Flows, with tags that `flow_tags` matches, that refer to it; an init Object through
     the media that need it. `NotFound`, also while it is allocated and not registered; `Forbidden`.
     """
-    with store.seen_by(principal) as sight:
+    with store.visible_to(principal) as sight:
         item = _registered(sight, object_id)
-        references = sight.references(object_id, flow_tags, after, limit)
+        references = sight.references(object_id, flow_tags=flow_tags, after=after, limit=limit)
         init_id = item.init_object_id
         init_object = None if init_id is None else sight.objects([init_id]).get(init_id)
     return ObjectDetails(item, init_object, references.items, references.next)
@@ -48,7 +48,7 @@ def get(
 
 def check_readable(store: Store, object_id: str, principal: Principal) -> None:
     """`NotFound` unless there is such an Object, registered; `Forbidden` where it may not be read."""
-    with store.seen_by(principal) as sight:
+    with store.visible_to(principal) as sight:
         _registered(sight, object_id)
 
 
@@ -86,7 +86,7 @@ def add_controlled_instance(store: Store, object_id: str, storage_id: str, princ
     key = store.writable_storage(storage_id, access).new_key(object_id)
     readable = store.shown_backends(access)
 
-    def body(tx: Write) -> bool:
+    def transact(tx: Write) -> bool:
         tx.claim(("object", object_id))
         item = _writable(tx, object_id, access)
         if access.is_limited and not any(
@@ -99,7 +99,7 @@ def add_controlled_instance(store: Store, object_id: str, storage_id: str, princ
         queue_copy(tx, item, storage_id, key, store.now())
         return True
 
-    if store.write(body):
+    if store.write(transact):
         logger.info("object %s is to be copied to Storage Backend %s", object_id, storage_id)
 
 
@@ -110,7 +110,7 @@ def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str
     """
     access = store.access(principal)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("object", object_id))
         item = _writable(tx, object_id, access)
         if any(storage.backend.label == label for storage in store.storages.values()):
@@ -123,7 +123,7 @@ def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str
         check_count("instances", sum(instance.url is not None for instance in item.instances) + 1, MOST_URLS)
         tx.put_objects([item._replace(instances=(*item.instances, Instance(url=url, label=label)))])
 
-    store.write(body)
+    store.write(transact)
 
 
 def delete_instance(
@@ -150,7 +150,7 @@ def delete_instance(
             return instance.storage_id == storage_id
         return label == (labels.get(instance.storage_id) if instance.storage_id is not None else instance.label)
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(("object", object_id))
         item = _writable(tx, object_id, access)
         gone = [instance for instance in item.instances if chosen(instance)]
@@ -168,7 +168,7 @@ def delete_instance(
         tx.put_objects([item._replace(instances=tuple(left))])
         forget_bytes(tx, gone, store.now())
 
-    store.write(body)
+    store.write(transact)
     logger.info("Deleted the instance %s of object %s", storage_id or label, object_id)
 
 
@@ -203,7 +203,7 @@ def may_upload(store: Store, object_id: str, storage_id: str, key: str, principa
     with store.repository.read() as read:
         item = read.objects([object_id]).get(object_id)
         for instance in item.instances if item is not None else ():
-            if item is not None and instance.storage_id == storage_id and instance.key == key:
+            if item is not None and instance.storage_id == storage_id and instance.storage_key == key:
                 backend = store.storages[storage_id].backend
                 if not access.knows_backend(backend.tags):
                     break
@@ -227,7 +227,7 @@ def _writable(read: Read, object_id: str, access: Access) -> Object:
     return item
 
 
-def _registered(read: Sight, object_id: str) -> Object:
+def _registered(read: VisibleRead, object_id: str) -> Object:
     item = read.objects([object_id]).get(object_id)
     if item is None or item.kind is None:
         raise unknown_object()

@@ -102,11 +102,15 @@ class Reconciliation:
     def _instances(self) -> Iterator[_Named]:
         def page_after(after: Cursor | None) -> Page[tuple[str, Instance]]:
             with self._store.repository.read() as read:
-                return read.instances_of(self._storage.backend.id, after, self._page)
+                return read.instances_of(self._storage.backend.id, after=after, limit=self._page)
 
         for page in pages(page_after):
             self.named += len(page)
-            yield from (_Named(instance.key, object_id) for object_id, instance in page if instance.key is not None)
+            yield from (
+                _Named(instance.storage_key, object_id)
+                for object_id, instance in page
+                if instance.storage_key is not None
+            )
 
     def _second_look(self, orphans: Sequence[Listed], missing: Sequence[_Named]) -> Iterator[Discrepancy]:
         keys = [item.key for item in orphans]
@@ -116,7 +120,7 @@ class Reconciliation:
             objects = read.objects({item.object_id for item in missing})
         # What neither was uploaded nor registered yet is not missing, and neither is a copy under way.
         shown = {
-            instance.key
+            instance.storage_key
             for item in objects.values()
             if item.kind is not None
             for instance in item.instances

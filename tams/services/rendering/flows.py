@@ -12,7 +12,7 @@ from tams.domain.timerange import NEVER, TimeRange
 def flow_json(flow: Flow) -> dict[str, Any]:
     """The Flow as `flow-get.json` has it, without `timerange`."""
     shown = {
-        **flow.document,
+        **flow.metadata,
         "created": format_time(flow.created),
         "metadata_updated": format_time(flow.metadata_updated),
     }
@@ -30,7 +30,7 @@ def flow_json_with_timerange(flow: Flow, timerange: TimeRange | None) -> dict[st
 
 def source_json(source: Source) -> dict[str, Any]:
     """The Source as `source.json` has it."""
-    shown = {**source.document, "created": format_time(source.created), "updated": format_time(source.updated)}
+    shown = {**source.metadata, "created": format_time(source.created), "updated": format_time(source.updated)}
     if source.collection:
         shown["source_collection"] = source.collection
     if source.collected_by:

@@ -44,7 +44,7 @@ def register(
     ids = _object_ids(requests)
     missing = _never_uploaded(store, flow_id, ids, access) if store.settings.verify_uploads else frozenset()
 
-    def body(tx: Write) -> list[FailedSegment]:
+    def transact(tx: Write) -> list[FailedSegment]:
         tx.claim(*_keys(flow_id, ids))
         flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
@@ -53,7 +53,7 @@ def register(
         _keep(tx, flow, registered)
         return registered.failed
 
-    failed = store.write(body)
+    failed = store.write(transact)
     if failed:
         logger.info("Refused %s of %s segments of flow %s", len(failed), len(requests), flow_id)
     return failed
@@ -92,7 +92,7 @@ def upload(
         """Refuse before the bytes come; and see to it that they go, even if this process is killed before their end."""
         flow, _, _ = judge(tx)
         tx.enqueue([_deletion(storage, key, latest)])
-        return str(flow.document["container"])
+        return str(flow.metadata["container"])
 
     def end(tx: Write) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
         flow, registered, allocated = judge(tx)
@@ -124,7 +124,7 @@ def writable_with_container(tx: Read, flow_id: str, access: Access) -> Flow:
     """The Flow as Objects and Segments need it. `NotFound`; `Forbidden` (read-only, or without write); `Invalid`
     without `container`."""
     flow = flows.writable(tx, flow_id, access)
-    if not flow.document.get("container"):
+    if not flow.metadata.get("container"):
         raise Invalid.field("container", f"Flow {flow_id} has none: set it before storage or Segments are asked for")
     return flow
 
@@ -158,14 +158,14 @@ def _judge(
         # Every operation that adds or removes Segments of a Flow has a time of its own, whatever the clocks do.
         at=flow.next_change(store.now()),
     )
-    return registration.judge(requests, tx.overlaps(flow.key, [request.timerange for request in requests]))
+    return registration.judge(requests, tx.overlaps(flow.flow_key, [request.timerange for request in requests]))
 
 
 def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
     if registered.objects:
         tx.put_objects(registered.objects)
     if registered.segments:
-        tx.add_segments(flow.key, registered.segments)
+        tx.add_segments(flow.flow_key, registered.segments)
         Outbox(tx).segments_added(flow, registered.segments)
 
 
@@ -182,7 +182,8 @@ def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], acc
 
     def has_bytes(item: Object) -> bool:
         return any(
-            instance.key is not None and store.storage(instance.storage_id).head(instance.key) is not None
+            instance.storage_key is not None
+            and store.storage(instance.storage_id).head(instance.storage_key) is not None
             for instance in item.instances
         )
 
@@ -194,10 +195,10 @@ def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], acc
 def _filled(object_id: str, flow: Flow, allocated: Object | None, instance: Instance, now: int) -> Object:
     """The Object as if it had been allocated to the Flow with that one instance."""
     if allocated is None:
-        return Object(object_id, now, (instance,), flow.key, flow.document["container"])
-    if allocated.kind is not None or allocated.allocated_to != flow.key:
+        return Object(object_id, now, (instance,), flow.flow_key, flow.metadata["container"])
+    if allocated.kind is not None or allocated.allocated_to != flow.flow_key:
         raise Invalid.field("object_id", "this Object is in use: bytes are taken for a new one, or one of this Flow's")
-    return Object(object_id, allocated.created, (instance,), flow.key, allocated.content_type)
+    return Object(object_id, allocated.created, (instance,), flow.flow_key, allocated.content_type)
 
 
 def _deletion(storage: Storage, key: str, due: int, until: int = 0) -> Job:

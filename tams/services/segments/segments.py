@@ -52,10 +52,12 @@ def list_segments(
     /flows/{flowId}/segments`). `with_instances` reads the instances of the Objects, init Objects included, in the same
     snapshot.
     """
-    with store.seen_by(principal) as tx:
+    with store.visible_to(principal) as tx:
         flow = None if overlapping.is_empty else tx.flow(flow_id)
         if flow is None:
             return SegmentPage([], {}, None, reverse)
-        page: Page[Segment] = tx.segments(flow.key, overlapping, object_id, reverse, after, limit)
+        page: Page[Segment] = tx.segments(
+            flow.flow_key, overlapping, object_id=object_id, reverse=reverse, after=after, limit=limit
+        )
         needed = object_ids(page.items) if with_instances else set()
         return SegmentPage(page.items, tx.instances(needed), page.next, reverse)

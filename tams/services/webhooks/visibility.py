@@ -25,7 +25,7 @@ class SeenEvents:
         self._read = read
         self._events = events
 
-    def seen_by(self, webhook: Webhook) -> list[Event]:
+    def visible_to(self, webhook: Webhook) -> list[Event]:
         """Those of the events that the webhook's owner may read, without what is hidden from them."""
         access = self._store.access_of(webhook.groups, admin=webhook.admin)
         if not access.is_limited:
@@ -53,11 +53,11 @@ class SeenEvents:
         """The classes of the Flows that the events name beside their own."""
         named = {each for event in self._events for each in event.flow_collected_by}
         named.update(*(related_ids(event.body.get("flow", {})) for event in self._events))
-        return {each: document_classes(flow.document) for each, flow in self._read.flows_by_id(named).items()}
+        return {each: document_classes(flow.metadata) for each, flow in self._read.flows_by_id(named).items()}
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, ...]]:
         """The classes of the Sources that the events name beside their own."""
         named = {each for event in self._events for each in event.source_collected_by}
         named.update(*(related_ids(event.body.get("source", {})) for event in self._events))
-        return {each: document_classes(source.document) for each, source in self._read.sources_by_id(named).items()}
+        return {each: document_classes(source.metadata) for each, source in self._read.sources_by_id(named).items()}

@@ -65,7 +65,7 @@ def check_owned(store: Store, webhook_id: str, principal: Principal) -> None:
 
 
 def list_webhooks(
-    store: Store, principal: Principal, tags: TagFilter, reverse: bool, after: Cursor | None, limit: int
+    store: Store, principal: Principal, tags: TagFilter, *, reverse: bool, after: Cursor | None, limit: int
 ) -> Page[Webhook]:
     """A page of webhooks by URL: the principal's own, those of classes that they may read, or all of them for admin."""
     access = store.access(principal)
@@ -76,7 +76,9 @@ def list_webhooks(
     elif ADMIN not in principal.scopes:
         where = {_OWNER: principal.name}
     with store.repository.read() as read:
-        page = read.list_documents(WEBHOOK, _ORDER, where, reverse, after, limit, tags)
+        page = read.list_documents(
+            WEBHOOK, order=_ORDER, where=where, reverse=reverse, after=after, limit=limit, tags=tags
+        )
         found = [_from_document(document) for document in page.items]
         others = [webhook for webhook in found if not _is_owned(webhook, principal)]
         seen = {webhook.id: webhook for webhook in _as_seen(store, read, access, others)}
@@ -100,7 +102,7 @@ def register(store: Store, wanted: WebhookRequest, principal: Principal, base_ur
     )
     check_document_size(asdict(webhook))
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         access.check_difference((), document_classes(webhook.document))
         _refuse_unreadable(store, tx, access, webhook.document)
         tx.claim(ALL, ("document", webhook.id))
@@ -108,7 +110,7 @@ def register(store: Store, wanted: WebhookRequest, principal: Principal, base_ur
         # Whoever shares out events lends the job out from now on; that a lease ends early does no harm.
         tx.enqueue([Job(FAN_OUT, FAN_OUT, {}, due=store.now())])
 
-    store.write(body)
+    store.write(transact)
     return webhook
 
 
@@ -125,7 +127,7 @@ def replace_webhook(
     _check(store, wanted)
     access = store.access(principal)
 
-    def body(tx: Write) -> Webhook:
+    def transact(tx: Write) -> Webhook:
         tx.claim(("document", webhook_id))
         stored = _owned(store, load(tx, webhook_id), webhook_id, principal)
         access.check_difference(document_classes(stored.document), document_classes(wanted.document))
@@ -151,26 +153,26 @@ def replace_webhook(
             stop_queue(tx, webhook_id)
         return changed
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def delete(store: Store, webhook_id: str, principal: Principal) -> None:
     """Delete the webhook and what waits for it. `NotFound`, `Forbidden`."""
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.claim(ALL, ("document", webhook_id))
         _owned(store, load(tx, webhook_id), webhook_id, principal)
         tx.delete_document(WEBHOOK, webhook_id)
         close_queue(tx, webhook_id)
         tx.enqueue([Job(FORGET, webhook_id, {}, due=store.now())])
 
-    store.write(body)
+    store.write(transact)
 
 
 def replay(store: Store, webhook_id: str) -> bool:
     """Take a webhook out of the state `error`, so that what waits is sent; False where it is in another. `NotFound`."""
 
-    def body(tx: Write) -> bool:
+    def transact(tx: Write) -> bool:
         tx.claim(("document", webhook_id))
         stored = load(tx, webhook_id)
         if stored is None:
@@ -181,7 +183,7 @@ def replay(store: Store, webhook_id: str) -> bool:
         open_queue(tx, webhook_id, store.now())
         return True
 
-    return store.write(body)
+    return store.write(transact)
 
 
 def load(read: Read, webhook_id: str) -> Webhook | None:
@@ -192,7 +194,9 @@ def load(read: Read, webhook_id: str) -> Webhook | None:
 
 def load_all(read: Read) -> list[Webhook]:
     """Every webhook."""
-    documents = every(lambda after: read.list_documents(WEBHOOK, _ORDER, {}, reverse=False, after=after, limit=1000))
+    documents = every(
+        lambda after: read.list_documents(WEBHOOK, order=_ORDER, where={}, reverse=False, after=after, limit=1000)
+    )
     return [_from_document(document) for document in documents]
 
 

@@ -150,8 +150,11 @@ def test_disagreements_name_no_hidden_source(admin: FlaskClient, reporter: Flask
 def test_filters_by_collectors_find_nothing_by_hidden_ones(admin: FlaskClient, reporter: FlaskClient) -> None:
     member = flow(admin, "news")
     hidden = put(admin, multi(member, tags={"auth_classes": "drama"}))
-    seen_by = {"flows": (member, hidden), "sources": tuple(get(admin, each)["source_id"] for each in (member, hidden))}
-    for kind, (one, collector) in seen_by.items():
+    readable = {
+        "flows": (member, hidden),
+        "sources": tuple(get(admin, each)["source_id"] for each in (member, hidden)),
+    }
+    for kind, (one, collector) in readable.items():
         assert [each["id"] for each in admin.get(f"/{kind}?collected_by_ids={collector}").json] == [one]
         for asked in (collector, new_id()):
             answer = reporter.get(f"/{kind}?collected_by_ids={asked}")

@@ -40,12 +40,16 @@ def flows(new_postgresql: NewDatabase) -> Iterator[tuple[Database, Flow, Flow]]:
 
 def page(flow: Flow, within: TimeRange, *, reverse: bool = False, after: int | None = None) -> Callable[[Read], Any]:
     cursor = None if after is None else str(after * SECOND)
-    return lambda snapshot: snapshot.segments(flow.key, within, None, reverse, cursor, LIMIT)
+    return lambda snapshot: snapshot.segments(
+        flow.flow_key, within, object_id=None, reverse=reverse, after=cursor, limit=LIMIT
+    )
 
 
 def of_object(flow: Flow, number: int) -> Callable[[Read], Any]:
-    name = f"{flow.key:016x}-{number:016x}"
-    return lambda snapshot: snapshot.segments(flow.key, ETERNITY, name, False, None, LIMIT)
+    name = f"{flow.flow_key:016x}-{number:016x}"
+    return lambda snapshot: snapshot.segments(
+        flow.flow_key, ETERNITY, object_id=name, reverse=False, after=None, limit=LIMIT
+    )
 
 
 QUESTIONS: dict[str, Callable[[Flow, int], Callable[[Read], Any]]] = {
@@ -61,14 +65,18 @@ QUESTIONS: dict[str, Callable[[Flow, int], Callable[[Read], Any]]] = {
     "next page backwards": lambda flow, size: page(flow, ETERNITY, reverse=True, after=size // 2),
     "of an Object": lambda flow, size: of_object(flow, size // 2),
     "overlaps": lambda flow, size: (
-        lambda snapshot: snapshot.overlaps(flow.key, [seconds(size // 2, size // 2 + 1), seconds(size, size + 1)])
+        lambda snapshot: snapshot.overlaps(flow.flow_key, [seconds(size // 2, size // 2 + 1), seconds(size, size + 1)])
     ),
-    "extent": lambda flow, size: lambda snapshot: snapshot.extent(flow.key, seconds(size // 4, size // 2)),
-    "within": lambda flow, size: lambda snapshot: snapshot.segments_within(flow.key, seconds(9, size - 9), LIMIT),
+    "extent": lambda flow, size: lambda snapshot: snapshot.extent(flow.flow_key, seconds(size // 4, size // 2)),
+    "within": lambda flow, size: lambda snapshot: snapshot.segments_within(flow.flow_key, seconds(9, size - 9), LIMIT),
     "flow": lambda flow, size: lambda snapshot: snapshot.flow(flow.id),
     "flows with content": lambda flow, size: (
         lambda snapshot: snapshot.list_flows(
-            FlowFilter(source_id=flow.source_id, timerange=seconds(size // 2, size)), "created", False, None, LIMIT
+            FlowFilter(source_id=flow.source_id, timerange=seconds(size // 2, size)),
+            order="created",
+            reverse=False,
+            after=None,
+            limit=LIMIT,
         )
     ),
 }

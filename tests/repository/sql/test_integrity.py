@@ -41,12 +41,12 @@ def refuses(connection: Connection, statement: str) -> bool:
 def test_orphans_are_refused(repository: Repository, connection: Connection) -> None:
     flow = new_flow(repository)
     (segment,) = fill(repository, flow, [seconds(0, 1)])
-    ids = {"key": flow.key, "object": segment.object_id, "start": 5, "end": 6, "init": "NULL"}
+    ids = {"key": flow.flow_key, "object": segment.object_id, "start": 5, "end": 6, "init": "NULL"}
     for wrong in ({"key": 4711}, {"object": "unknown"}, {"init": "'unknown'"}, {"start": 6}):
         assert refuses(connection, SEGMENT.format(**{**ids, **wrong}))
     for statement in (
         f"DELETE FROM objects WHERE id = '{segment.object_id}'",
-        f"DELETE FROM flow_keys WHERE key = {flow.key}",
+        f"DELETE FROM flow_keys WHERE key = {flow.flow_key}",
         f"DELETE FROM sources WHERE id = '{flow.source_id}'",
         f"UPDATE flows SET source_id = 'unknown' WHERE id = '{flow.id}'",
         f"UPDATE flows SET key = 4711 WHERE id = '{flow.id}'",
@@ -63,7 +63,7 @@ def test_orphans_are_refused(repository: Repository, connection: Connection) -> 
 def test_two_segments_of_a_flow_never_begin_at_the_same_instant(repository: Repository, connection: Connection) -> None:
     flow = new_flow(repository)
     (segment,) = fill(repository, flow, [seconds(0, 1)])
-    assert refuses(connection, SEGMENT.format(key=flow.key, start=0, end=1, object=segment.object_id, init="NULL"))
+    assert refuses(connection, SEGMENT.format(key=flow.flow_key, start=0, end=1, object=segment.object_id, init="NULL"))
 
 
 def test_what_belongs_to_a_flow_goes_with_it(repository: Repository, connection: Connection) -> None:

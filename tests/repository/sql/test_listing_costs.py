@@ -65,9 +65,9 @@ def listed(what: str, where: Any, order: Any, *, reverse: bool = False) -> Quest
 
     def ask(tx: SqlWrite) -> None:
         pages = tx.list_flows if what == "flows" else tx.list_sources
-        first = pages(where, order, reverse, None, LIMIT)
+        first = pages(where, order=order, reverse=reverse, after=None, limit=LIMIT)
         if first.next is not None:
-            pages(where, order, reverse, first.next, LIMIT)
+            pages(where, order=order, reverse=reverse, after=first.next, limit=LIMIT)
 
     return ask
 
@@ -108,9 +108,9 @@ QUESTIONS: dict[str, Question] = {
     "instances": lambda tx: tx.instances(["allocated-00007", SHARED]),
     "still referenced": lambda tx: tx.still_referenced(["allocated-00007", SHARED]),
     "references": lambda tx: tx.references(SHARED),
-    "references with a tag": lambda tx: tx.references(SHARED, TAGS["two tags"]),
-    "allocations": walked(lambda tx, after: tx.allocations_before(2 * START_OF_2026, after, LIMIT)),
-    "instances of a backend": walked(lambda tx, after: tx.instances_of(STORAGE, after, LIMIT)),
+    "references with a tag": lambda tx: tx.references(SHARED, flow_tags=TAGS["two tags"]),
+    "allocations": walked(lambda tx, after: tx.allocations_before(2 * START_OF_2026, after=after, limit=LIMIT)),
+    "instances of a backend": walked(lambda tx, after: tx.instances_of(STORAGE, after=after, limit=LIMIT)),
     "keys known": lambda tx: tx.keys_known(STORAGE, ["allocated/00007", "none"]),
     "flows of a source, counted": lambda tx: tx.count_up_to("flows of source", COLLECTOR, LIMIT),
     "segments of an object, counted": lambda tx: tx.count_up_to("segments of object", SHARED, LIMIT),
@@ -118,13 +118,21 @@ QUESTIONS: dict[str, Question] = {
     "deliveries, counted": lambda tx: tx.count_up_to("deliveries of webhook", "w", LIMIT),
     "outbox, counted": lambda tx: tx.count_up_to("events in outbox", "", LIMIT),
     "document": lambda tx: tx.document("webhook", "00007"),
-    "documents": walked(lambda tx, after: tx.list_documents("webhook", "order", {}, False, after, LIMIT)),
-    "documents backwards": walked(lambda tx, after: tx.list_documents("webhook", "order", {}, True, after, LIMIT)),
+    "documents": walked(
+        lambda tx, after: tx.list_documents("webhook", order="order", where={}, reverse=False, after=after, limit=LIMIT)
+    ),
+    "documents backwards": walked(
+        lambda tx, after: tx.list_documents("webhook", order="order", where={}, reverse=True, after=after, limit=LIMIT)
+    ),
     "documents of a key": walked(
-        lambda tx, after: tx.list_documents("webhook", "order", {"state": "on"}, False, after, LIMIT)
+        lambda tx, after: tx.list_documents(
+            "webhook", order="order", where={"state": "on"}, reverse=False, after=after, limit=LIMIT
+        )
     ),
     "documents of tags": walked(
-        lambda tx, after: tx.list_documents("webhook", "order", {}, False, after, LIMIT, TAGS["two tags"])
+        lambda tx, after: tx.list_documents(
+            "webhook", order="order", where={}, reverse=False, after=after, limit=LIMIT, tags=TAGS["two tags"]
+        )
     ),
     "queued": lambda tx: tx.queued("copy", ["00007", "none"]),
     "jobs that are due": lambda tx: jobs.any_due(tx._session, "copy"),

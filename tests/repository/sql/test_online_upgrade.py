@@ -70,7 +70,7 @@ def assert_it_is_new_and_whole(url: str, flow: Flow, count: int) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.execute(text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")).scalar() == 0
         stored = "SELECT count(*) FROM segments JOIN object_instances USING (object_id) WHERE flow_key = :key"
-        assert connection.execute(text(stored), {"key": flow.key}).scalar() == count
+        assert connection.execute(text(stored), {"key": flow.flow_key}).scalar() == count
     repository = SqlRepository(url)
     repository.check()
     found = read(repository, lambda snapshot: snapshot.flow(flow.id))
@@ -117,7 +117,9 @@ def test_two_upgrades_at_once_beside_readers_and_writers_disturb_nobody(old: str
 
     def look(_: int) -> None:
         with repository.read() as snapshot:
-            page = snapshot.segments(flow.key, seconds(9_000, 9_100), None, False, None, 100).items
+            page = snapshot.segments(
+                flow.flow_key, seconds(9_000, 9_100), object_id=None, reverse=False, after=None, limit=100
+            ).items
             assert len(snapshot.instances([segment.object_id for segment in page])) == len(page) == 100
 
     def register(number: int) -> None:
@@ -165,7 +167,15 @@ def test_a_lock_that_is_never_free_ends_the_upgrade_between_two_steps(old: str) 
             migrate.upgrade(old, patience=0.5)
     assert revision(old) == "0002"
     assert (
-        len(read(repository, lambda snapshot: snapshot.segments(flow.key, ETERNITY, None, False, None, 9)).items) == 9
+        len(
+            read(
+                repository,
+                lambda snapshot: snapshot.segments(
+                    flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=9
+                ),
+            ).items
+        )
+        == 9
     )
     repository.close()
     upgrade(old)

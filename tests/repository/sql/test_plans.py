@@ -53,14 +53,28 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "flow": lambda snapshot: snapshot.flow("f"),
     "flows by id": lambda snapshot: snapshot.flows_by_id(["f", "g"]),
     "source": lambda snapshot: snapshot.source("s"),
-    "page": lambda snapshot: snapshot.segments(7, ETERNITY, None, False, None, 5),
-    "page of a range": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, None, 5),
-    "next page": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, False, str(4 * SECOND), 5),
-    "page backwards": lambda snapshot: snapshot.segments(7, seconds(3, 9), None, True, None, 5),
-    "page from a time on": lambda snapshot: snapshot.segments(7, TimeRange(SECOND, None), None, False, None, 5),
-    "page up to a time": lambda snapshot: snapshot.segments(7, TimeRange(None, SECOND), None, False, None, 5),
-    "page up to a time, backwards": lambda snapshot: snapshot.segments(7, TimeRange(None, SECOND), None, True, None, 5),
-    "page of an object": lambda snapshot: snapshot.segments(7, ETERNITY, "o", False, None, 5),
+    "page": lambda snapshot: snapshot.segments(7, ETERNITY, object_id=None, reverse=False, after=None, limit=5),
+    "page of a range": lambda snapshot: snapshot.segments(
+        7, seconds(3, 9), object_id=None, reverse=False, after=None, limit=5
+    ),
+    "next page": lambda snapshot: snapshot.segments(
+        7, seconds(3, 9), object_id=None, reverse=False, after=str(4 * SECOND), limit=5
+    ),
+    "page backwards": lambda snapshot: snapshot.segments(
+        7, seconds(3, 9), object_id=None, reverse=True, after=None, limit=5
+    ),
+    "page from a time on": lambda snapshot: snapshot.segments(
+        7, TimeRange(SECOND, None), object_id=None, reverse=False, after=None, limit=5
+    ),
+    "page up to a time": lambda snapshot: snapshot.segments(
+        7, TimeRange(None, SECOND), object_id=None, reverse=False, after=None, limit=5
+    ),
+    "page up to a time, backwards": lambda snapshot: snapshot.segments(
+        7, TimeRange(None, SECOND), object_id=None, reverse=True, after=None, limit=5
+    ),
+    "page of an object": lambda snapshot: snapshot.segments(
+        7, ETERNITY, object_id="o", reverse=False, after=None, limit=5
+    ),
     "within": lambda snapshot: snapshot.segments_within(7, seconds(3, 9), 5),
     "within, of an object": lambda snapshot: snapshot.segments_within(7, ETERNITY, 5, object_id="o"),
     "within, of an init object": lambda snapshot: snapshot.segments_within(7, ETERNITY, 5, init_object_id="init"),
@@ -73,27 +87,35 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     "referred to": lambda snapshot: snapshot.referred_to(["a", "b"], TAGS),
     "object at": lambda snapshot: snapshot.object_at("s", "a"),
     "flow of key": lambda snapshot: snapshot.flow_of_key(7),
-    "allocations": lambda snapshot: snapshot.allocations_before(5, None, 5),
-    "more allocations": lambda snapshot: snapshot.allocations_before(5, "3 a", 5),
-    "instances of storage": lambda snapshot: snapshot.instances_of("s", None, 5),
-    "more instances of storage": lambda snapshot: snapshot.instances_of("s", "k", 5),
+    "allocations": lambda snapshot: snapshot.allocations_before(5, after=None, limit=5),
+    "more allocations": lambda snapshot: snapshot.allocations_before(5, after="3 a", limit=5),
+    "instances of storage": lambda snapshot: snapshot.instances_of("s", after=None, limit=5),
+    "more instances of storage": lambda snapshot: snapshot.instances_of("s", after="k", limit=5),
     "keys known": lambda snapshot: snapshot.keys_known("s", ["a", "b"]),
     "queued": lambda snapshot: snapshot.queued("k", ["a", "b"]),
     "flows of source": lambda snapshot: snapshot.count_up_to("flows of source", "s", 5),
     "segments of object": lambda snapshot: snapshot.count_up_to("segments of object", "o", 5),
     "objects of init": lambda snapshot: snapshot.count_up_to("objects of init", "init", 5),
     "document": lambda snapshot: snapshot.document("k", "1"),
-    "documents": lambda snapshot: snapshot.list_documents("k", "order", {}, False, None, 5),
-    "documents by key": lambda snapshot: snapshot.list_documents("k", "order", {"a": "b", "c": "d"}, True, "3", 5),
-    "documents by tag": lambda snapshot: snapshot.list_documents("k", "order", {"a": "b"}, False, None, 5, TAGS),
+    "documents": lambda snapshot: snapshot.list_documents(
+        "k", order="order", where={}, reverse=False, after=None, limit=5
+    ),
+    "documents by key": lambda snapshot: snapshot.list_documents(
+        "k", order="order", where={"a": "b", "c": "d"}, reverse=True, after="3", limit=5
+    ),
+    "documents by tag": lambda snapshot: snapshot.list_documents(
+        "k", order="order", where={"a": "b"}, reverse=False, after=None, limit=5, tags=TAGS
+    ),
     "documents of kind": lambda snapshot: snapshot.count_up_to("documents of kind", "k", 1),
     "deliveries": lambda snapshot: snapshot.deliveries("w", 5),
     "deliveries of webhook": lambda snapshot: snapshot.count_up_to("deliveries of webhook", "w", 5),
     "sources by id": lambda snapshot: snapshot.sources_by_id(["s", "t"]),
-    "documents backwards": lambda snapshot: snapshot.list_documents("k", "order", {}, True, None, 5),
+    "documents backwards": lambda snapshot: snapshot.list_documents(
+        "k", order="order", where={}, reverse=True, after=None, limit=5
+    ),
     **{
         f"sources by {order}, {name}": lambda snapshot, order=order, where=where: snapshot.list_sources(  # type: ignore[misc]
-            where, order, order == "updated", "0", 5
+            where, order=order, reverse=order == "updated", after="0", limit=5
         )
         for order in ("created", "updated", "label")
         for name, where in {
@@ -109,7 +131,7 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
     },
     **{
         f"flows by {order}, {name}": lambda snapshot, order=order, where=where: snapshot.list_flows(  # type: ignore[misc]
-            where, order, True, "1", 5
+            where, order=order, reverse=True, after="1", limit=5
         )
         for order in ("created", "metadata_updated", "label")
         for name, where in {

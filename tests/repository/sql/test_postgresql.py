@@ -89,7 +89,7 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
 ) -> None:
     ran = []
 
-    def body(tx: Write) -> int:
+    def transact(tx: Write) -> int:
         ran.append(1)
         found = tx.document("k", "counter")
         number = 1 if found is None else found.body["n"] + 1
@@ -98,7 +98,7 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
 
     wired.check()
     wire.cut = cut
-    assert wired.write(uuid(), body) == 1
+    assert wired.write(uuid(), transact) == 1
     assert len(ran) == runs
     found = read(wired, lambda snapshot: snapshot.document("k", "counter"))
     assert found is not None
@@ -144,14 +144,14 @@ def test_a_connection_lost_in_the_middle_of_a_write_is_replaced_and_the_write_re
     repository = SqlRepository(url)
     ran = []
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         tx.put_document(Document("k", "1", {}))
         ran.append(1)
         if len(ran) == 1:
             break_connections(url)
         tx.put_document(Document("k", "2", {}))
 
-    write(repository, body)
+    write(repository, transact)
     assert len(ran) == 2
     repository.close()
 
@@ -170,12 +170,12 @@ def test_transactions_that_keep_losing_against_others_are_contended(url: str) ->
     repository = SqlRepository(url)
     ran = []
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         ran.append(1)
         tx._session.run(text("DO $$ BEGIN RAISE serialization_failure; END $$"), {})  # type: ignore[attr-defined]
 
     with pytest.raises(Contended):
-        write(repository, body)
+        write(repository, transact)
     assert len(ran) == 10
     repository.close()
 
@@ -188,14 +188,14 @@ def test_of_two_changes_in_each_others_way_one_is_run_again_and_both_are_stored(
     def change(first: str, second: str) -> None:
         runs = []
 
-        def body(tx: Write) -> None:
+        def transact(tx: Write) -> None:
             runs.append(1)
             tx.put_document(Document("k", first, {"by": first}))
             if len(runs) == 1:
                 met.wait(10)
             tx.put_document(Document("k", second, {"by": first}))
 
-        write(repository, body)
+        write(repository, transact)
         ran.extend(runs)
 
     with ThreadPoolExecutor(2) as pool:

@@ -43,7 +43,9 @@ def test_instances_survive_the_change_of_their_table(tmp_path: Path) -> None:
             go(configuration(connection))
     engine.dispose()
     assert read(repository, lambda snapshot: snapshot.objects([made.id])) == {made.id: made}
-    assert read(repository, lambda snapshot: snapshot.keys_known(factories.STORAGE, [made.instances[0].key or ""]))
+    assert read(
+        repository, lambda snapshot: snapshot.keys_known(factories.STORAGE, [made.instances[0].storage_key or ""])
+    )
     repository.close()
 
 

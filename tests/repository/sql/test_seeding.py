@@ -26,7 +26,9 @@ def stored(repository: Repository, flow_id: str) -> list[str]:
     with repository.read() as snapshot:
         flow = snapshot.flow(flow_id)
         assert flow is not None
-        segments = snapshot.segments(flow.key, ETERNITY, None, False, None, 1000).items
+        segments = snapshot.segments(
+            flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=1000
+        ).items
         objects = snapshot.objects([segment.object_id for segment in segments])
         instances = snapshot.instances(objects)
     assert flow.count == len(segments) == len(objects) == len(instances)

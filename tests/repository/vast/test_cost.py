@@ -43,7 +43,7 @@ def test_a_page_of_segments_takes_at_most_eight(emulator_and_repository: tuple[E
     def page(snapshot: Read) -> int:
         found = snapshot.flow(flow.id)
         assert found is not None
-        items = snapshot.segments(found.key, ETERNITY, None, False, None, 100).items
+        items = snapshot.segments(found.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=100).items
         return len(snapshot.instances({each.object_id for each in items}))
 
     with emulator.counting() as counts:
@@ -60,24 +60,24 @@ def test_registering_a_thousand_segments_takes_at_most_twenty(
     fill(repository, flow, [seconds(-1, 0)])
     media = [factories.media_object(instances=()) for _ in range(1000)]
     if allocated:
-        given = [factories.allocation(to=flow.key) for _ in range(1000)]
+        given = [factories.allocation(to=flow.flow_key) for _ in range(1000)]
         put_objects(repository, *given)
         media = [factories.media_object(each.id, instances=each.instances) for each in given]
 
-    def body(tx: Write) -> None:
+    def transact(tx: Write) -> None:
         keys: list[Key] = [("flow", flow.id), *(("object", each.id) for each in media)]
         tx.claim(*keys)
         assert tx.flow(flow.id) is not None
         tx.objects([each.id for each in media])
         ranges = [seconds(n, n + 1) for n in range(1000)]
-        assert not any(tx.overlaps(flow.key, ranges))
+        assert not any(tx.overlaps(flow.flow_key, ranges))
         tx.put_objects(media)
         made = [factories.segment(each, of) for each, of in zip(ranges, media, strict=True)]
-        tx.add_segments(flow.key, made)
+        tx.add_segments(flow.flow_key, made)
         if tx.count_up_to("documents of kind", "webhook", 1) == 0:
             tx.append_events([factories.event()])
 
     with emulator.counting() as counts:
-        repository.write(new_id(), body)
+        repository.write(new_id(), transact)
     assert counts.total <= 20, counts.requests
     assert len(fill(repository, flow, [seconds(2000, 2001)])) == 1

@@ -53,7 +53,7 @@ def test_a_page_is_right_and_takes_few_requests_wherever_it_begins(
                 page = read(
                     repository,
                     lambda snapshot, asked=asked, limit=limit: snapshot.segments(  # type: ignore[misc]
-                        flow.key, asked, None, reverse, None, limit
+                        flow.flow_key, asked, object_id=None, reverse=reverse, after=None, limit=limit
                     ),
                 )
             assert [each.start // NANOSECONDS for each in page.items] == wanted
@@ -74,7 +74,12 @@ def test_filters_come_before_paging(cluster: tuple[Emulator, VastRepository]) ->
     emulator, repository = cluster
     flow = loaded(emulator, repository, list(range(50_000)))
     with emulator.counting() as counts:
-        page = read(repository, lambda snapshot: snapshot.segments(flow.key, ETERNITY, "31337", False, None, 10))
+        page = read(
+            repository,
+            lambda snapshot: snapshot.segments(
+                flow.flow_key, ETERNITY, object_id="31337", reverse=False, after=None, limit=10
+            ),
+        )
     assert [each.start // NANOSECONDS for each in page.items] == [31337]
     assert counts.total <= 8
 

@@ -76,7 +76,7 @@ def test_there_has_to_be_such_a_flow_and_objects_are_not_made_twice() -> None:
         flow = new_flow(repository)
         list(seeding.add_segments(address, [flow.id], 2, STORAGE, now=10))
         segments = stored(repository, flow)
-        write(repository, lambda tx: tx.remove_segments(flow.key, segments, at=99))
+        write(repository, lambda tx: tx.remove_segments(flow.flow_key, segments, at=99))
         with pytest.raises(IntegrityBroken):
             list(seeding.add_segments(address, [flow.id], 2, STORAGE, now=100))
         assert stored(repository, flow) == []

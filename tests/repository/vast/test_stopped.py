@@ -27,7 +27,7 @@ def register(url: str, flow_key: int, flow_id: str) -> bool:
     """Register the first second, unless it is taken; whether it was done here."""
     repository = VastRepository(address_of(url, claim_timeout=1))
 
-    def body(tx: Write) -> bool:
+    def transact(tx: Write) -> bool:
         tx.claim(("flow", flow_id))
         if tx.overlaps(flow_key, [seconds(0, 1)]) != [False]:
             return False
@@ -36,7 +36,7 @@ def register(url: str, flow_key: int, flow_id: str) -> bool:
         tx.add_segments(flow_key, [factories.segment(seconds(0, 1), media)])
         return True
 
-    return write(repository, body)
+    return write(repository, transact)
 
 
 def registered_beside_a_stopped_one(
@@ -52,7 +52,7 @@ def registered_beside_a_stopped_one(
         url = url_of(emulator.endpoint, concurrency)
         kind, table = stalled
         emulator.fail(kind, Way.STALL, table=table, seconds=2)
-        arguments = [sys.executable, "-c", code, url, str(flow.key), flow.id]
+        arguments = [sys.executable, "-c", code, url, str(flow.flow_key), flow.id]
         with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             deadline = time.monotonic() + 60
             while emulator.faults.pending and time.monotonic() < deadline:
@@ -62,14 +62,14 @@ def registered_beside_a_stopped_one(
                 # What it asked for last is done by now.
                 time.sleep(2.1)
                 begun = time.monotonic()
-                assert register(url, flow.key, flow.id) is True
+                assert register(url, flow.flow_key, flow.id) is True
                 assert time.monotonic() - begun > waits
             finally:
                 os.kill(process.pid, signal.SIGCONT)
             answer, _ = process.communicate(timeout=60)
         assert answer.strip() == "False"
         assert len(stored(repository, flow)) == 1
-        assert read(repository, lambda snapshot: snapshot.extent(flow.key, ETERNITY)) == seconds(0, 1)
+        assert read(repository, lambda snapshot: snapshot.extent(flow.flow_key, ETERNITY)) == seconds(0, 1)
         assert emulator.rows("tams", "segments").num_rows == 1
 
 

@@ -40,7 +40,7 @@ def storage(store):
 def allocated(store, storage):
     """An Object that waits for its bytes."""
     now = store.now()
-    place = Instance(storage_id=storage.backend.id, key=storage.new_key(OBJECT_ID), put_until=now + 60_000_000)
+    place = Instance(storage_id=storage.backend.id, storage_key=storage.new_key(OBJECT_ID), put_until=now + 60_000_000)
     item = Object(id=OBJECT_ID, created=now, instances=(place,), content_type="video/mp2t")
     keep(store, item)
     return item

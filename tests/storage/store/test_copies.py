@@ -173,12 +173,12 @@ class TestWhatIsDeletedWhileItIsCopied:
         assert copy is not None
         deletion(site, object_id)
         site.delete()
-        (source,) = [instance for instance in copy.sources if instance.key]
+        (source,) = [instance for instance in copy.sources if instance.storage_key]
         if deletion is not with_its_object:
-            site.second.copy(source.key or "", job.key, site.first)
+            site.second.copy(source.storage_key or "", job.job_id, site.first)
         else:
             # What the server was asked for before the source went.
-            site.second.put(job.key, io.BytesIO(MEDIA), "video/mp2t")
+            site.second.put(job.job_id, io.BytesIO(MEDIA), "video/mp2t")
         assert site.contents(site.second) == [MEDIA]
         site.catch_up()
         assert site.contents(site.second) == []
@@ -205,7 +205,7 @@ class TestAWorker:
         copy = copies.begin(site.store, job)
         assert copy is not None
         # Half of it is there, or all of it.
-        site.first.copy(copy.sources[0].key or "", job.key)
+        site.first.copy(copy.sources[0].storage_key or "", job.job_id)
         assert site.copy("another") == 1
         assert site.shown(object_id) == {"first": MEDIA, "second": MEDIA}
 
@@ -265,9 +265,9 @@ class TestAWorker:
         assert site.jobs() == [COPY_INSTANCE]
 
         (job,) = _leased(site)
-        site.store.write(lambda tx: tx.finish(job.kind, job.key))
+        site.store.write(lambda tx: tx.finish(job.kind, job.job_id))
         # The last but one attempt was made long ago.
-        site.store.write(lambda tx: tx.enqueue([Job(job.kind, job.key, job.payload, 0, MOST_ATTEMPTS - 1)]))
+        site.store.write(lambda tx: tx.enqueue([Job(job.kind, job.job_id, job.payload, 0, MOST_ATTEMPTS - 1)]))
         assert site.copy() == 1
         assert COPY_INSTANCE not in site.jobs()
         assert site.store.repository.lease(COPY_INSTANCE, "worker", 1, 60) == []

@@ -102,7 +102,9 @@ def test_orphaned_and_missing_bytes_are_told_apart(site: Site, page: int) -> Non
 def _object_of(site: Site, key: str) -> str:
     with site.store.repository.read() as read:
         return next(
-            object_id for object_id, instance in read.instances_of(FIRST, None, 100).items if instance.key == key
+            object_id
+            for object_id, instance in read.instances_of(FIRST, after=None, limit=100).items
+            if instance.storage_key == key
         )
 
 
@@ -133,10 +135,10 @@ def test_a_copy_under_way_is_neither(site: Site) -> None:
     (object_id,) = site.record(MEDIA)
     site.ask_for_copy(object_id)
     with site.store.repository.read() as read:
-        ((_, target),) = read.instances_of(SECOND, None, 5).items
+        ((_, target),) = read.instances_of(SECOND, after=None, limit=5).items
     second = Reconciliation(site.store, site.second, repair=True)
     assert list(second.discrepancies()) == []
-    site.second.put(target.key or "", io.BytesIO(MEDIA), TYPE)
+    site.second.put(target.storage_key or "", io.BytesIO(MEDIA), TYPE)
     assert list(Reconciliation(site.store, site.second, repair=True).discrepancies()) == []
 
 
