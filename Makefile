@@ -10,34 +10,48 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # setuptools warns that an editable install looks at this directory, which is its purpose.
 INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
+PYTEST = $(BIN)/python -m pytest
+# Twice as many processes as cores: many tests wait for a server or a time-out.
+PARALLEL := --numprocesses=$(shell expr 2 \* $$(nproc)) --dist=worksteal
+# The tests that make check leaves out, by their markers (pyproject.toml).
+SLOW := postgresql or vast or s3 or nginx or e2e or fault or kill or crowd or slow
 # Where make run listens; its data lie in ./data unless TAMS_DATA_DIR says otherwise.
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test test-postgresql test-vast test-nginx lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Install, bring the database up to date, and serve on http://127.0.0.1:8000
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
 
+check: lint ## Lint, types, and the tests that need only SQLite and local files: about two minutes
+	HYPOTHESIS_PROFILE=quick $(PYTEST) --numprocesses=2 -m "not ($(SLOW))" $(ARGS)
+
 test: $(VENV)/.installed-test ## Install what the tests need, and run all of them; ARGS= goes to pytest
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(PYTEST) $(PARALLEL) -m "not nginx" $(ARGS)
 
 test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has to be installed
-	$(BIN)/python -m pytest tests/e2e/test_behind_nginx.py $(ARGS)
+	$(PYTEST) -m nginx $(ARGS)
 
 test-postgresql: $(VENV)/.installed-test ## The tests of the API on PostgreSQL (make test has them on SQLite)
-	TAMS_TEST_DATABASE=postgresql $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
+	TAMS_TEST_DATABASE=postgresql $(PYTEST) $(PARALLEL) tests/api $(ARGS)
 
 test-vast: $(VENV)/.installed-test ## The tests of the API on an emulator of VAST Database
-	TAMS_TEST_DATABASE=vast $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile tests/api $(ARGS)
+	TAMS_TEST_DATABASE=vast $(PYTEST) $(PARALLEL) tests/api $(ARGS)
 
-lint: $(VENV)/.installed-dev ## Check style (ruff) and types (mypy --strict)
+test-vast-modes: $(VENV)/.installed-test ## The tests of the repository in every mode of VAST Database
+	TAMS_TEST_VAST_MODES=all $(PYTEST) $(PARALLEL) -m vast tests/repository --ignore tests/repository/vast $(ARGS)
+
+coverage: $(VENV)/.installed-test ## Run the tests of make test, and report the lines and branches that none of them runs
+	$(PYTEST) $(PARALLEL) -m "not (nginx or fault or kill)" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style (ruff), types (mypy --strict), and wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict tams migrations wsgi.py
+	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .
@@ -57,7 +71,7 @@ vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try th
 	$(BIN)/python -m tools.vast_emulator $(ARGS)
 
 vast-faults: $(VENV)/.installed-test ## Let every request of every write to VAST Database fail in every way
-	TAMS_TEST_VAST_FAULTS=all $(BIN)/python -m pytest --numprocesses=auto tests/repository/vast/test_faults.py $(ARGS)
+	TAMS_TEST_VAST_FAULTS=all $(PYTEST) $(PARALLEL) tests/repository/vast/test_faults.py $(ARGS)
 
 vast-sdk-tests: $(VENV)/.installed-test ## Run the tests that VAST ships with its SDK against the emulator; takes minutes
 	@$(INSTALL) '.[vast-sdk-tests]'
@@ -67,7 +81,7 @@ wheel: $(VENV)/.installed ## Build the package into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove what was installed and built; the data stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A venv without pip is what python3 makes where Debian's python3-venv is missing: say so, and leave nothing behind.

@@ -1,3 +1,7 @@
 """Fixtures for every test of `tests/` and `tools/`: the databases and the application under test."""
 
-pytest_plugins = ["tests.support.databases", "tests.support.applications"]
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
+pytest_plugins = ["tests.support.hypothesis_profiles", "tests.support.databases", "tests.support.applications"]

@@ -43,8 +43,8 @@ class Probe(Body):
 
 
 @pytest.fixture
-def probe(app: Flask) -> FlaskClient:
-    return with_probe(app)
+def probe(own_app: Flask) -> FlaskClient:
+    return with_probe(own_app)
 
 
 def with_probe(app: Flask) -> FlaskClient:
@@ -272,7 +272,7 @@ def test_a_check_comes_before_the_body(probe: FlaskClient) -> None:
 
 @pytest.fixture
 def small(settings: Settings) -> Iterator[FlaskClient]:
-    for app in serving(replace(settings, max_body=100)):
+    for app in serving(replace(settings, max_body=100), shared=False):
         yield with_probe(app)
 
 

@@ -41,9 +41,9 @@ def test_a_page_that_is_not_modified_keeps_its_paging_headers(client: FlaskClien
     assert answer.headers["X-Paging-Count"] == "1"
 
 
-def test_answers_with_signed_urls_are_not_kept(app: Flask) -> None:
-    app.add_url_rule("/signed", "signed", lambda: json_answer({"url": "…"}, signed_urls=True))
-    answer = app.test_client().get("/signed", headers={"If-None-Match": "*"})
+def test_answers_with_signed_urls_are_not_kept(own_app: Flask) -> None:
+    own_app.add_url_rule("/signed", "signed", lambda: json_answer({"url": "…"}, signed_urls=True))
+    answer = own_app.test_client().get("/signed", headers={"If-None-Match": "*"})
     assert answer.status_code == 200
     assert "ETag" not in answer.headers
     assert answer.headers["Cache-Control"] == "no-store"
@@ -54,9 +54,9 @@ def test_errors_and_other_methods_have_no_tag(client: FlaskClient) -> None:
     assert "ETag" not in client.post("/service", json={}).headers
 
 
-def test_json_is_written_as_utf8_without_escapes(app: Flask) -> None:
-    app.add_url_rule("/text", "text", lambda: json_answer({"é&<": "日本"}))
-    assert app.test_client().get("/text").data == '{"é&<":"日本"}'.encode()
+def test_json_is_written_as_utf8_without_escapes(own_app: Flask) -> None:
+    own_app.add_url_rule("/text", "text", lambda: json_answer({"é&<": "日本"}))
+    assert own_app.test_client().get("/text").data == '{"é&<":"日本"}'.encode()
 
 
 @pytest.mark.parametrize("path", ["/", "/service", "/service/storage-backends", "/service/profiles", "/health/live"])

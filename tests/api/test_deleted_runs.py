@@ -18,6 +18,7 @@ from tams.domain.segments import Segment
 from tams.services.deletion import delete_requests
 from tams.services.store import Store
 from tests.support.api_steps import SECOND, make_flow
+from tests.support.hypothesis_profiles import examples
 from tests.support.outbox_events import listen, stored, told
 
 
@@ -53,7 +54,7 @@ STEP = st.one_of(
 
 
 @hypothesis.settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -53,8 +53,8 @@ def failing(app: Flask, error: Exception) -> FlaskClient:
         (RuntimeError("secret"), 500),
     ],
 )
-def test_the_body_is_that_of_the_specification(app: Flask, error: Exception, status: int) -> None:
-    answer = failing(app, error).get("/fail", headers={"X-Request-ID": "abc"})
+def test_the_body_is_that_of_the_specification(own_app: Flask, error: Exception, status: int) -> None:
+    answer = failing(own_app, error).get("/fail", headers={"X-Request-ID": "abc"})
     assert answer.status_code == status
     body = answer.json
     assert body is not None
@@ -71,14 +71,14 @@ def test_every_domain_error_has_a_status() -> None:
     assert status_of(Contended("")) == 503
 
 
-def test_fields_at_fault_are_named(app: Flask) -> None:
-    answer = failing(app, Invalid.field("essence_parameters.frame_rate", "required")).get("/fail")
+def test_fields_at_fault_are_named(own_app: Flask) -> None:
+    answer = failing(own_app, Invalid.field("essence_parameters.frame_rate", "required")).get("/fail")
     assert answer.json is not None
     assert answer.json["errors"] == {"essence_parameters.frame_rate": ["required"]}
 
 
-def test_what_blocks_a_deletion_is_told(app: Flask) -> None:
-    answer = failing(app, Conflict("in use", Blockers(flows=2, examples=("a", "b")))).get("/fail")
+def test_what_blocks_a_deletion_is_told(own_app: Flask) -> None:
+    answer = failing(own_app, Conflict("in use", Blockers(flows=2, examples=("a", "b")))).get("/fail")
     assert answer.json is not None
     assert answer.json["blocked_by"] == {
         "flows": 2,
@@ -89,18 +89,18 @@ def test_what_blocks_a_deletion_is_told(app: Flask) -> None:
     }
 
 
-def test_a_client_is_told_when_to_come_back(app: Flask) -> None:
-    assert failing(app, Unavailable("later", retry_after=7)).get("/fail").headers["Retry-After"] == "7"
+def test_a_client_is_told_when_to_come_back(own_app: Flask) -> None:
+    assert failing(own_app, Unavailable("later", retry_after=7)).get("/fail").headers["Retry-After"] == "7"
 
 
-def test_headers_of_the_framework_errors_are_kept(app: Flask) -> None:
-    answer = failing(app, RequestedRangeNotSatisfiable(10)).get("/fail")
+def test_headers_of_the_framework_errors_are_kept(own_app: Flask) -> None:
+    answer = failing(own_app, RequestedRangeNotSatisfiable(10)).get("/fail")
     assert answer.headers["Content-Range"] == "bytes */10"
     assert answer.content_type == "application/json"
 
 
-def test_an_unknown_failure_is_logged_with_the_request_id(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    failing(app, RuntimeError("the cause")).get("/fail", headers={"X-Request-ID": "find-me"})
+def test_an_unknown_failure_is_logged_with_the_request_id(own_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    failing(own_app, RuntimeError("the cause")).get("/fail", headers={"X-Request-ID": "find-me"})
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "find-me" in record.getMessage()
     assert record.exc_info is not None

@@ -14,7 +14,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
 
 from tams.api.context import STORE
 from tams.api.multipart import Multipart
@@ -27,30 +26,7 @@ from tams.services.objects.byte_deletion import DELETE_BYTES
 from tams.services.segments import registration
 from tams.services.store import Store
 from tests.support.api_steps import allocate, exists, make_flow, record, register, timeranges
-
-BOUNDARY = "frontier"
-SEGMENT = {"timerange": "[0:0_1:0)"}
-
-
-def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
-    """A body with these parts."""
-    pieces = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
-        for name, content in parts
-    ]
-    return b"".join(pieces) + f"--{BOUNDARY}{end}\r\n".encode()
-
-
-def send(client: FlaskClient, flow_id: str, body: bytes) -> TestResponse:
-    """What a body is answered with."""
-    return client.post(
-        f"/flows/{flow_id}/segments", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}"
-    )
-
-
-def upload(client: FlaskClient, flow_id: str, segment: Any, media: bytes = b"media") -> TestResponse:
-    """What a Segment with its bytes is answered with."""
-    return send(client, flow_id, body_of(("segment_data", json.dumps(segment).encode()), ("file", media)))
+from tests.support.multipart import BOUNDARY, SEGMENT, body_of, send, upload
 
 
 def bytes_kept(store: Store) -> int:

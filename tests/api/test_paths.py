@@ -15,11 +15,11 @@ from tams.api.responses import json_answer
 
 
 @pytest.fixture
-def echo(app: Flask) -> FlaskClient:
+def echo(own_app: Flask) -> FlaskClient:
     """The application with two routes that say what they understood."""
-    app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_answer([name]))
-    app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_answer([name, "instances"]))
-    return app.test_client()
+    own_app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_answer([name]))
+    own_app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_answer([name, "instances"]))
+    return own_app.test_client()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tams.domain.identifiers import new_id
 from tams.domain.timerange import parse_bounded
 from tests.support.api_steps import SECOND, allocate, exists, make_flow, record, register, timeranges
+from tests.support.hypothesis_profiles import examples
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_a_refused_first_use_does_not_make_the_object_known(client: FlaskClient,
 points = st.integers(0, 12)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stored=st.lists(st.tuples(points, st.integers(1, 4)), max_size=3),
     asked=st.lists(st.tuples(points, st.integers(1, 4)), min_size=1, max_size=8),

@@ -14,8 +14,8 @@ from tams.services.deletion import delete_requests
 from tams.services.outbox import added_segments
 from tams.services.store import Store
 from tams.worker import deletions
-from tests.api.test_multipart import upload
 from tests.support.api_steps import SECOND, allocate, make_flow, record, register, reuse, source_of, timeranges
+from tests.support.multipart import upload
 from tests.support.outbox_events import listen, outlined, stored, told
 
 

@@ -27,6 +27,7 @@ from tams.config import Settings
 from tams.domain.identifiers import new_id
 from tests.support.api_steps import make_flow
 from tests.support.applications import DATABASE, KEY, NewEnvironment, serving
+from tests.support.hypothesis_profiles import examples
 
 FLOWS = [new_id() for _ in range(4)]
 SOURCES = [new_id() for _ in range(2)]
@@ -383,7 +384,7 @@ def test_the_store_does_what_the_model_says(new_environment: NewEnvironment) -> 
     run_state_machine_as_test(
         lambda: StoreMachine(new_environment),
         settings=settings(
-            max_examples=EXAMPLES.get(DATABASE, 30),
+            max_examples=examples(EXAMPLES.get(DATABASE, 30)),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_cli import assert_refused, environment, eventually, tams
+from tests.support.tams_command import assert_refused, environment, eventually, tams
 from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.settings import Settings
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from tests.support.documents import Reader, Shell, curls, examples
 from tests.support.http_client import Client
 from tests.support.servers import TamsStore
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 

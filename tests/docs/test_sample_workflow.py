@@ -10,6 +10,8 @@ import pytest
 from tests.support.documents import Reader, Shell, curls, examples
 from tests.support.servers import TamsStore, eventually
 
+pytestmark = pytest.mark.e2e
+
 PAGE = Path(__file__).parents[2] / "docs" / "SAMPLE_WORKFLOW.md"
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.servers import TamsStore, eventually
 
+pytestmark = pytest.mark.e2e
+
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 KEY = "a key for the receiver of the document"
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.support import media
+from tests.support.databases import engine
 from tests.support.media import Cut
 from tests.support.servers import TamsStore, faultless
 
@@ -41,11 +42,11 @@ def store(tmp_path: Path) -> Iterator[TamsStore]:
         yield store
 
 
-@pytest.fixture(params=["SQLite", "PostgreSQL"])
+@pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def mortal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
     """A store that is not started yet, and made to be killed: jobs of the dead come back after five seconds."""
     # Half of the threads may hold transfers: enough for all of a test's, even where one process gets all of them.
-    database: str | None = request.getfixturevalue("new_postgresql")() if request.param == "PostgreSQL" else None
+    database: str | None = None if request.param == "sqlite" else request.getfixturevalue("new_postgresql")()
     killed = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
     yield killed
     killed.kill()

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
+pytestmark = pytest.mark.e2e
+
 PATIENCE = 60  # seconds
 PASSWORD = "correct horse battery staple"
 

@@ -21,6 +21,8 @@ import pytest
 from tests.support.http_client import WAVE, Client
 from tests.support.servers import TamsStore, eventually
 
+pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
+
 CONFIGURATION = Path(__file__).parents[2] / "docs" / "configuration.md"
 HOSTILE = ["a/instances", "/a", "a//b", "..", ".", "%2F", "a%2Finstances", "a b", "a+b", "é", "x?y#z", "…/𝄞"]
 

@@ -13,18 +13,21 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.support.databases import engine
 from tests.support.http_client import WAVE, Client
 from tests.support.servers import TamsStore
+
+pytestmark = [pytest.mark.e2e, pytest.mark.crowd]
 
 WRITERS = 16
 ROUNDS = 12
 SLOTS = 40
 
 
-@pytest.fixture(params=["new_sqlite", "new_postgresql"])
+@pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
     """A fresh store on each engine. Nothing may have gone wrong in it at the end."""
-    started = TamsStore(tmp_path, TAMS_DATABASE_URL=request.getfixturevalue(request.param)())
+    started = TamsStore(tmp_path, TAMS_DATABASE_URL=request.getfixturevalue(f"new_{request.param}")())
     started.start()
     yield started
     started.stop()

@@ -11,10 +11,13 @@ from functools import partial
 from itertools import chain, count
 
 import httpx
+import pytest
 
 from tests.support.http_client import WAVE, Client, Json, segment
 from tests.support.media import SECOND, Span, parse_timestamp
 from tests.support.servers import TamsStore, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.kill]
 
 MANY = 8_000
 PIECE = bytes(range(256)) * 256

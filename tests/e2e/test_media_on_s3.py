@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_real_media import (
+from tests.support import s3_endpoint
+from tests.support.bucket_store import BucketStore
+from tests.support.real_media import (
     Archive,
     TestDeleting,
     TestInitialisationSegments,
@@ -16,13 +18,11 @@ from tests.e2e.test_real_media import (
     archive,
     edit,
 )
-from tests.support import s3_endpoint
-from tests.support.bucket_store import BucketStore
 from tests.support.s3_endpoint import Endpoint
 
 __all__ = ["TestDeleting", "TestInitialisationSegments", "TestReading", "TestReuse", "archive", "edit"]
 
-pytestmark = pytest.mark.xdist_group("media on S3")
+pytestmark = [pytest.mark.e2e, pytest.mark.s3]
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_real_media import Archive, ingest, programme
 from tests.support import s3_endpoint
 from tests.support.bucket_store import keys_of
 from tests.support.faulty_proxy import FaultyProxy, proxy_before
 from tests.support.http_client import WAVE, Client, segment
 from tests.support.media import SECOND, Cut, Span
+from tests.support.real_media import Archive, ingest, programme
 from tests.support.s3_endpoint import Endpoint
 from tests.support.servers import TamsStore, eventually
+
+pytestmark = pytest.mark.e2e
 
 FIRST, SECOND_ID = "0b7f6f0e-61a0-4a39-9d0f-8c8a1f3f7f01", "0b7f6f0e-61a0-4a39-9d0f-8c8a1f3f7f02"
 TAMS = Path(sys.executable).with_name("tams")

@@ -21,6 +21,8 @@ from tests.support.repository_steps import environment_of
 from tests.support.servers import TamsStore, eventually
 from tests.support.webhook_receiver import Receiver, Request
 
+pytestmark = pytest.mark.e2e
+
 EVERYTHING = [f"{kind}/{what}" for kind in ("flows", "sources") for what in ("created", "updated", "deleted")] + [
     "flows/segments_added",
     "flows/segments_deleted",
@@ -177,11 +179,14 @@ def spawn_worker(store: TamsStore, variables: dict[str, str]) -> subprocess.Pope
         )
 
 
-@pytest.mark.parametrize(("database", "amount"), [("new_sqlite", 2000), ("new_postgresql", 2000), ("roomy_vast", 200)])
+@pytest.mark.parametrize(
+    ("database", "amount"),
+    [(name, 200 if name.startswith("vast") else 2000) for name in ("sqlite", "postgresql", "vast_roomy")],
+)
 def test_workers_killed_at_any_moment_lose_nothing(
     database: str, amount: int, tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest
 ) -> None:
-    new: Callable[[], str] = request.getfixturevalue(database)
+    new: Callable[[], str] = request.getfixturevalue(f"new_{database}")
     variables = LOCAL | environment_of(new())
     store = TamsStore(tmp_path, **variables)
     store.start("--no-worker")

@@ -1,4 +1,4 @@
-"""The adapters under test. Each test gets an empty repository of each."""
+"""The repositories under contract: each test gets an empty one of each engine."""
 
 from __future__ import annotations
 
@@ -9,54 +9,46 @@ from collections.abc import Iterator
 import pytest
 
 from tams.repository.port import Repository
-from tests.support.databases import NewDatabase
+from tests.support.databases import NewDatabase, engine
 from tests.support.repository_steps import open_repository
 
-EVERYWHERE = os.environ.get("TAMS_TEST_VAST_MODES") == "all"
+ALL_MODES = os.environ.get("TAMS_TEST_VAST_MODES") == "all"
+"""Whether every test runs in each mode of VAST Database (`make test-vast-modes`).
 
-"""Whether all tests run with each way to keep changes apart in VAST Database; otherwise those of `MODULES`."""
-
-MODULES = {"test_concurrency", "test_deliveries", "test_segments", "test_transactions"}
-
-CONTENDED = {
-    "test_of_processes_that_register_overlapping_segments_exactly_one_wins",
-    "test_no_update_is_lost_between_processes",
-    "test_a_killed_writer_leaves_all_or_nothing",
-}
-
-"""What tells more of one kind of conflicts than of another."""
+Otherwise only the tests with the marker `vast_modes` do: those about writers that contend.
+"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Which adapters a test runs with: what is only about SQL, with the two databases of that."""
+    """Run a test with each engine: tests in `sql/` with its two databases, the others with VAST Database as well."""
     if "database_url" not in metafunc.fixturenames:
         return
-    if metafunc.definition.path.parent.name == "sql":
-        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-        return
-    adapters = ["sqlite", "postgresql", "vast"]
-    module = metafunc.module.__name__.rpartition(".")[2]
-    if module in MODULES or EVERYWHERE:
-        adapters.append("vast_stripes")
-        # What takes the URL itself gives it to other processes, of which a single one may write.
-        if "database_url" not in inspect.signature(metafunc.function).parameters:
-            if module != "test_concurrency" or EVERYWHERE:
-                adapters.append("vast_single")
-        elif metafunc.function.__name__ in CONTENDED or EVERYWHERE:
-            adapters.append("vast_stripes_early")
-    metafunc.parametrize("database_url", adapters, indirect=True)
+    engines = ["sqlite", "postgresql"]
+    if metafunc.definition.path.parent.name != "sql":
+        engines += ["vast", *(f"vast_{mode}" for mode in _modes(metafunc))]
+    metafunc.parametrize("database_url", [engine(name) for name in engines], indirect=True)
+
+
+def _modes(metafunc: pytest.Metafunc) -> list[str]:
+    """Return the modes of VAST Database, besides claims, that a test runs in."""
+    if ALL_MODES:
+        # A test that takes the URL itself gives it to other processes, of which only one may write in `single` mode.
+        passes_on = "database_url" in inspect.signature(metafunc.function).parameters
+        return ["stripes", "stripes_early"] if passes_on else ["stripes", "single"]
+    marker = metafunc.definition.get_closest_marker("vast_modes")
+    return list(marker.args) if marker else []
 
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each adapter."""
+    """An empty database of each engine."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return new()
 
 
 @pytest.fixture
 def repository(database_url: str) -> Iterator[Repository]:
-    """An empty repository of each adapter."""
+    """An empty repository of each engine."""
     repository = open_repository(database_url)
     yield repository
     repository.close()

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tams.domain.errors import TamsError
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY
@@ -18,9 +20,12 @@ from tests.support.factories import seconds
 from tests.support.processes import everything, in_processes
 from tests.support.repository_steps import add, new_flow, put_objects, read, stored, write
 
+pytestmark = [pytest.mark.crowd, pytest.mark.vast_modes("stripes")]
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.vast_modes("stripes", "stripes_early")
 def test_of_processes_that_register_overlapping_segments_exactly_one_wins(
     repository: Repository, database_url: str
 ) -> None:
@@ -78,6 +83,7 @@ def test_sixteen_writers_at_once_all_succeed(repository: Repository, database_ur
     assert len(found.items) == 16 * 30
 
 
+@pytest.mark.vast_modes("stripes", "stripes_early")
 def test_no_update_is_lost_between_processes(repository: Repository, database_url: str) -> None:
     in_processes(processes.count_up, [(database_url, 40)] * 2)
     found = read(repository, lambda snapshot: snapshot.document("k", "counter"))
@@ -132,6 +138,8 @@ def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None
         writing.result(1)
 
 
+@pytest.mark.kill
+@pytest.mark.vast_modes("stripes", "stripes_early")
 def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_url: str) -> None:
     code = (
         "import sys; from tests.support.processes import write_pairs_for_ever;"

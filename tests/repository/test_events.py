@@ -137,6 +137,8 @@ def test_whether_there_is_any_event_is_known_without_taking_it(repository: Repos
     assert len(take(repository)) == 3
 
 
+@pytest.mark.crowd
+@pytest.mark.vast_modes("stripes")
 def test_processes_that_take_at_once_share_the_events(repository: Repository, database_url: str) -> None:
     events = [factories.event(created=number) for number in range(60)]
     append(repository, *events)

@@ -14,11 +14,12 @@ from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Page, Read, Repository
 from tests.support import factories
+from tests.support.hypothesis_profiles import examples
 from tests.support.repository_steps import fill, new_flow, put_flows, read, walk, write
 
 # A repository is emptied by its next example's own Flow: examples share the database and nothing else.
 PROPERTY = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 
 

@@ -143,7 +143,7 @@ def _s3(directory: Path) -> Iterator[Subject]:
 ADAPTERS: dict[str, Callable[[Path], Any]] = {"local": _local, "s3": _s3}
 
 
-@pytest.fixture(scope="session", params=sorted(ADAPTERS))
+@pytest.fixture(scope="session", params=["local", pytest.param("s3", marks=pytest.mark.s3)])
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     with ADAPTERS[request.param](tmp_path_factory.mktemp(request.param)) as found:
         yield found

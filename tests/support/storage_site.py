@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -194,3 +196,12 @@ def open_site(directory: Path, first: dict[str, Any], second: dict[str, Any], **
     )
     for app in serving(made):
         yield Site(app.test_client(), app.extensions[STORE], made)
+
+
+def send_with_bytes(site: Site, flow_id: str, content: bytes, timerange: str = "[0:0_1:0)") -> Any:
+    """Register a Segment with its bytes in the same request."""
+    parts = {
+        "segment_data": (io.BytesIO(json.dumps({"timerange": timerange}).encode()), None),
+        "file": (io.BytesIO(content), "media"),
+    }
+    return site.client.post(f"/flows/{flow_id}/segments", data=parts, content_type="multipart/form-data")

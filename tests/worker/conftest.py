@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tams.config import Settings
-from tests.support.databases import NewDatabase
+from tests.support.databases import NewDatabase, engine
 from tests.support.repository_steps import environment_of
 from tests.support.worker_site import Site
 
 
-@pytest.fixture(params=["new_sqlite", "new_postgresql", "roomy_vast"], ids=["sqlite", "postgresql", "vast"])
+@pytest.fixture(params=[engine(name) for name in ("sqlite", "postgresql", "vast_roomy")])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each adapter."""
-    new: NewDatabase = request.getfixturevalue(request.param)
+    new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return new()
 
 

@@ -34,6 +34,7 @@ from tests.support.access_clients import OPEN, VAULT, Clients, groups, with_clas
 from tests.support.access_scene import HOOK
 from tests.support.api_steps import allocate, make_flow, register
 from tests.support.applications import KEY, NewEnvironment, serving
+from tests.support.hypothesis_profiles import examples
 
 MINE = "news"
 PLACES = st.lists(st.sampled_from(["news", "drama", "sport"]), unique=True, max_size=2)
@@ -333,7 +334,7 @@ def deliveries(store: Store, webhook_id: str) -> Iterator[tuple[str, str, str]]:
 
 
 @hypothesis_settings(
-    max_examples=8,
+    max_examples=examples(8),
     deadline=None,
     # Each takes seconds, and smaller ones would take them again and again.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -9,12 +9,12 @@ from tams.domain.timerange import ETERNITY
 from tams.repository.port import Repository
 from tams.repository.sql import seeding
 from tests.support import factories
-from tests.support.databases import NewDatabase
+from tests.support.databases import NewDatabase, engine
 from tests.support.factories import STORAGE, seconds
 from tests.support.repository_steps import fill, new_flow, open_repository, read
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def url(request: pytest.FixtureRequest) -> str:
     """An empty database of each engine."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")

@@ -14,6 +14,8 @@ from tams.worker.fan_out import fan_out
 from tests.support.api_steps import make_flow
 from tools.bench.vast_calls import CALLS, Call, Place, place, requests_of
 
+pytestmark = pytest.mark.vast
+
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:

@@ -16,6 +16,8 @@ from tests.support.repository_steps import fill, new_flow, put_objects, read
 from tests.support.vast_clusters import opened
 from tools.vast_emulator.emulator import Emulator
 
+pytestmark = pytest.mark.vast
+
 
 @pytest.fixture
 def emulator_and_repository() -> Iterator[tuple[Emulator, VastRepository]]:

@@ -28,6 +28,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.settings import Settings
 
+pytestmark = [pytest.mark.vast, pytest.mark.fault]
+
 EVERYTHING = os.environ.get("TAMS_TEST_VAST_FAULTS") == "all"
 OF_COMMITS = [
     Way.CONFLICT,

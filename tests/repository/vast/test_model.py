@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.vast
+
 Tx = tuple[int, int]
 """The nth D of a process."""
 

@@ -23,6 +23,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.settings import Settings
 
+pytestmark = pytest.mark.vast
+
 ROOT = Path(__file__).parents[3]
 UNHELPFUL = Settings(row_conflicts="last_writer_wins", rollback="ignored", idle_timeout=2)
 

@@ -15,6 +15,8 @@ from tests.support.vast_archive import costs_of_pages, loaded
 from tests.support.vast_clusters import opened
 from tools.vast_emulator.emulator import Emulator
 
+pytestmark = pytest.mark.vast
+
 DAY, YEAR = 86_400, 366 * 86_400
 SHAPES: dict[str, list[int]] = {
     "one a second": list(range(100_000)),

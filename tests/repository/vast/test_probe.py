@@ -19,6 +19,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.settings import Settings as Emulated
 
+pytestmark = pytest.mark.vast
+
 IDLE = 2.4
 # Settings of a cluster, and the exit code: what to set.
 MODELS = {

@@ -19,6 +19,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.settings import Settings
 
+pytestmark = pytest.mark.vast
+
 
 def test_upgrading_makes_every_table_and_changes_nothing_the_second_time() -> None:
     with Emulator() as emulator:

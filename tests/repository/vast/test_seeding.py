@@ -20,6 +20,8 @@ from tests.support.repository_steps import environment_of, fill, new_flow, read,
 from tests.support.vast_clusters import address_of, opened, url_of
 from tests.support.vast_invariants import check, rows_of
 
+pytestmark = pytest.mark.vast
+
 
 def test_segments_are_added_behind_those_that_are_there() -> None:
     with opened() as (emulator, repository):

@@ -10,6 +10,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Write
 from tams.repository.vast import VastRepository
@@ -19,6 +21,8 @@ from tests.support.repository_steps import new_flow, read, stored, write
 from tests.support.vast_clusters import address_of, opened, url_of
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.settings import Settings
+
+pytestmark = pytest.mark.vast
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.vast
+
 Conflicts = Literal["commit", "statement", "while open", "never"]
 """Where a cluster tells that a row was changed by two: to the second one's commit, to its statement, to its statement
 as long as the other one has not ended, nowhere."""

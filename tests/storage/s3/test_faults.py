@@ -10,6 +10,8 @@ import pytest
 from tams.storage.port import BackendDown
 from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
 
+pytestmark = pytest.mark.fault
+
 TYPE = "video/mp2t"
 SMALL = b"small" * 100
 LARGE = bytes(range(256)) * 33_000  # 8.4 MB: more than a part

@@ -198,8 +198,8 @@ def test_a_large_object_is_not_held_in_memory(endpoint, s3):
     made = s3.configuration
     script = f"""
 import resource, sys
-from tests.storage.s3_endpoint import make_storage
-from tams.storage.configuration import S3Configuration
+from tests.support.s3_endpoint import make_storage
+from tams.storage.configuration.backends import S3Configuration
 from tams.storage.port import Backend
 storage = make_storage(
     S3Configuration(

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from dataclasses import replace
-from typing import Any
 
 from tams.storage.s3.storage import S3Storage
 from tams.worker.allocations import collect_allocations
 from tests.support.api_steps import make_flow, register, reuse
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.storage_site import A_DAY_LATER, SECOND, Site
+from tests.support.storage_site import A_DAY_LATER, SECOND, Site, send_with_bytes
 
 MEDIA = b"media" * 1000
-
-
-def send_with_bytes(site: Site, flow_id: str, content: bytes, timerange: str = "[0:0_1:0)") -> Any:
-    """Register a Segment with its bytes in the same request."""
-    parts = {
-        "segment_data": (io.BytesIO(json.dumps({"timerange": timerange}).encode()), None),
-        "file": (io.BytesIO(content), "media"),
-    }
-    return site.client.post(f"/flows/{flow_id}/segments", data=parts, content_type="multipart/form-data")
 
 
 def test_objects_go_with_their_last_reference(site: Site) -> None:

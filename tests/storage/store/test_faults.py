@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.storage.store.test_collection import send_with_bytes
 from tests.support.api_steps import make_flow
 from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
 from tests.support.s3_endpoint import Endpoint
-from tests.support.storage_site import SECOND, Site, open_site, s3_backend
+from tests.support.storage_site import SECOND, Site, open_site, s3_backend, send_with_bytes
+
+pytestmark = pytest.mark.fault
 
 MEDIA = bytes(range(256)) * 100
 LARGE = MEDIA * 400  # sent in parts

@@ -23,6 +23,8 @@ from tools.vast_emulator.tests.steps import (
     with_ids,
 )
 
+pytestmark = pytest.mark.vast
+
 
 @pytest.fixture
 def table(session: Session) -> TableMetadata:

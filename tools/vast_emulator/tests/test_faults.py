@@ -15,6 +15,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.faults import Way
 from tools.vast_emulator.tests.steps import create, insert, put, read
 
+pytestmark = pytest.mark.vast
+
 
 @pytest.fixture
 def table(session: Session) -> TableMetadata:

@@ -11,6 +11,8 @@ from tools.vast_emulator.emulator import BUCKET, Emulator
 from tools.vast_emulator.settings import Settings
 from tools.vast_emulator.tests.steps import COLUMNS, SCHEMA, connect, create, insert, opened, put, rows
 
+pytestmark = pytest.mark.vast
+
 ROWS = [(f"name{number % 7}", number) for number in range(500)]
 
 

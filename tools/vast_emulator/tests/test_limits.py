@@ -8,6 +8,8 @@ from vastdb.session import Session
 from tools.vast_emulator.emulator import BUCKET, Emulator
 from tools.vast_emulator.tests.steps import SCHEMA, create, insert, opened, put, read, with_ids
 
+pytestmark = pytest.mark.vast
+
 
 def test_a_cell_holds_126_kilobytes(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")

@@ -13,6 +13,8 @@ from vastdb.session import Session
 from tools.vast_emulator.emulator import BUCKET, Emulator
 from tools.vast_emulator.tests.steps import SCHEMA, create, one_request, opened
 
+pytestmark = pytest.mark.vast
+
 _ROWS = pa.table(
     {
         "text": pa.array(["", "a", "ab", "abc", "b", "ä", "äb", None, "\U0010ffff", "\x1fx\x1e1\x1f"]),

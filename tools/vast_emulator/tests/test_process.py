@@ -19,6 +19,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.settings import Settings
 from tools.vast_emulator.tests.steps import connect, create, insert, opened, read
 
+pytestmark = pytest.mark.vast
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

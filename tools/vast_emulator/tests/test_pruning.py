@@ -12,6 +12,8 @@ from tools.vast_emulator.emulator import BUCKET, Emulator
 from tools.vast_emulator.runs import ZONE_ROWS
 from tools.vast_emulator.tests.steps import SCHEMA, create, insert, one_request, opened, with_ids
 
+pytestmark = pytest.mark.vast
+
 COLUMNS = pa.schema([("flow", pa.utf8()), ("start", pa.int64()), ("name", pa.utf8())])
 SECOND = 1_000_000_000
 

@@ -14,6 +14,8 @@ from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.errors import ProtocolError
 from tools.vast_emulator.signatures import verify
 
+pytestmark = pytest.mark.vast
+
 
 def test_the_right_key_is_let_in(session: Session) -> None:
     with session.transaction() as tx:

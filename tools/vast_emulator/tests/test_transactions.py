@@ -9,6 +9,8 @@ from vastdb.session import Session
 from tools.vast_emulator.emulator import Emulator
 from tools.vast_emulator.tests.steps import connect, create, delete_name, insert, put, read, rows, set_number
 
+pytestmark = pytest.mark.vast
+
 
 def test_a_transaction_sees_what_was_committed_before_it_began(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")

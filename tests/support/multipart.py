@@ -1,0 +1,35 @@
+"""Multipart requests that register a Segment together with its bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+BOUNDARY = "frontier"
+
+
+SEGMENT = {"timerange": "[0:0_1:0)"}
+
+
+def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
+    """A body with these parts."""
+    pieces = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in parts
+    ]
+    return b"".join(pieces) + f"--{BOUNDARY}{end}\r\n".encode()
+
+
+def send(client: FlaskClient, flow_id: str, body: bytes) -> TestResponse:
+    """What a body is answered with."""
+    return client.post(
+        f"/flows/{flow_id}/segments", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}"
+    )
+
+
+def upload(client: FlaskClient, flow_id: str, segment: Any, media: bytes = b"media") -> TestResponse:
+    """What a Segment with its bytes is answered with."""
+    return send(client, flow_id, body_of(("segment_data", json.dumps(segment).encode()), ("file", media)))
