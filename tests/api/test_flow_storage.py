@@ -101,8 +101,8 @@ def test_urls_end_before_the_storage_is_collected(app: Flask) -> None:
         assert earliest < instance.put_until < collected
     later = time.time_ns() // 1000 + store.settings.min_object_timeout * 1_000_000
     app.extensions[STORE] = replace(store, now=lambda: later)
-    for item in (signed, plain):
-        put = item["put_url"]
+    for media_object in (signed, plain):
+        put = media_object["put_url"]
         assert client.put(put["url"], data=b"late", content_type=put["content-type"]).status_code == 403
 
 

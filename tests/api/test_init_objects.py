@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.api_steps import allocate, exists, make_flow, register, timeranges
 
-WITH_INIT = {"essence_parameters": {"init_segments": True}}
+WITH_INIT: dict[str, Any] = {"essence_parameters": {"init_segments": True}}
 
 
 @pytest.fixture

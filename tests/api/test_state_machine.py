@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings, strategies
@@ -382,7 +382,7 @@ class StoreMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(900)
 def test_the_store_does_what_the_model_says(new_environment: NewEnvironment) -> None:
     run_state_machine_as_test(
-        lambda: StoreMachine(new_environment),
+        cast("type[StoreMachine]", lambda: StoreMachine(new_environment)),
         settings=settings(
             max_examples=examples(EXAMPLES.get(DATABASE, 30)),
             stateful_step_count=40,

@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[2]
 def server(tmp_path) -> Iterator[Server]:
     running = Server(tmp_path, "--workers", "1")
     yield running
-    for process in (*running.children(), running.process) if running.process.poll() is None else ():
-        process.kill()
+    if running.process.poll() is None:
+        for child in running.children():
+            child.kill()
+        running.process.kill()
     running.process.wait(PATIENCE)
     running.process.stdout.close()
 
@@ -204,7 +206,7 @@ def test_gunicorn_serves_the_application_that_wsgi_py_offers(tmp_path):
     def answers() -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except OSError:
             return False
 

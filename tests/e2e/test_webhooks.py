@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -209,7 +210,7 @@ def test_workers_killed_at_any_moment_lose_nothing(
 
             expected = sum(map(len, changes.told.values())) + len(changes.told)  # and a Source for each Flow
             for path in ("/steady", "/flaky"):
-                eventually(lambda at=path: len(receiver.taken(at)) >= expected, f"all events at {path}", every=0.5)
+                eventually(partial(_has_taken, receiver, path, expected), f"all events at {path}", every=0.5)
             for path in ("/steady", "/flaky"):
                 got = receiver.requests(path)
                 assert_complete(got)
@@ -319,3 +320,7 @@ def test_nothing_is_sent_while_a_webhook_is_disabled_and_nothing_of_that_time_la
         time.sleep(1.5)
         assert len(receiver.requests("/steady")) == 4
         eventually(lambda: prompt.rows().get("deliveries", 0) == 0, "nothing waits")
+
+
+def _has_taken(receiver: Receiver, path: str, count: int) -> bool:
+    return len(receiver.taken(path)) >= count

@@ -68,7 +68,7 @@ def test_a_traceback_follows_the_text_and_is_a_field_in_json():
     for configure in (configured_text, configured):
         stream = configure()
         try:
-            {}["missing"]
+            dict[str, int]()["missing"]
         except KeyError:
             logging.getLogger("tams").exception("failed")
         assert "KeyError: 'missing'" in stream.getvalue()

@@ -68,7 +68,7 @@ def refused_variables(**given):
 
 def test_backends_of_both_kinds_stand_side_by_side(path):
     news, cellar = read(path, FILE, S3_SECRET="secret")
-    tags = {"tier": "fast", "sites": ["a", "b"]}
+    tags: dict[str, str | list[str]] = {"tier": "fast", "sites": ["a", "b"]}
     assert news == S3Configuration(
         backend=Backend(ONE, "news", "s3", "s3", region="london", tags=tags, default=True),
         bucket="tams-media",

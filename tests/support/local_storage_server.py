@@ -60,7 +60,7 @@ class Server(BaseApplication):
         self.cfg.set("loglevel", "warning")
         self.cfg.set("control_socket_disable", True)
 
-    def load(self) -> Flask:
+    def load(self) -> Any:
         return self._make()
 
 

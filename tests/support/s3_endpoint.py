@@ -70,19 +70,17 @@ class Endpoint:
 
     def configuration(self, **options: Any) -> S3Configuration:
         """How a backend here is configured; `options` are of `S3Configuration`."""
-        return S3Configuration(
-            **{
-                "backend": Backend(id=new_id(), label="s3", provider="tests", store_product="s3", default=True),
-                "bucket": options.get("bucket") or self.new_bucket(),
-                "endpoint": self.url,
-                "access_key_id": self.access_key,
-                "secret_access_key": self.secret_key,
-                "connect_timeout": 2,
-                "read_timeout": 20,
-                "connections": 4,
-            }
-            | options
-        )
+        defaults: dict[str, Any] = {
+            "backend": Backend(id=new_id(), label="s3", provider="tests", store_product="s3", default=True),
+            "bucket": options.get("bucket") or self.new_bucket(),
+            "endpoint": self.url,
+            "access_key_id": self.access_key,
+            "secret_access_key": self.secret_key,
+            "connect_timeout": 2,
+            "read_timeout": 20,
+            "connections": 4,
+        }
+        return S3Configuration(**(defaults | options))
 
     def storage(self, store_id: str = STORE_ID, adapter: dict[str, Any] | None = None, **options: Any) -> S3Storage:
         """A backend here; `adapter` are options of `S3Storage`, the others of `S3Configuration`."""

@@ -78,7 +78,7 @@ class Server:
 
     def status(self, path: str) -> int:
         with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
-            return answer.status
+            return int(answer.status)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tams.repository.vast import Address, VastRepository, upgrade
@@ -47,7 +48,7 @@ def address_of(url: str, **waits: float) -> Address:
         parts.path.strip("/"),
         SCHEMA,
         concurrency=parts.fragment or "claims",
-        **waits,
+        **cast("dict[str, Any]", waits),
     )
 
 

@@ -110,14 +110,15 @@ def _measured(options: argparse.Namespace) -> tuple[report.Json, bool]:
 
 
 class _Sample(NamedTuple):
-    """One sample, to be taken by a call."""
+    """One sample of a measurement, to be taken later."""
 
     measurement: Measurement
     place: site.Site
     seconds: float
     floor_first: bool
 
-    def __call__(self) -> None:
+    def take(self) -> None:
+        """Take it."""
         self.measurement.sample(self.place, self.seconds, floor_first=self.floor_first)
 
 
@@ -153,7 +154,9 @@ class _Run:
             self._note(f"{engine}: round {number + 1} of {rounds}")
             first = number % 2 == 1
             going = [
-                each for each in going if self._does(engine, each, "measured", _Sample(each, place, seconds, first))
+                measurement
+                for measurement in going
+                if self._does(engine, measurement, "measured", _Sample(measurement, place, seconds, first).take)
             ]
         for each in going:
             self.figures += [replace(figure, engine=figure.engine or engine) for figure in each.figures()]

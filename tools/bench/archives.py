@@ -63,5 +63,5 @@ def seed(url: str, data: Path, *options: str) -> None:
     """Run `tams dev seed`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     environment = inherited | {"ENVIRONMENT": "development", "TAMS_DATABASE_URL": url, "TAMS_DATA_DIR": str(data)}
-    command = [_TAMS, "dev", "seed", *options]
+    command = [str(_TAMS), "dev", "seed", *options]
     subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

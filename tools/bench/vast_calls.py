@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask.testing import FlaskClient
 
@@ -36,7 +36,7 @@ class Place(NamedTuple):
     client: FlaskClient
     flow_id: str
 
-    def ask(self, method: str, path: str, **more: object) -> None:
+    def ask(self, method: str, path: str, **more: Any) -> None:
         """One call, which succeeds."""
         answer = self.client.open(path, method=method, **more)
         assert answer.status_code < 300, answer.text
@@ -85,13 +85,17 @@ def _reads(path: str) -> Callable[[Place], Callable[[], None]]:
     return lambda place: lambda: place.ask("GET", path.format(place.flow_id))
 
 
+def void(_result: object) -> None:
+    """Drop the result of a call."""
+
+
 def _put_new(place: Place) -> Callable[[], None]:
-    return lambda: make_flow(place.client) and None
+    return lambda: void(make_flow(place.client))
 
 
 def _put_again(place: Place) -> Callable[[], None]:
     flow_id = make_flow(place.client)
-    document = {**place.client.get(f"/flows/{flow_id}").json, "label": "changed"}
+    document = {**(place.client.get(f"/flows/{flow_id}").json or {}), "label": "changed"}
     kept = {name: value for name, value in document.items() if name not in _READ_ONLY}
     return lambda: place.ask("PUT", f"/flows/{flow_id}", json=kept)
 
@@ -116,7 +120,7 @@ def _delete_range(place: Place) -> Callable[[], None]:
 
 def _allocate(place: Place) -> Callable[[], None]:
     flow_id = make_flow(place.client)
-    return lambda: allocate(place.client, flow_id, 100) and None
+    return lambda: void(allocate(place.client, flow_id, 100))
 
 
 def _label(place: Place) -> Callable[[], None]:

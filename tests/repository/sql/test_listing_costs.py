@@ -10,6 +10,7 @@ import pytest
 from tams.domain.events import Delivery
 from tams.domain.filters import FlowFilter, SourceFilter, TagFilter
 from tams.domain.flows import Flow
+from tams.domain.objects import Object
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
 from tams.repository.port import Document, Job, Repository
 from tams.repository.sql import SqlRepository, jobs, listing, seeding
@@ -171,7 +172,7 @@ def put(tx: Any, numbers: range) -> None:
         tx.put_flow(flow_of(number, collected, fields))
         name = f"{number:05}"
         kept = factories.instance(f"allocated/{name}")
-        tx.put_objects([factories.Object(f"allocated-{name}", START_OF_2026 + number, (kept,), allocated_to=1)])
+        tx.put_objects([Object(f"allocated-{name}", START_OF_2026 + number, (kept,), allocated_to=1)])
         keys = {"order": name, "state": "on" if number % 2 else "off"}
         tx.put_document(Document("webhook", name, {}, keys, tags))
         tx.enqueue([Job("copy", name, {}, due=number)])

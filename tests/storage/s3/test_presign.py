@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from calendar import timegm
 from dataclasses import replace
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -51,19 +52,17 @@ KEYS = [
 ]
 
 
-def configuration(**options):
-    return S3Configuration(
-        **{
-            "backend": Backend(id="x", label="s3", provider="x", store_product="x"),
-            "bucket": "media-of-tests",
-            "access_key_id": ACCESS_KEY,
-            "secret_access_key": SECRET_KEY,
-        }
-        | options
-    )
+def configuration(**options: Any) -> S3Configuration:
+    defaults: dict[str, Any] = {
+        "backend": Backend(id="x", label="s3", provider="x", store_product="x"),
+        "bucket": "media-of-tests",
+        "access_key_id": ACCESS_KEY,
+        "secret_access_key": SECRET_KEY,
+    }
+    return S3Configuration(**(defaults | options))
 
 
-def sdk(made, token=None):
+def sdk(made: S3Configuration, token: str | None = None) -> Any:
     default = "virtual" if made.endpoint is None else "path"
     return boto3.client(
         "s3",
@@ -72,7 +71,7 @@ def sdk(made, token=None):
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         aws_session_token=token,
-        config=Config(signature_version="s3v4", s3={"addressing_style": made.addressing or default}),
+        config=Config(signature_version="s3v4", s3=cast("Any", {"addressing_style": made.addressing or default})),
     )
 
 
@@ -124,8 +123,8 @@ def test_a_server_that_verifies_accepts_what_a_temporary_user_signs(endpoint, s3
         refused = requests.get(with_token(s3, "nobody", "x" * 20, "y", monkeypatch), timeout=30)
         assert refused.status_code in {400, 403}
         return
-    assert requests.get(with_token(s3, *endpoint.temporary, monkeypatch), timeout=30).status_code == 404
     access_key, secret_key, token = endpoint.temporary
+    assert requests.get(with_token(s3, access_key, secret_key, token, monkeypatch), timeout=30).status_code == 404
     wrong = with_token(s3, access_key, secret_key, token + "x", monkeypatch)
     assert requests.get(wrong, timeout=30).status_code == 403
 
@@ -143,7 +142,7 @@ def with_token(s3, access_key, secret_key, token, monkeypatch):
 def test_get_urls_stay_the_same_for_a_while_and_never_live_too_short():
     storage = make_storage(configuration(**PLACES["path"]), url_lifetime=300)
     start = 1_800_000_000 * SECOND
-    seen = {}
+    seen: dict[str, int] = {}
     for step in range(1200):
         at = start + step * SECOND // 2
         url = storage.get_url("key", at)

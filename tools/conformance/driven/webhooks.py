@@ -75,7 +75,7 @@ def webhooks(session: Session) -> None:
             session.call(method, ONE, names, expect=404)
     session.expect("deleted webhooks are listed no more", [], items(session, LIST, query={f"tag.{mark}": "all"}))
     session.call("GET", ONE, {"webhookId": "not-an-id"}, expect=404)
-    unknown = {"id": new_id(), "url": _URL, "events": [], "status": "created"}
+    unknown: dict[str, Any] = {"id": new_id(), "url": _URL, "events": [], "status": "created"}
     session.call("PUT", ONE, {"webhookId": unknown["id"]}, body=unknown, expect=404)
 
 
