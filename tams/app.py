@@ -14,7 +14,7 @@ from tams.api.context import STORE
 from tams.api.middleware import access_log, audit, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
 from tams.api.middleware.raw_path import RequestTarget
-from tams.api.paging import PAGE_KEY, page_key
+from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
 from tams.api.resources import (
     delete_requests,
     flow_properties,
@@ -115,7 +115,7 @@ def create_app(
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions[STORE] = open_store(settings, repository, storages)
-    app.extensions[PAGE_KEY] = page_key(settings.signing_key())
+    app.extensions[PAGE_SIGNING_KEY] = page_signing_key(settings.signing_key())
     converters.install(app)
     access_log.install(app)
     security_headers.install(app, private=bool(settings.auth))

@@ -1,7 +1,7 @@
-"""Pages of a listing: by key, never by offset, with the headers of the specification.
+"""Pages of a listing: page tokens, and the paging headers of the specification.
 
-A page key is the repository's cursor under a signature that is bound to the listing, its path and its direction, so
-that no key but one of ours for this very listing ever reaches a repository.
+A page token is the repository's cursor, signed by itsdangerous for one listing, path and direction. A repository
+therefore only receives cursors that it issued for the same listing.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, urlencode
 
 from flask import Response, current_app, request
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from tams.api.context import base_url, url_token
 from tams.api.responses import json_answer
@@ -24,37 +27,43 @@ if TYPE_CHECKING:
 
     from tams.repository.port import Cursor
 
-DEFAULT_LIMIT = 100
-LARGEST_LIMIT = 1000
+DEFAULT_LIMIT: Final = 100
+LARGEST_LIMIT: Final = 1000
 
-PAGE_KEY = "tams_page_key"
-"""Where the application keeps the key that signs page keys, in `app.extensions`."""
+PAGE_SIGNING_KEY: Final = "tams_page_signing_key"
+"""Name in `app.extensions` of the key that signs page tokens."""
 
-_SIGNATURE_BYTES = 16
-# A token that the request was not authenticated by is none of the next one's business.
-_NOT_CARRIED_ON = {"page", "access_token"}
-_NOT_OURS = "this is no page key of this listing: take the one of X-Paging-NextKey or Link"
+# `page` is replaced; `access_token` is added again only if it authenticated this request.
+_DROPPED_PARAMETERS: Final = {"page", "access_token"}
+_NOT_ISSUED: Final = "not a page token of this listing; use the value of X-Paging-NextKey, or follow Link"
+_OLD_SIGNATURE_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page is asked for."""
+    """The page that a client requests: the number of items, and the cursor that it follows (None: the first page)."""
 
     limit: int
     after: Cursor | None
 
 
-def page_key(signing_key: bytes) -> bytes:
-    """The key for page keys, made from the service's own, which signs other things too."""
+def page_signing_key(signing_key: bytes) -> bytes:
+    """Return the key that signs page tokens, derived from the service's signing key, which has other uses too."""
     return hmac.digest(signing_key, b"page keys", "sha256")
 
 
 def page_request(query: Mapping[str, Any], listing: str) -> PageRequest:
-    """The page that a loaded `PagedQuery` asks for. `listing` names what is listed and, where there is a choice, the
-    order; path and direction are added here. `Invalid` for a page key that is not ours."""
+    """Return the page that a loaded `PagedQuery` requests.
+
+    `listing` names the items and, for listings with several orders, the order. The request's path and direction are
+    added here.
+
+    Raises:
+        Invalid: the page token was not issued for this listing, path and direction.
+    """
     limit = min(query.get("limit", DEFAULT_LIMIT), LARGEST_LIMIT)
-    page = query.get("page")
-    return PageRequest(limit, None if page is None else _cursor(page, listing))
+    page_token = query.get("page")
+    return PageRequest(limit, None if page_token is None else _cursor(page_token, listing))
 
 
 def paged(
@@ -68,48 +77,78 @@ def paged(
     headers: Mapping[str, str] | None = None,
     signed_urls: bool = False,
 ) -> Response:
-    """A page of `count` items as JSON, with its paging headers."""
+    """Return a page of `count` items as JSON, with its paging headers. Bytes are sent as they are."""
     paging = {
         "X-Paging-Limit": str(request.limit),
         "X-Paging-Count": str(count),
         "X-Paging-Reverse-Order": "true" if reverse else "false",
     }
     if next is not None:
-        pairs = query_pairs()
-        key = _signed(next, listing, pairs)
-        paging["X-Paging-NextKey"] = key
-        paging["Link"] = f'<{_url_of_page(key, pairs)}>; rel="next"'
+        query = query_pairs()
+        page_token = _page_token(next, listing, query)
+        paging["X-Paging-NextKey"] = page_token
+        paging["Link"] = f'<{_page_url(page_token, query)}>; rel="next"'
     if headers:
         paging.update(headers)
     return json_answer(body, headers=paging, signed_urls=signed_urls)
 
 
-def _url_of_page(key: str, pairs: list[tuple[str, str]]) -> str:
-    """The URL of this request with another page key: percent-encoded, so that no comma or semicolon ends the link."""
-    kept = [(name, value) for name, value in pairs if name not in _NOT_CARRIED_ON]
-    token = url_token()
-    if token is not None:
-        kept.append(("access_token", token))
-    query = urlencode([*kept, ("page", key)], safe="", quote_via=quote, errors="surrogateescape")
-    # In the path of the request `%` and `/` inside a segment are encoded already (see tams.api.middleware.raw_path).
-    return f"{base_url()}{quote(request.path, safe='/%')}?{query}"
+def _page_url(page_token: str, query: list[tuple[str, str]]) -> str:
+    """Return this request's URL with another page token; its percent-encoding leaves no comma or semicolon."""
+    parameters = [(name, value) for name, value in query if name not in _DROPPED_PARAMETERS]
+    access_token = url_token()
+    if access_token is not None:
+        parameters.append(("access_token", access_token))
+    encoded = urlencode([*parameters, ("page", page_token)], safe="", quote_via=quote, errors="surrogateescape")
+    # `request.path` encodes `%` and `/` inside a segment already (see tams.api.middleware.raw_path).
+    return f"{base_url()}{quote(request.path, safe='/%')}?{encoded}"
 
 
-def _signed(cursor: Cursor, listing: str, pairs: list[tuple[str, str]]) -> str:
-    backwards = any(name == "reverse_order" and value.lower() == "true" for name, value in pairs)
-    content = cursor.encode()
-    bound = "\x00".join((request.path, listing, "-" if backwards else "+")).encode() + b"\x00" + content
-    signature = hmac.digest(current_app.extensions[PAGE_KEY], bound, "sha256")[:_SIGNATURE_BYTES]
-    return urlsafe_b64encode(signature + content).rstrip(b"=").decode()
+def _page_token(cursor: Cursor, listing: str, query: list[tuple[str, str]]) -> str:
+    return _signer(_scope(listing, query)).sign(base64_encode(cursor)).decode()
 
 
-def _cursor(key: str, listing: str) -> Cursor:
+def _cursor(page_token: str, listing: str) -> Cursor:
+    """Return the cursor in a page token; raise `Invalid` if the token is not one of this listing."""
+    query = query_pairs()
     try:
-        content = urlsafe_b64decode(key.encode("ascii") + b"=" * (-len(key) % 4))
-        cursor = content[_SIGNATURE_BYTES:].decode()
-    except ValueError as error:
-        raise Invalid.field("page", _NOT_OURS) from error
-    # Whole keys are compared, because several texts decode to the same bytes.
-    if not hmac.compare_digest(_signed(cursor, listing, query_pairs()).encode(), key.encode()):
-        raise Invalid.field("page", _NOT_OURS)
+        if "." not in page_token:
+            return _cursor_of_old_token(page_token, _scope(listing, query))
+        cursor = base64_decode(_signer(_scope(listing, query)).unsign(page_token)).decode()
+    except (BadData, ValueError) as error:
+        raise Invalid.field("page", _NOT_ISSUED) from error
+    # Several texts decode to the same bytes; only the one that was issued is accepted.
+    if page_token != _page_token(cursor, listing, query):
+        raise Invalid.field("page", _NOT_ISSUED)
     return cursor
+
+
+def _cursor_of_old_token(page_token: str, scope: bytes) -> Cursor:
+    """Return the cursor in a page token of release 0.1.0: base64 of 16 bytes of HMAC and the cursor, without a dot.
+
+    To be removed one release later. Until then, a client that walks through a listing during an upgrade can go on.
+
+    Raises:
+        ValueError: the token is malformed, or its signature is wrong.
+    """
+    content = urlsafe_b64decode(page_token.encode("ascii") + b"=" * (-len(page_token) % 4))
+    cursor = content[_OLD_SIGNATURE_BYTES:]
+    signature = hmac.digest(_signing_key(), scope + b"\x00" + cursor, "sha256")[:_OLD_SIGNATURE_BYTES]
+    issued = urlsafe_b64encode(signature + cursor).rstrip(b"=").decode()
+    if not hmac.compare_digest(issued, page_token):
+        raise ValueError("the signature is wrong")
+    return cursor.decode()
+
+
+def _scope(listing: str, query: list[tuple[str, str]]) -> bytes:
+    """Return what a page token is bound to: the path, the listing and the direction."""
+    reverse = any(name == "reverse_order" and value.lower() == "true" for name, value in query)
+    return "\x00".join((request.path, listing, "-" if reverse else "+")).encode()
+
+
+def _signer(scope: bytes) -> Signer:
+    return Signer(_signing_key(), salt=scope, key_derivation="hmac", digest_method=sha256)
+
+
+def _signing_key() -> bytes:
+    return cast("bytes", current_app.extensions[PAGE_SIGNING_KEY])

@@ -1,18 +1,20 @@
-"""Pages: their headers, their links and the keys that only we can make."""
+"""Pages of listings: headers, links, and page tokens that only the service can issue."""
 
 from __future__ import annotations
 
+import hmac
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tams.config import Settings
-from tests.support.applications import serving
+from tests.support.applications import KEY, serving
 from tests.support.profile_documents import profile
 
 LISTING = "/service/profiles"
@@ -97,29 +99,70 @@ def refused(answer: TestResponse) -> bool:
     return answer.status_code == 400 and answer.json is not None and list(answer.json["errors"]) == ["page"]
 
 
-@pytest.mark.parametrize("key", ["", "x", "é", "AAAA", "A" * 100, "%00", "_", "=" * 10, "a b"])
-def test_a_page_key_that_is_none_is_400(client: FlaskClient, key: str) -> None:
-    assert refused(client.get(LISTING, query_string={"page": key}))
+@pytest.mark.parametrize(
+    "page_token",
+    ["", "x", "é", "AAAA", "A" * 100, "%00", "_", "=" * 10, "a b", ".", "..", "AAAA.AAAA", "é.é", "\udcff.a"],
+)
+def test_a_malformed_page_token_is_400(client: FlaskClient, page_token: str) -> None:
+    query = urlencode({"page": page_token}, errors="surrogateescape")
+    assert refused(client.get(LISTING, query_string=query))
 
 
-def test_an_altered_page_key_is_400(filled: FlaskClient) -> None:
-    key = filled.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
-    first, last = ("A" if letter != "A" else "B" for letter in (key[0], key[-1]))
-    for altered in (key[:-1], key + "A", first + key[1:], key[:-1] + last):
-        assert refused(filled.get(LISTING, query_string={"page": altered}))
+def first_token(client: FlaskClient) -> str:
+    """The token of the second page of Profiles, with one Profile a page."""
+    return client.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
 
 
-def test_a_page_key_of_another_listing_or_direction_is_400(filled: FlaskClient) -> None:
-    key = filled.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
-    assert filled.get(LISTING, query_string={"page": key}).status_code == 200
-    assert refused(filled.get("/service/storage-backends", query_string={"page": key}))
-    assert refused(filled.get(LISTING, query_string={"page": key, "reverse_order": "true"}))
+def altered(page_token: str) -> list[str]:
+    """Tokens that differ from this one in a character, at each of its places, at its ends, and by its dot."""
+    changed = [
+        page_token[:place] + ("A" if letter != "A" else "B") + page_token[place + 1 :]
+        for place, letter in enumerate(page_token)
+    ]
+    return [*changed, page_token[:-1], page_token[1:], page_token + "A", page_token + "=", page_token.replace(".", "")]
 
 
-def test_a_page_key_of_another_service_is_400(filled: FlaskClient, settings: Settings) -> None:
-    key = filled.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
+def test_an_altered_page_token_is_400(filled: FlaskClient) -> None:
+    for page_token in altered(first_token(filled)):
+        assert refused(filled.get(LISTING, query_string={"page": page_token})), page_token
+
+
+def test_a_page_token_of_another_listing_or_direction_is_400(filled: FlaskClient) -> None:
+    page_token = first_token(filled)
+    assert filled.get(LISTING, query_string={"page": page_token}).status_code == 200
+    assert refused(filled.get("/service/storage-backends", query_string={"page": page_token}))
+    assert refused(filled.get(LISTING, query_string={"page": page_token, "reverse_order": "true"}))
+
+
+def test_a_page_token_of_another_service_is_400(filled: FlaskClient, settings: Settings) -> None:
+    page_token = first_token(filled)
     for app in serving(replace(settings, secret_key="another key of thirty-two bytes.")):
-        assert refused(app.test_client().get(LISTING, query_string={"page": key}))
+        assert refused(app.test_client().get(LISTING, query_string={"page": page_token}))
+
+
+class TestTokensOfTheFirstRelease:
+    """Page tokens of 0.1.0, made here as that release made them, are accepted for one release more."""
+
+    @pytest.fixture
+    def old_token(self, filled: FlaskClient) -> str:
+        cursor = urlsafe_b64decode(first_token(filled).partition(".")[0] + "==")
+        key = hmac.digest(KEY.encode(), b"page keys", "sha256")
+        bound = b"\x00".join((LISTING.encode(), b"profiles", b"+", cursor))
+        return urlsafe_b64encode(hmac.digest(key, bound, "sha256")[:16] + cursor).rstrip(b"=").decode()
+
+    def test_they_lead_on(self, filled: FlaskClient, old_token: str) -> None:
+        assert "." not in old_token
+        page = filled.get(LISTING, query_string={"page": old_token, "limit": 2})
+        assert labels(page) == ["p1", "p2"]
+        assert labels(filled.get(next_of(page))) == ["p3", "p4"]
+
+    def test_altered_ones_are_400(self, filled: FlaskClient, old_token: str) -> None:
+        for page_token in altered(old_token)[:-1]:
+            assert refused(filled.get(LISTING, query_string={"page": page_token})), page_token
+
+    def test_they_hold_for_their_listing_and_direction_only(self, filled: FlaskClient, old_token: str) -> None:
+        assert refused(filled.get("/service/storage-backends", query_string={"page": old_token}))
+        assert refused(filled.get(LISTING, query_string={"page": old_token, "reverse_order": "true"}))
 
 
 @pytest.fixture
