@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: one gate before every request, and a module per kind of credentials."""
+"""Authentication and authorization: a gate before every request, and a module for each kind of credentials."""
 
 from tams.api.authentication.gate import install
 from tams.api.authentication.schemes import security_schemes

@@ -1,4 +1,7 @@
-"""The keys that JWTs are signed with: published by the issuer (JWKS), or one that is shared with it."""
+"""Keys that verify JWTs: published by the issuer (a JSON Web Key Set, JWKS), or one secret that is shared with it.
+
+The cache is written by hand: PyJWT's client follows redirects, which docs/security.md excludes.
+"""
 
 from __future__ import annotations
 
@@ -13,94 +16,103 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 import jwt
+from typing_extensions import override
 
 from tams.domain.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-FRESH: Final = 900.0
-"""Seconds after which the keys are asked for again."""
+REFRESH_SECONDS: Final = 900.0
+"""Seconds after which the keys are fetched again."""
 
-PAUSE: Final = 30.0
-"""Seconds between two questions to the issuer, whatever comes in; less while there are no keys at all."""
+MIN_FETCH_INTERVAL: Final = 30.0
+"""Minimum seconds between two fetches, whatever tokens arrive; `_MIN_INTERVAL_WITHOUT_KEYS` while no keys are known."""
 
-KEPT: Final = 86400.0
-"""Seconds for which keys are used on while the issuer does not answer."""
+MAX_AGE: Final = 86400.0
+"""Seconds for which known keys are used while the issuer does not answer."""
 
 _TIMEOUT: Final = 3.0
-_LARGEST: Final = 512 * 1024
-_MOST_KEYS: Final = 100
-_PAUSE_WITHOUT_KEYS: Final = 5
+_MAX_BYTES: Final = 512 * 1024
+_MAX_KEYS: Final = 100
+_MIN_INTERVAL_WITHOUT_KEYS: Final = 5
 
 
 class KeySet:
-    """Public keys, each bound to the one algorithm that it may be used with."""
+    """Verification keys, each bound to the one algorithm that it may be used with."""
 
     def __init__(self, published: Collection[Mapping[str, Any]], algorithms: Collection[str]) -> None:
         self._keys: dict[tuple[str, str], jwt.PyJWK] = {}
-        only: dict[str, list[jwt.PyJWK]] = {}
+        by_algorithm: dict[str, list[jwt.PyJWK]] = {}
         for entry in published:
             for algorithm in algorithms:
                 key = _usable(entry, algorithm)
                 if key is not None:
-                    only.setdefault(algorithm, []).append(key)
+                    by_algorithm.setdefault(algorithm, []).append(key)
                     kid = entry.get("kid")
                     if isinstance(kid, str):
                         self._keys.setdefault((algorithm, kid), key)
-        self._only = {algorithm: keys[0] for algorithm, keys in only.items() if len(keys) == 1}
+        self._only = {algorithm: keys[0] for algorithm, keys in by_algorithm.items() if len(keys) == 1}
 
     def find(self, algorithm: str, key_id: str | None) -> jwt.PyJWK | None:
-        """The key; without an id the only one there is for the algorithm."""
+        """Return the key with this id, or None. Without an id, return the algorithm's key if it has exactly one."""
         return self._only.get(algorithm) if key_id is None else self._keys.get((algorithm, key_id))
 
 
 def _usable(entry: Mapping[str, Any], algorithm: str) -> jwt.PyJWK | None:
-    """The key for this algorithm, None where it is for another one, for encryption, or too weak."""
+    """Return the key of an entry, or None if it is malformed, too weak, for encryption, or for another algorithm."""
     if entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
         return None
     try:
         key = jwt.PyJWK(dict(entry), algorithm)
-        weak = key.Algorithm.check_key_length(key.key)
+        weakness = key.Algorithm.check_key_length(key.key)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
-    if weak is not None:
-        logger.warning("A key of the issuer is not used: %s", weak)
+    if weakness is not None:
+        logger.warning("Ignoring a key of the issuer: %s", weakness)
         return None
     return key
 
 
 class Keys(Protocol):
-    """Where keys come from."""
+    """A source of keys."""
 
     def current(self) -> KeySet:
-        """The keys of this moment. `Unavailable` where there are none to be had."""
+        """Return the current set of keys: the same object as long as the keys are the same.
+
+        Raises:
+            Unavailable: no keys are known, and none can be fetched.
+        """
 
     def find(self, algorithm: str, key_id: str | None) -> jwt.PyJWK | None:
-        """The key for a token. `Unavailable` where that cannot be found out."""
+        """Return the key for a token with this algorithm and key id, or None if there is none.
+
+        Raises:
+            Unavailable: no keys are known, and none can be fetched.
+        """
 
 
-class SharedKey:
-    """One secret, whatever key id a token names."""
+class SharedKey(Keys):
+    """One secret, used whatever key id a token names."""
 
     def __init__(self, secret: str, algorithms: Collection[str]) -> None:
         entry = {"kty": "oct", "k": urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()}
         self._keys = KeySet([entry], algorithms)
 
+    @override
     def current(self) -> KeySet:
-        """Always the same."""
         return self._keys
 
+    @override
     def find(self, algorithm: str, key_id: str | None) -> jwt.PyJWK | None:
-        """The secret, for its algorithms."""
         del key_id
         return self._keys.find(algorithm, None)
 
 
-class PublishedKeys:
-    """The issuer's JWKS, fetched when it is first needed, and again when it is old or lacks a key.
+class PublishedKeys(Keys):
+    """The issuer's JWKS, fetched when first needed, and again when it is old or lacks a key.
 
-    An issuer that does not answer delays a request by a few seconds every half minute; the keys known so far are used
-    on for a day. Nothing that a token says leads to another address.
+    An issuer that does not answer delays a request by a few seconds every half minute; the known keys are used for a
+    day meanwhile. Nothing in a token changes the address.
     """
 
     def __init__(self, url: str, algorithms: Collection[str], clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,78 +122,87 @@ class PublishedKeys:
         self._lock = threading.Lock()
         self._published: Any = None
         self._keys: KeySet | None = None
-        self._fetched = 0.0
-        self._tried = float("-inf")
+        self._fetched_at = 0.0
+        self._tried_at = float("-inf")
 
+    @override
     def current(self) -> KeySet:
-        """The keys, at most a quarter of an hour old while the issuer answers."""
+        # At most `REFRESH_SECONDS` old while the issuer answers.
         keys = self._keys
-        if keys is not None and self._clock() < self._fetched + FRESH:
+        if keys is not None and self._clock() < self._fetched_at + REFRESH_SECONDS:
             return keys
-        return self._renewed(keys)
+        return self._refresh(keys)
 
+    @override
     def find(self, algorithm: str, key_id: str | None) -> jwt.PyJWK | None:
-        """The key; one that is not known may be newer than what was fetched."""
         keys = self.current()
         key = keys.find(algorithm, key_id)
         if key is None:
-            key = self._renewed(keys).find(algorithm, key_id)
+            # The key may be newer than the fetched set.
+            key = self._refresh(keys).find(algorithm, key_id)
         return key
 
-    def _renewed(self, known: KeySet | None) -> KeySet:
-        """The keys as the issuer has them now, asked for by one thread at a time and not all the time."""
+    def _refresh(self, known: KeySet | None) -> KeySet:
+        """Return the issuer's current keys. One thread fetches at a time, and no sooner than the minimum interval."""
         with self._lock:
             # Another thread may have fetched them while this one waited.
-            pause = _PAUSE_WITHOUT_KEYS if self._keys is None else PAUSE
-            if self._keys is known and self._clock() >= self._tried + pause:
+            interval = _MIN_INTERVAL_WITHOUT_KEYS if self._keys is None else MIN_FETCH_INTERVAL
+            if self._keys is known and self._clock() >= self._tried_at + interval:
                 self._fetch()
-            if self._keys is None or self._clock() >= self._fetched + KEPT:
+            if self._keys is None or self._clock() >= self._fetched_at + MAX_AGE:
                 reason = "the token cannot be checked: the keys of its issuer cannot be fetched"
-                raise Unavailable(reason, retry_after=_PAUSE_WITHOUT_KEYS)
+                raise Unavailable(reason, retry_after=_MIN_INTERVAL_WITHOUT_KEYS)
             return self._keys
 
     def _fetch(self) -> None:
-        self._tried = self._clock()
+        self._tried_at = self._clock()
         try:
             published = _download(self._url)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            logger.warning("The issuer's keys cannot be fetched from %s: %s", self._url, error)
+            logger.warning("Cannot fetch the issuer's keys from %s: %s", self._url, error)
             return
         if published != self._published:
-            # The same keys stay the same object, so that what was verified with them stays verified.
+            # Unchanged keys stay the same object, so that tokens verified with them stay in the cache.
             self._keys = KeySet(published, self._algorithms)
             self._published = published
             logger.info("The issuer publishes %s keys", len(published))
-        self._fetched = self._clock()
+        self._fetched_at = self._clock()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Keys come from the configured address and no other."""
+    """Refuses redirects: keys come from the configured address and no other."""
 
+    @override
     def redirect_request(self, *_: Any) -> None:
-        """Nowhere."""
+        return None
 
 
 _opener = urllib.request.build_opener(_NoRedirects)
 
 
 def _download(url: str) -> list[dict[str, Any]]:
-    """The published keys. `OSError`, `ValueError` or `HTTPException` where there are none."""
+    """Return the entries of the published JWKS.
+
+    Raises:
+        OSError: the issuer cannot be reached, or takes longer than `_TIMEOUT` seconds.
+        http.client.HTTPException: the response is not HTTP.
+        ValueError: the response is too large, or not a JWKS.
+    """
     deadline = time.monotonic() + _TIMEOUT
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - of the settings
     content = bytearray()
-    with _opener.open(request, timeout=_TIMEOUT) as answer:
-        while piece := answer.read1(64 * 1024):
+    with _opener.open(request, timeout=_TIMEOUT) as response:
+        while piece := response.read1(64 * 1024):
             content += piece
-            if len(content) > _LARGEST:
-                raise ValueError("the answer is too large")
+            if len(content) > _MAX_BYTES:
+                raise ValueError("the response is too large")
             if time.monotonic() > deadline:
-                raise TimeoutError("the answer takes too long")
+                raise TimeoutError("the response takes too long")
     try:
         document = json.loads(content)
     except RecursionError as error:
-        raise ValueError("the answer is nested too deep") from error
+        raise ValueError("the response is nested too deep") from error
     entries = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not entries or len(entries) > _MOST_KEYS:
-        raise ValueError("the answer is no JSON Web Key Set")
+    if not isinstance(entries, list) or not entries or len(entries) > _MAX_KEYS:
+        raise ValueError("the response is not a JSON Web Key Set")
     return [entry for entry in entries if isinstance(entry, dict)]

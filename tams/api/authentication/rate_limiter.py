@@ -1,7 +1,7 @@
-"""How often somebody may do something: so many at once, and so many per second over time.
+"""Rate limits per key: a burst at once, and a steady rate over time.
 
-The generic cell rate algorithm: per key one number, the time at which all that was taken would have come at the even
-pace. Each process keeps its own.
+The generic cell rate algorithm keeps one number per key: the time at which everything taken so far would have been used
+up at the steady rate. Each process counts for itself.
 """
 
 from __future__ import annotations
@@ -12,35 +12,38 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 
-class Pace:
-    """`burst` at once, `per_second` over time, for each key. Keeps the `most` keys that were used last."""
+class RateLimiter:
+    """Allows each key `burst` actions at once and `per_second` over time.
+
+    Keeps the `max_keys` most recently used keys.
+    """
 
     def __init__(
-        self, burst: int, per_second: float, most: int = 10_000, clock: Callable[[], float] = time.monotonic
+        self, burst: int, per_second: float, max_keys: int = 10_000, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._interval = 1 / per_second
-        self._ahead = (burst - 1) * self._interval
-        self._most = most
+        self._burst_seconds = (burst - 1) * self._interval
+        self._max_keys = max_keys
         self._clock = clock
-        self._taken: OrderedDict[Hashable, float] = OrderedDict()
+        self._used_up_at: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def take(self, key: Hashable) -> float:
-        """Take one: 0 where it may be, else the seconds to wait, and nothing is taken."""
+        """Take one action and return 0; if the limit is reached, take nothing and return the seconds to wait."""
         with self._lock:
             now = self._clock()
-            at = max(self._taken.get(key, now), now)
-            wait = at - self._ahead - now
+            used_up_at = max(self._used_up_at.get(key, now), now)
+            wait = used_up_at - self._burst_seconds - now
             if wait > 0:
                 return wait
-            self._taken[key] = at + self._interval
-            self._taken.move_to_end(key)
-            if len(self._taken) > self._most:
-                self._taken.popitem(last=False)
+            self._used_up_at[key] = used_up_at + self._interval
+            self._used_up_at.move_to_end(key)
+            if len(self._used_up_at) > self._max_keys:
+                self._used_up_at.popitem(last=False)
             return 0.0
 
     def give_back(self, key: Hashable) -> None:
         """Undo one `take`."""
         with self._lock:
-            if key in self._taken:
-                self._taken[key] -= self._interval
+            if key in self._used_up_at:
+                self._used_up_at[key] -= self._interval

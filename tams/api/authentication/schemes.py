@@ -1,16 +1,18 @@
-"""The kinds of credentials in the words of HTTP and of the API document."""
+"""Kinds of credentials, in the terms of HTTP and of the API document."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any, Final
 
+from typing_extensions import override
 from werkzeug.datastructures import WWWAuthenticate
 
 from tams.config.authentication import BASIC, JWT, TOKEN
 
 REALM: Final = "tams"
 
+# By specified name: the methods of authentication that offer the scheme, and its entry in the document.
 _SCHEMES: Final[dict[str, tuple[frozenset[str], dict[str, str]]]] = {
     "bearer_token_auth": (
         frozenset({JWT, TOKEN}),
@@ -24,24 +26,29 @@ _SCHEMES: Final[dict[str, tuple[frozenset[str], dict[str, str]]]] = {
 }
 
 
+class InvalidCredentials(Exception):
+    """Credentials that do not authenticate the request. `str(error)` is the reason, and holds no part of them."""
+
+
 def security_schemes(methods: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The `securitySchemes` of the API document that the methods of authentication offer, by their specified names."""
+    """Return the `securitySchemes` of the API document for these methods, by their names in the specification."""
     return {name: scheme for name, (offering, scheme) in _SCHEMES.items() if offering & set(methods)}
 
 
 class _Challenge(WWWAuthenticate):
-    """Every value quoted, as RFC 9110 (11.5) demands of `realm` and RFC 6750 of the rest."""
+    """A challenge with every value quoted, as RFC 9110 (11.5) demands of `realm` and RFC 6750 of the rest."""
 
+    @override
     def to_header(self) -> str:
         return f"{self.type.title()} " + ", ".join(f'{name}="{value}"' for name, value in self.parameters.items())
 
 
-def challenges(methods: Collection[str], refused: str | None) -> list[WWWAuthenticate]:
-    """What `WWW-Authenticate` says: every scheme that is accepted, and what was wrong with a bearer token."""
-    said: list[WWWAuthenticate] = []
+def challenges(methods: Collection[str], bearer_error: str | None) -> list[WWWAuthenticate]:
+    """Return the `WWW-Authenticate` values: each accepted scheme, and why a bearer token was refused, if one was."""
+    values: list[WWWAuthenticate] = []
     if {JWT, TOKEN} & set(methods):
-        error = {} if refused is None else {"error": "invalid_token", "error_description": refused}
-        said.append(_Challenge("bearer", {"realm": REALM, **error}))
+        error = {} if bearer_error is None else {"error": "invalid_token", "error_description": bearer_error}
+        values.append(_Challenge("bearer", {"realm": REALM, **error}))
     if BASIC in methods:
-        said.append(_Challenge("basic", {"realm": REALM, "charset": "UTF-8"}))
-    return said
+        values.append(_Challenge("basic", {"realm": REALM, "charset": "UTF-8"}))
+    return values

@@ -1,42 +1,47 @@
-"""What was found out a moment ago, so that it need not be found out for each request."""
+"""A cache of authentication results, so that credentials are not verified again for each request."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from typing import Generic, TypeVar
+import time
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from cachetools import TLRUCache
 
 V = TypeVar("V")
 
 
-class Remembered(Generic[V]):
-    """Values by key, each until its time; the least recently used goes where there are too many.
+class _Entry(NamedTuple, Generic[V]):
+    """A value, and the time at which it expires, in seconds since the epoch."""
 
-    Keys are hashes, never credentials. Times are seconds since the epoch.
+    value: V
+    expires: float
+
+
+class TtlCache(Generic[V]):
+    """A thread-safe cache of at most `max_entries` values, each with an expiry of its own.
+
+    A full cache drops expired entries first, then the least recently used one. Keys are hashes, never credentials.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[bytes, tuple[float, V]] = OrderedDict()
+    def __init__(self, max_entries: int, clock: Callable[[], float] = time.time) -> None:
+        # Not cachetools' TTLCache: there, every entry lives equally long.
+        self._entries: TLRUCache[bytes, _Entry[V]] = TLRUCache(
+            max_entries, ttu=lambda _key, entry, _now: entry.expires, timer=clock
+        )
+        # cachetools leaves locking to its callers; reading reorders the entries, so it is locked too.
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, now: float) -> V | None:
-        """The value, or None where it is not there or its time has passed."""
+    def get(self, key: bytes) -> V | None:
+        """Return the value, or None if it is missing or has expired."""
         with self._lock:
-            found = self._values.get(key)
-            if found is None:
-                return None
-            until, value = found
-            if now >= until:
-                del self._values[key]
-                return None
-            self._values.move_to_end(key)
-            return value
+            # cachetools only hides expired entries from readers; dropped, they stay away if the clock is set back.
+            self._entries.expire()
+            entry = self._entries.get(key)
+        return None if entry is None else entry.value
 
-    def put(self, key: bytes, value: V, until: float) -> None:
-        """Remember the value."""
+    def put(self, key: bytes, value: V, expires: float) -> None:
+        """Keep the value until `expires`, in seconds since the epoch."""
         with self._lock:
-            self._values[key] = (until, value)
-            self._values.move_to_end(key)
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
+            self._entries[key] = _Entry(value, expires)

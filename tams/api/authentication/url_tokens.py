@@ -1,4 +1,4 @@
-"""Long-lived tokens, in the URL (`access_token`) or as bearer."""
+"""Long-lived tokens, in the URL (`access_token`) or as bearer tokens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from tams.api.authentication.refusal import Refused
-from tams.api.authentication.ttl_cache import Remembered
+from tams.api.authentication.schemes import InvalidCredentials
+from tams.api.authentication.ttl_cache import TtlCache
 from tams.domain.clock import MICROSECONDS
 from tams.domain.principals import Principal
 from tams.services.access import tokens
@@ -15,34 +15,38 @@ from tams.services.access import tokens
 if TYPE_CHECKING:
     from tams.services.store import Store
 
-REMEMBERED_FOR: Final = 10.0
-"""Seconds after which a token is looked up again; so long a revoked one may still be used."""
+CACHE_SECONDS: Final = 10.0
+"""Seconds after which a token is looked up again. A revoked token may be used for that long."""
 
-_REMEMBERED: Final = 4096
-_LONGEST: Final = 128
+_CACHE_ENTRIES: Final = 4096
+_MAX_LENGTH: Final = 128
 
 
 class LongLivedTokens:
-    """What makes principals of the tokens that `tams tokens` gives out."""
+    """Authenticates by the tokens that `tams tokens` issues."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._remembered: Remembered[Principal] = Remembered(_REMEMBERED)
+        self._cache: TtlCache[Principal] = TtlCache(_CACHE_ENTRIES)
 
     def principal(self, token: str) -> Principal:
-        """On whose behalf the token speaks. `Refused`."""
-        if len(token) > _LONGEST:
-            raise Refused("the token cannot be read")
+        """Return the principal that the token was issued to.
+
+        Raises:
+            InvalidCredentials: the token is malformed, unknown, revoked or expired.
+        """
+        if len(token) > _MAX_LENGTH:
+            raise InvalidCredentials("the token cannot be read")
         digest = sha256(token.encode(errors="surrogatepass")).digest()
-        principal = self._remembered.get(digest, time.time())
+        principal = self._cache.get(digest)
         if principal is None:
-            found = tokens.find(self._store, token)
+            record = tokens.find(self._store, token)
             now = self._store.now()
-            if found is None:
-                raise Refused("the token is unknown or was revoked")
-            if found.has_expired(now):
-                raise Refused("the token has expired")
-            principal = Principal(found.name, found.scopes, found.groups)
-            left = REMEMBERED_FOR if found.expires is None else (found.expires - now) / MICROSECONDS
-            self._remembered.put(digest, principal, time.time() + min(REMEMBERED_FOR, left))
+            if record is None:
+                raise InvalidCredentials("the token is unknown or was revoked")
+            if record.has_expired(now):
+                raise InvalidCredentials("the token has expired")
+            principal = Principal(record.name, record.scopes, record.groups)
+            seconds_left = CACHE_SECONDS if record.expires is None else (record.expires - now) / MICROSECONDS
+            self._cache.put(digest, principal, time.time() + min(CACHE_SECONDS, seconds_left))
         return principal

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, g
 
 from tams.api.authentication.bearer import JsonWebTokens, keys_of
-from tams.api.authentication.refusal import Refused
+from tams.api.authentication.schemes import InvalidCredentials
 from tams.config import Settings
 from tams.domain.principals import ADMIN, READ, WRITE, Principal
 from tests.support.credentials import secured
@@ -74,7 +74,7 @@ def test_providers_write_claims_in_their_own_way(
 def test_a_shared_key_takes_no_other_kind_of_signature(tmp_path: Path, issuer: Issuer) -> None:
     tokens = tokens_of(secured(tmp_path, issuer, jwt_jwks_url=None, jwt_key=SECRET))
     for token in (Issuer.token(), jwt.encode(claims(), "t" * 32, "HS256"), jwt.encode(claims(), "s" * 64, "HS512")):
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidCredentials):
             tokens.principal(token)
     assert tokens.principal(jwt.encode(claims(), SECRET, "HS256", headers={"kid": "whatever"})).name == "alice"
     assert issuer.asked == 0
@@ -86,7 +86,7 @@ def test_clocks_may_differ_a_little(tmp_path: Path, issuer: Issuer) -> None:
 
 
 def test_no_leeway_is_none(tmp_path: Path, issuer: Issuer) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidCredentials):
         principal(tmp_path, issuer, {"jwt_leeway": 0}, exp=claims()["iat"] - 1)
 
 
@@ -95,7 +95,7 @@ def test_a_remembered_token_ends_with_its_time(tmp_path: Path, issuer: Issuer) -
     token = Issuer.token(exp=int(time.time()) - 28)
     assert tokens.principal(token).name == "alice"
     time.sleep(2.1)
-    with pytest.raises(Refused, match="expired"):
+    with pytest.raises(InvalidCredentials, match="expired"):
         tokens.principal(token)
 
 

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tams.api.authentication.bearer import JsonWebTokens
-from tams.api.authentication.jwks import FRESH, KEPT, PAUSE, KeySet, PublishedKeys
-from tams.api.authentication.refusal import Refused
+from tams.api.authentication.jwks import MAX_AGE, MIN_FETCH_INTERVAL, REFRESH_SECONDS, KeySet, PublishedKeys
+from tams.api.authentication.schemes import InvalidCredentials
 from tams.domain.errors import Unavailable
 from tests.support.credentials import secured
 from tests.support.issuer import Issuer, bearer, published, rsa_key
@@ -57,7 +57,7 @@ def test_keys_are_asked_for_once(client: FlaskClient, issuer: Issuer) -> None:
 def test_a_new_key_is_found_and_an_old_one_forgotten(keys: PublishedKeys, issuer: Issuer, clock: Clock) -> None:
     assert knows(keys, "one")
     issuer.keys = [published(rsa_key(2), "two")]
-    clock.now += PAUSE
+    clock.now += MIN_FETCH_INTERVAL
     assert knows(keys, "two")
     assert not knows(keys, "one")
 
@@ -68,12 +68,12 @@ def test_a_rotated_key_ends_the_tokens_that_were_verified_with_it(tmp_path: Path
     assert tokens.principal(old).name == "alice"
     issuer.keys = [published(rsa_key(2), "two")]
     # The issuer was asked a moment ago.
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidCredentials):
         tokens.principal(new)
     assert tokens.principal(old).name == "alice"
-    clock.now += PAUSE
+    clock.now += MIN_FETCH_INTERVAL
     assert tokens.principal(new).name == "alice"
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidCredentials):
         tokens.principal(old)
 
 
@@ -84,7 +84,7 @@ def test_unknown_key_ids_do_not_make_the_store_ask_all_the_time(
     for number in range(50):
         assert not knows(keys, f"unknown {number}")
     assert issuer.asked == 1
-    clock.now += PAUSE
+    clock.now += MIN_FETCH_INTERVAL
     for number in range(50):
         assert not knows(keys, f"unknown {number}")
     assert issuer.asked == 2
@@ -94,11 +94,11 @@ def test_old_keys_are_asked_for_again_and_stay_the_same_where_nothing_changed(
     keys: PublishedKeys, issuer: Issuer, clock: Clock
 ) -> None:
     first = keys.current()
-    clock.now += FRESH
+    clock.now += REFRESH_SECONDS
     assert keys.current() is first
     assert issuer.asked == 2
     issuer.keys = [published(rsa_key(2), "two")]
-    clock.now += FRESH
+    clock.now += REFRESH_SECONDS
     assert keys.current() is not first
 
 
@@ -154,7 +154,7 @@ def test_known_keys_outlive_an_outage_for_a_day(
     for _ in range(23):
         clock.now += HOUR
         assert knows(keys, "one")
-    clock.now += KEPT
+    clock.now += MAX_AGE
     with pytest.raises(Unavailable):
         keys.current()
 
@@ -167,7 +167,7 @@ def test_an_issuer_that_cannot_be_reached_is_tried_again_after_a_pause(issuer: I
             keys.current()
     assert issuer.asked == 1
     issuer.status = 200
-    clock.now += PAUSE
+    clock.now += MIN_FETCH_INTERVAL
     assert knows(keys, "one")
 
 

@@ -70,7 +70,7 @@ def test_a_token_does_not_disturb_a_deletion(app: Flask, client: FlaskClient, fl
 
 
 def test_a_revoked_token_ends_within_seconds(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(url_tokens, "REMEMBERED_FOR", 0.0)
+    monkeypatch.setattr(url_tokens, "CACHE_SECONDS", 0.0)
     store = app.extensions[STORE]
     token, text = tokens.create(store, "player", [READ], [], None)
     assert client.get(f"/flows?access_token={text}").status_code == 200
