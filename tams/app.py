@@ -13,7 +13,7 @@ from tams.api import authentication, converters, errors, openapi
 from tams.api.context import STORE
 from tams.api.middleware import access_log, audit, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
-from tams.api.middleware.raw_path import RequestTarget
+from tams.api.middleware.raw_path import RawPath
 from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
 from tams.api.resources import (
     delete_requests,
@@ -129,5 +129,5 @@ def create_app(
     # Signed URLs are to be used as they were given out: they are no part of the API document.
     app.register_blueprint(media.blp)
     openapi.install(app, api, settings.auth or ())
-    app.wsgi_app = RequestTarget(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]
+    app.wsgi_app = RawPath(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]
     return app

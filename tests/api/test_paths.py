@@ -1,8 +1,9 @@
-"""Ids and names in a path hold any character; nothing is merged, resolved or redirected."""
+"""Paths: ids and names may hold any character; nothing is merged, resolved or redirected."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from flask import Flask
@@ -11,19 +12,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tams.api.middleware.raw_path import RawPath, path_info, raw_path
 from tams.api.responses import json_answer
 
 
 @pytest.fixture
 def echo(own_app: Flask) -> FlaskClient:
-    """The application with two routes that say what they understood."""
+    """Return a client of the application with two more routes, which return what they read from the path."""
     own_app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_answer([name]))
     own_app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_answer([name, "instances"]))
     return own_app.test_client()
 
 
 @pytest.mark.parametrize(
-    ("raw", "understood"),
+    ("raw", "expected"),
     [
         ("plain", ["plain"]),
         ("a%2Finstances", ["a/instances"]),
@@ -53,9 +55,9 @@ def echo(own_app: Flask) -> FlaskClient:
         ("<id:x>", ["<id:x>"]),
     ],
 )
-def test_a_segment_is_what_it_decodes_to(echo: FlaskClient, raw: str, understood: list[str]) -> None:
+def test_a_segment_is_what_it_decodes_to(echo: FlaskClient, raw: str, expected: list[str]) -> None:
     answer = echo.get("/echo/" + raw)
-    assert (answer.status_code, answer.json) == (200, understood)
+    assert (answer.status_code, answer.json) == (200, expected)
 
 
 @pytest.mark.parametrize(
@@ -91,34 +93,39 @@ def test_other_paths_are_not_found_and_never_redirected(echo: FlaskClient, path:
 
 @given(name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_text_survives_the_way(echo: FlaskClient, name: str) -> None:
+def test_a_path_can_hold_any_text(echo: FlaskClient, name: str) -> None:
     answer = echo.get("/echo/" + quote(name, safe=""))
     assert (answer.status_code, answer.json) == (200, [name])
 
 
 @pytest.mark.parametrize(
-    ("target", "understood"),
+    ("target", "expected"),
     [
         ("http://example.com/echo/a%2Fb", ["a/b"]),
         ("http://example.com/echo/a%2Fb?x=1", ["a/b"]),
         ("/echo/a%2Fb?x=/echo/c", ["a/b"]),
     ],
 )
-def test_the_absolute_form_of_a_target_is_understood(echo: FlaskClient, target: str, understood: list[str]) -> None:
+def test_the_absolute_form_of_a_target_is_accepted(echo: FlaskClient, target: str, expected: list[str]) -> None:
     answer = echo.get("/echo/b", environ_overrides={"RAW_URI": target})
-    assert answer.json == understood
+    assert answer.json == expected
 
 
-def test_a_double_slash_at_the_front_is_no_host(echo: FlaskClient) -> None:
+def test_a_double_slash_at_the_start_is_not_a_host(echo: FlaskClient) -> None:
     assert echo.get("/echo/a", environ_overrides={"RAW_URI": "//echo/a"}).status_code == 404
 
 
-def test_where_the_application_is_mounted_is_left_out(echo: FlaskClient) -> None:
+def test_the_prefix_of_a_mounted_application_is_left_out(echo: FlaskClient) -> None:
     answer = echo.get("/echo/x", environ_overrides={"RAW_URI": "/tams/echo/a%2Fb", "SCRIPT_NAME": "/tams"})
     assert answer.json == ["a/b"]
 
 
-def test_without_an_undecoded_target_the_decoded_path_serves(echo: FlaskClient) -> None:
+def test_a_double_slash_after_the_prefix_is_not_merged(echo: FlaskClient) -> None:
+    target = {"RAW_URI": "/tams//echo/a", "SCRIPT_NAME": "/tams", "PATH_INFO": "//echo/a"}
+    assert echo.get("/", environ_overrides=target).status_code == 404
+
+
+def test_without_a_raw_target_the_decoded_path_is_used(echo: FlaskClient) -> None:
     answer = echo.get("/echo/a", environ_overrides={"RAW_URI": "", "REQUEST_URI": ""})
     assert answer.json == ["a"]
 
@@ -136,3 +143,20 @@ def test_without_an_undecoded_target_the_decoded_path_serves(echo: FlaskClient) 
 def test_a_malformed_id_in_a_path_is_not_found(client: FlaskClient, profile_id: str) -> None:
     assert client.get(f"/service/profiles/{profile_id}").status_code == 404
     assert client.post(f"/service/profiles/{profile_id}", json={}).status_code == 404
+
+
+segments = st.text(st.sampled_from("ab.;[:%2F5é?#"), max_size=4)
+
+
+@given(
+    parts=st.lists(segments, max_size=4),
+    query=st.sampled_from(["", "?", "?x=%2F", "#a"]),
+    mounted_at=st.sampled_from(["", "/tams"]),
+)
+def test_the_fast_way_sets_the_path_of_the_plain_one(parts: list[str], query: str, mounted_at: str) -> None:
+    target = f"{mounted_at}/{'/'.join(parts)}{query}".encode().decode("latin-1")
+    path = raw_path(target)
+    server_path = unquote_to_bytes(path[len(mounted_at) :].encode("latin-1")).decode("latin-1")
+    environ: dict[str, Any] = {"RAW_URI": target, "SCRIPT_NAME": mounted_at, "PATH_INFO": server_path}
+    RawPath(lambda _environ, _start: [])(environ, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
+    assert environ["PATH_INFO"] == path_info(path, mounted_at)

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tams.api.context import STORE
-from tams.api.paging import PAGE_KEY, page_key
+from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
 from tams.app import create_app, open_store
 from tams.config import Settings
 from tams.repository.sql import upgrade
@@ -76,7 +76,7 @@ def _application(settings: Settings, parts: dict[str, Any], *, shared: bool) -> 
     if idle:
         app = idle.pop()
         app.extensions[STORE] = open_store(settings)
-        app.extensions[PAGE_KEY] = page_key(settings.signing_key())
+        app.extensions[PAGE_SIGNING_KEY] = page_signing_key(settings.signing_key())
     else:
         app = create_app(settings)
     yield app

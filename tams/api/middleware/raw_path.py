@@ -1,9 +1,9 @@
-"""Paths from the undecoded request target.
+"""The path of the raw request line.
 
-A WSGI server decodes the path before the application sees it, and after that `a%2Fb` cannot be told from `a/b`. Object
-ids and tag names may hold any character, so the path is taken from the request line again: split on `/`, then decoded
-segment by segment. In `PATH_INFO` the two characters that would be misread there, `%` and `/`, stay encoded; the
-converters of `tams.api.converters` undo that.
+A WSGI server decodes the path before the application reads it, and then `a%2Fb` looks like `a/b`. Object ids and tag
+names may hold any character, so the path is taken from the request line again: split at `/`, then decoded segment by
+segment. In `PATH_INFO` two characters stay encoded, because they would be misread there: `%` and `/`. The converters of
+`tams.api.converters` decode them.
 """
 
 from __future__ import annotations
@@ -16,37 +16,41 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 NOWHERE = "/%"
-"""A path that no route can match: elsewhere a `%` is always followed by `25` or `2F`."""
+"""A path that no route matches: in any other `PATH_INFO`, `%` is followed by `25` or `2F`."""
 
 
 def encode_segment(text: str) -> str:
-    """Text as one segment of `PATH_INFO`."""
+    """Return a text as one segment of `PATH_INFO`."""
     return text.replace("%", "%25").replace("/", "%2F")
 
 
 def decode_segment(segment: str) -> str:
-    """The text of a segment of `PATH_INFO`."""
+    """Return the text of one segment of `PATH_INFO`."""
     return segment.replace("%2F", "/").replace("%25", "%") if "%" in segment else segment
 
 
-class RequestTarget:
-    """WSGI middleware that makes `PATH_INFO` from the raw target, where the server hands it on (`RAW_URI`)."""
+class RawPath:
+    """WSGI middleware that sets `PATH_INFO` from the raw request target, if the server provides it (`RAW_URI`).
+
+    Speed-critical: a path without anything to decode keeps the `PATH_INFO` of the server. tests/api/test_paths.py
+    compares it with the result of `path_info`.
+    """
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer by the wrapped application."""
+        """Set `PATH_INFO`, then call the wrapped application."""
         target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         if target:
-            path = _raw_path(target)
-            # The plain case is left as the server decoded it.
-            if "%" in path or path.startswith("//") or not path.isascii() or target[:1] != "/":
-                environ["PATH_INFO"] = _path_info(path, environ.get("SCRIPT_NAME", ""))
+            path = raw_path(target)
+            if "%" in path or "//" in path or not path.isascii() or target[:1] != "/":
+                environ["PATH_INFO"] = path_info(path, environ.get("SCRIPT_NAME", ""))
         return self._app(environ, start_response)
 
 
-def _raw_path(target: str) -> str:
+def raw_path(target: str) -> str:
+    """Return the undecoded path of a request target."""
     path = target.partition("?")[0].partition("#")[0]
     if path[:1] != "/" and "://" in path:
         # Absolute form (RFC 9112, section 3.2.2), as clients send it to proxies.
@@ -54,8 +58,8 @@ def _raw_path(target: str) -> str:
     return path
 
 
-def _path_info(path: str, mounted_at: str) -> str:
-    """`PATH_INFO` (latin-1 of the UTF-8 bytes, as WSGI wants it) for a raw path."""
+def path_info(path: str, mounted_at: str) -> str:
+    """Return the `PATH_INFO` of a raw path: its UTF-8 bytes as latin-1, as WSGI requires."""
     if mounted_at and path.startswith(mounted_at):
         path = path[len(mounted_at) :]
     if path.startswith("//"):
