@@ -1,1 +1,1 @@
-"""HTTP: a blueprint per resource. Knows requests and responses, decides nothing about media."""
+"""HTTP API: requests, responses, and a blueprint for each resource. Rules about media are in `tams.services`."""

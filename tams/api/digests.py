@@ -1,4 +1,4 @@
-"""The checksums that a request announces of its body: S3's headers, and those of RFC 1864, 3230 and 9530."""
+"""Checksums of a body that its request announces: in S3's headers, and in those of RFC 1864, 3230 and 9530."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tams.domain.errors import Invalid
 from tams.storage.checksums import SIZES
 
 _AMZ: Final = "x-amz-checksum-"
-# `Digest` (RFC 3230) and the fields of RFC 9530 have different names and notations for the same algorithms.
+# `Digest` (RFC 3230) and the headers of RFC 9530 name and write the same algorithms differently.
 _NAMES: Final = {
     "md5": "md5",
     "sha": "sha1",
@@ -21,27 +21,28 @@ _NAMES: Final = {
     "crc32c": "crc32c",
 }
 HEADERS: Final = ("Content-MD5", "Digest", "Content-Digest", "Repr-Digest", *(_AMZ + name for name in SIZES))
-"""Every header that a checksum can be announced in."""
+"""All headers that may announce a checksum."""
 
 _RFC_3230: Final = re.compile(r"\s*([a-z0-9-]+)=(\S*)\s*", re.ASCII | re.IGNORECASE)
 _RFC_9530: Final = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)=:(.*):\s*", re.ASCII)
 
 
 def expected_digests(headers: Headers) -> dict[str, bytes]:
-    """Algorithm to digest, of those that we know; others are ignored, as the RFCs have it.
+    """Return the announced digests by algorithm. Unknown algorithms are ignored, as the RFCs require.
 
-    `Invalid` where a header is malformed, or two of them contradict each other.
+    Raises:
+        Invalid: a header is malformed, or two of them contradict each other.
     """
-    found: dict[str, bytes] = {}
+    digests: dict[str, bytes] = {}
     for header, algorithm, text in _announced(headers):
         digest = _decode(header, algorithm, text)
-        if found.setdefault(algorithm, digest) != digest:
+        if digests.setdefault(algorithm, digest) != digest:
             raise Invalid.field(header, f"this {algorithm} checksum contradicts another one of the same request")
-    return found
+    return digests
 
 
 def _announced(headers: Headers) -> Iterator[tuple[str, str, str]]:
-    """(header, algorithm, text in base64)."""
+    """Yield (header, algorithm, digest in base64)."""
     for name, value in headers.items():
         header = name.lower()
         if header == "content-md5":

@@ -1,12 +1,14 @@
-"""Errors as answers: one table from what went wrong to a status code, one form of body (`error.json` and beside it
-`request_id`, `message`, and where they apply `errors` and `blocked_by`)."""
+"""Error responses: a table from exceptions to status codes, and one form of body.
+
+The body has the members of `error.json`, `request_id` and `message`, and, where they apply, `errors` and `blocked_by`.
+"""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from flask import Flask, Response, request
@@ -34,36 +36,36 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""A subclass has the status of its nearest base here. What is not here is a fault of ours: 500."""
+"""Status by exception. A subclass has the status of its nearest base in this table; any other exception is a 500."""
 
-_RETRY_AFTER = 1
-_UNKNOWN = "Something went wrong here; the request id leads to the cause in the log."
+_RETRY_AFTER: Final = 1
+_UNEXPECTED: Final = "The server failed; its log has the cause under the request id."
 _STORAGE_SUMMARIES: dict[type[StorageError], str] = {
-    BackendDown: "A Storage Backend does not answer; try again.",
-    TooLarge: "These are more bytes than the store takes.",
+    BackendDown: "A Storage Backend does not respond; try again.",
+    TooLarge: "The body has more bytes than the store accepts.",
 }
 
 
 def install(app: Flask) -> None:
-    """Have every error of the application answered in the one form."""
-    app.register_error_handler(TamsError, _answer_domain_error)
-    app.register_error_handler(StorageError, _answer_storage_error)
-    app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(Exception, _answer_unknown)
+    """Register the error handlers, so that every error response of the application has the same form."""
+    app.register_error_handler(TamsError, _domain_error)
+    app.register_error_handler(StorageError, _storage_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected_error)
 
 
 def status_of(error: Exception) -> HTTPStatus:
-    """The status that an error is answered with."""
+    """Return the status code of the response to an error."""
     for base in type(error).__mro__:
         if base in STATUS:
             return STATUS[base]
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _answer_domain_error(error: TamsError) -> Response:
+def _domain_error(error: TamsError) -> Response:
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _answer_unknown(error)
+        return _unexpected_error(error)
     members: dict[str, Any] = {}
     headers: list[tuple[str, str]] = []
     if isinstance(error, Invalid) and error.errors:
@@ -73,36 +75,36 @@ def _answer_domain_error(error: TamsError) -> Response:
     if isinstance(error, Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
         logger.warning("request %s: %s", request_id(), error)
-    return _answer(status, type(error).__name__, str(error), members, headers)
+    return _error_response(status, type(error).__name__, str(error), members, headers)
 
 
-def _answer_storage_error(error: StorageError) -> Response:
+def _storage_error(error: StorageError) -> Response:
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _answer_unknown(error)
+        return _unexpected_error(error)
     headers: list[tuple[str, str]] = []
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", str(_RETRY_AFTER)))
         logger.warning("request %s: %s", request_id(), error)
     summary = _STORAGE_SUMMARIES.get(type(error)) or str(error) or status.phrase
-    return _answer(status, type(error).__name__, summary, {}, headers)
+    return _error_response(status, type(error).__name__, summary, {}, headers)
 
 
-def _answer_http_error(error: HTTPException) -> Response:
-    """What the framework refuses: 404, 405 with `Allow`, 413, 416 with `Content-Range`, …"""
+def _http_error(error: HTTPException) -> Response:
+    """Return the response to an error of the framework: 404, 405 with `Allow`, 413, 416 with `Content-Range`, …"""
     if isinstance(error.response, Response):
         return error.response
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
     summary = error.description or error.name
-    return _answer(error.code or 500, type(error).__name__, summary, {}, headers)
+    return _error_response(error.code or 500, type(error).__name__, summary, {}, headers)
 
 
-def _answer_unknown(error: Exception) -> Response:
+def _unexpected_error(error: Exception) -> Response:
     logger.error("request %s %s failed", request_id(), request.method, exc_info=error)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError", _UNKNOWN, {}, ())
+    return _error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError", _UNEXPECTED, {}, ())
 
 
-def _answer(
+def _error_response(
     status: int, kind: str, summary: str, members: dict[str, Any], headers: Iterable[tuple[str, str]]
 ) -> Response:
     body = {

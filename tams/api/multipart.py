@@ -1,4 +1,10 @@
-"""multipart/form-data, read part by part as it comes in: neither in memory as a whole nor in a temporary file."""
+"""multipart/form-data, parsed as it arrives: a body is held neither in memory as a whole nor in a temporary file.
+
+The parser is python-multipart's, not werkzeug's `MultipartDecoder` (3.1), for three reasons. If a read ends inside the
+line of a delimiter, the decoder adds a CR to the part. It takes a boundary after a bare LF for a delimiter. It holds a
+body without any delimiter in memory. The first two change media bytes, which tests/api/test_multipart.py would find: it
+reads bodies in pieces of any size.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +18,26 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from tams.domain.errors import Invalid
 
-_PIECE: Final = 256 * 1024
+_READ_SIZE: Final = 256 * 1024
 _DISPOSITION: Final = b"content-disposition"
 
 
 class Readable(Protocol):
-    """Where the body comes from."""
+    """A stream of the body's bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
+        """Return at most `size` bytes; none at the end."""
 
 
 class Multipart:
-    """The parts of a body, in order: `next_part` goes on to the next one, `read` gives what is in it.
+    """The parts of a body, in order: `next_part` moves to the next part, `read` returns its bytes.
 
-    `Invalid` where the body is not what it should be, or ends before its end.
+    Each method raises `Invalid` if the body is malformed or ends before its last part does.
     """
 
     def __init__(self, stream: Readable, boundary: str) -> None:
         self._stream = stream
-        # What was parsed and not asked for yet: the name of a part that begins, its bytes, None for its end.
+        # Parsed but not read yet: the name of a part at its start, its bytes, None at its end.
         self._parsed: deque[str | bytes | None] = deque()
         self._in_part = False
         self._ended = False
@@ -56,18 +62,18 @@ class Multipart:
             raise Invalid.field("Content-Type", "the boundary cannot be used") from error
 
     def next_part(self) -> str | None:
-        """The name of the next part, None after the last. What was not read of the part before is passed over."""
+        """Return the name of the next part, or None after the last one. Skips what is unread of the current part."""
         while self._in_part:
             self.read()
         while self._parsed or self._advance():
-            begun = self._parsed.popleft()
-            if isinstance(begun, str):
+            name = self._parsed.popleft()
+            if isinstance(name, str):
                 self._in_part = True
-                return begun
+                return name
         return None
 
     def read(self, _size: int = -1) -> bytes:
-        """Some more of the current part, as much as is at hand whatever size is asked for; nothing at its end."""
+        """Return the next bytes of the current part, as many as are parsed already; nothing at the part's end."""
         while self._in_part and (self._parsed or self._advance()):
             data = self._parsed.popleft()
             if isinstance(data, bytes):
@@ -75,22 +81,26 @@ class Multipart:
             self._in_part = False
         return b""
 
-    def read_whole(self, most: int) -> bytes:
-        """The rest of the current part; 413 where it takes more than `most` bytes."""
+    def read_whole(self, max_bytes: int) -> bytes:
+        """Return the rest of the current part.
+
+        Raises:
+            RequestEntityTooLarge: the part has more than `max_bytes` bytes.
+        """
         content = bytearray()
         while piece := self.read():
             content += piece
-            if len(content) > most:
-                raise RequestEntityTooLarge(f"This part has at most {most} bytes.")
+            if len(content) > max_bytes:
+                raise RequestEntityTooLarge(f"This part has at most {max_bytes} bytes.")
         return bytes(content)
 
     def _advance(self) -> bool:
-        """Parse more of the body until something is at hand; False at its end."""
+        """Parse more of the body; return False at its end."""
         while not self._parsed:
             if self._ended:
                 return False
             try:
-                piece = self._stream.read(_PIECE)
+                piece = self._stream.read(_READ_SIZE)
             except OSError as error:
                 raise Invalid("nothing was stored: the upload broke off") from error
             if not piece:
@@ -121,7 +131,7 @@ class Multipart:
         self._parsed.append(self._name)
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
-        # Most often all of the piece: then it is not copied.
+        # Usually the whole piece, which a slice does not copy.
         self._parsed.append(data[start:end])
 
     def _on_part_end(self) -> None:

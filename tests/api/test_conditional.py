@@ -1,10 +1,14 @@
-"""ETag and If-None-Match."""
+"""Conditional requests: `ETag` and `If-None-Match`."""
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
-from flask import Flask
+from flask import Flask, Response, request
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tams.api.responses import json_answer
 
@@ -41,7 +45,7 @@ def test_a_page_that_is_not_modified_keeps_its_paging_headers(client: FlaskClien
     assert answer.headers["X-Paging-Count"] == "1"
 
 
-def test_answers_with_signed_urls_are_not_kept(own_app: Flask) -> None:
+def test_a_response_with_signed_urls_is_not_stored(own_app: Flask) -> None:
     own_app.add_url_rule("/signed", "signed", lambda: json_answer({"url": "…"}, signed_urls=True))
     answer = own_app.test_client().get("/signed", headers={"If-None-Match": "*"})
     assert answer.status_code == 200
@@ -68,3 +72,37 @@ def test_every_get_has_its_head(client: FlaskClient, path: str) -> None:
         name: value for name, value in got.headers.items() if name not in own
     }
     assert head.data == b""
+
+
+APP = Flask(__name__, static_folder=None)
+CONTENT = b'{"a": 1}'
+TAG = sha256(CONTENT).hexdigest()[:32]
+
+
+def plain_response(content: bytes) -> Response:
+    """Do what `json_answer` does, with the framework's own conditional response: its plain twin."""
+    response = Response(content, 200, content_type="application/json")
+    response.set_etag(sha256(content).hexdigest()[:32])
+    return response.make_conditional(request)
+
+
+conditions = st.lists(
+    st.sampled_from([f'"{TAG}"', f'W/"{TAG}"', TAG, '"other"', "*", '"', "W/", "", ",", " ", "é"]), max_size=4
+).map(", ".join)
+
+
+@given(
+    content=st.sampled_from([CONTENT, b"[]", b""]),
+    condition=st.none() | conditions,
+    method=st.sampled_from(["GET", "HEAD"]),
+)
+def test_the_fast_response_is_that_of_the_framework(content: bytes, condition: str | None, method: str) -> None:
+    headers = {} if condition is None else {"If-None-Match": condition}
+    with APP.test_request_context("/", method=method, headers=headers):
+        fast, plain = json_answer(content), plain_response(content)
+        assert fast.status_code == plain.status_code
+        shown, expected = (dict(response.get_wsgi_headers(request.environ)) for response in (fast, plain))
+        expected.pop("Date")
+        # The framework drops the headers and the body of a 304 when the server asks for them.
+        assert shown == expected
+        assert b"".join(fast.get_app_iter(request.environ)) == b"".join(plain.get_app_iter(request.environ))

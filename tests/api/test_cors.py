@@ -1,4 +1,4 @@
-"""Which web pages may call."""
+"""Cross-origin requests: the pages that may call the API from a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from tams.config import Settings
 from tests.support.applications import serving
 
 PLAYER = "https://player.example.com"
-ASKS = {"Origin": PLAYER, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+PREFLIGHT = {
+    "Origin": PLAYER,
+    "Access-Control-Request-Method": "PUT",
+    "Access-Control-Request-Headers": "authorization",
+}
 
 
 @pytest.fixture
@@ -27,13 +31,13 @@ def open_to_all(settings: Settings) -> Iterator[FlaskClient]:
         yield app.test_client()
 
 
-def test_nobody_may_unless_configured(client: FlaskClient) -> None:
-    assert not [name for name, _ in client.options("/flows", headers=ASKS).headers if "Access-Control" in name]
+def test_no_origin_is_allowed_unless_configured(client: FlaskClient) -> None:
+    assert not [name for name, _ in client.options("/flows", headers=PREFLIGHT).headers if "Access-Control" in name]
     assert "Access-Control-Allow-Origin" not in client.get("/", headers={"Origin": PLAYER}).headers
 
 
 def test_a_preflight_allows_what_clients_use(open_to_player: FlaskClient) -> None:
-    answer = open_to_player.options("/service", headers=ASKS)
+    answer = open_to_player.options("/service", headers=PREFLIGHT)
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == PLAYER
     methods = answer.headers["Access-Control-Allow-Methods"].split(", ")
@@ -57,7 +61,7 @@ def test_a_preflight_allows_what_clients_use(open_to_player: FlaskClient) -> Non
     } <= allowed
 
 
-def test_answers_and_errors_can_be_read_with_their_headers(open_to_player: FlaskClient) -> None:
+def test_a_page_can_read_responses_and_errors_with_their_headers(open_to_player: FlaskClient) -> None:
     for path in ("/service/storage-backends", "/nothing"):
         answer = open_to_player.get(path, headers={"Origin": PLAYER})
         assert answer.headers["Access-Control-Allow-Origin"] == PLAYER
@@ -66,12 +70,12 @@ def test_answers_and_errors_can_be_read_with_their_headers(open_to_player: Flask
         assert {"Link", "Location", "ETag", "X-Paging-NextKey", "X-Paging-Timerange", "X-Request-ID"} <= exposed
 
 
-def test_another_origin_may_not(open_to_player: FlaskClient) -> None:
+def test_another_origin_is_not_allowed(open_to_player: FlaskClient) -> None:
     answer = open_to_player.get("/", headers={"Origin": "https://evil.example.com"})
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert answer.headers["Vary"] == "Origin"
 
 
-def test_a_star_is_everybody(open_to_all: FlaskClient) -> None:
-    assert open_to_all.options("/service", headers=ASKS).headers["Access-Control-Allow-Origin"] == "*"
+def test_a_star_allows_any_origin(open_to_all: FlaskClient) -> None:
+    assert open_to_all.options("/service", headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == "*"
     assert open_to_all.get("/", headers={"Origin": PLAYER}).headers["Access-Control-Allow-Origin"] == "*"

@@ -1,4 +1,4 @@
-"""Every error has the one form, whatever raised it."""
+"""Error responses have one form, whatever raised the error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def failing(app: Flask, error: Exception) -> FlaskClient:
         (RuntimeError("secret"), 500),
     ],
 )
-def test_the_body_is_that_of_the_specification(own_app: Flask, error: Exception, status: int) -> None:
+def test_the_body_has_the_form_of_the_specification(own_app: Flask, error: Exception, status: int) -> None:
     answer = failing(own_app, error).get("/fail", headers={"X-Request-ID": "abc"})
     assert answer.status_code == status
     body = answer.json
@@ -77,7 +77,7 @@ def test_fields_at_fault_are_named(own_app: Flask) -> None:
     assert answer.json["errors"] == {"essence_parameters.frame_rate": ["required"]}
 
 
-def test_what_blocks_a_deletion_is_told(own_app: Flask) -> None:
+def test_a_conflict_names_what_blocks_the_deletion(own_app: Flask) -> None:
     answer = failing(own_app, Conflict("in use", Blockers(flows=2, examples=("a", "b")))).get("/fail")
     assert answer.json is not None
     assert answer.json["blocked_by"] == {
@@ -89,7 +89,7 @@ def test_what_blocks_a_deletion_is_told(own_app: Flask) -> None:
     }
 
 
-def test_a_client_is_told_when_to_come_back(own_app: Flask) -> None:
+def test_an_unavailable_service_says_when_to_retry(own_app: Flask) -> None:
     assert failing(own_app, Unavailable("later", retry_after=7)).get("/fail").headers["Retry-After"] == "7"
 
 
@@ -99,7 +99,7 @@ def test_headers_of_the_framework_errors_are_kept(own_app: Flask) -> None:
     assert answer.content_type == "application/json"
 
 
-def test_an_unknown_failure_is_logged_with_the_request_id(own_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_with_the_request_id(own_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     failing(own_app, RuntimeError("the cause")).get("/fail", headers={"X-Request-ID": "find-me"})
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "find-me" in record.getMessage()
@@ -107,7 +107,7 @@ def test_an_unknown_failure_is_logged_with_the_request_id(own_app: Flask, caplog
     assert "the cause" in str(record.exc_info[1])
 
 
-def test_a_method_that_is_not_there_is_405_with_those_that_are(client: FlaskClient) -> None:
+def test_an_unknown_method_is_405_with_the_allowed_ones(client: FlaskClient) -> None:
     answer = client.delete("/service")
     assert answer.status_code == 405
     assert {"GET", "HEAD", "POST"} <= set(answer.headers["Allow"].split(", "))
@@ -141,11 +141,11 @@ def test_an_error_to_head_has_the_same_headers_and_no_body(client: FlaskClient) 
         ("DELETE", "/objects/{0}?cascade=x"),
     ],
 )
-def test_what_is_not_there_comes_before_a_malformed_query(client: FlaskClient, method: str, path: str) -> None:
+def test_a_missing_resource_is_404_even_with_a_malformed_query(client: FlaskClient, method: str, path: str) -> None:
     assert client.open(path.format(new_id()), method=method).status_code == 404
 
 
-def test_what_is_there_has_its_query_judged(client: FlaskClient) -> None:
+def test_an_existing_resource_has_its_query_checked(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     (allocated,) = allocate(client, flow_id)
     assert client.delete(f"/objects/{allocated}?cascade=x").status_code == 400
@@ -156,6 +156,6 @@ def test_what_is_there_has_its_query_judged(client: FlaskClient) -> None:
     assert client.get(f"/flows/{flow_id}?timerange=x").status_code == 400
 
 
-def test_a_host_that_is_none_fails_nothing(client: FlaskClient) -> None:
+def test_a_malformed_host_is_never_a_server_error(client: FlaskClient) -> None:
     for host in ("a b", "ex ample:99999999", "x" * 300, "<script>"):
         assert client.get("/service/storage-backends", headers={"Host": host}).status_code in {200, 400}

@@ -22,7 +22,7 @@ LISTING = "/service/profiles"
 
 @pytest.fixture
 def filled(client: FlaskClient) -> FlaskClient:
-    """A store with five Profiles."""
+    """Return a client of a store with five Profiles."""
     for number in range(5):
         sent = profile(label=f"p{number}")
         assert client.post(f"{LISTING}/{sent['id']}", json=sent).status_code == 201
@@ -109,12 +109,12 @@ def test_a_malformed_page_token_is_400(client: FlaskClient, page_token: str) -> 
 
 
 def first_token(client: FlaskClient) -> str:
-    """The token of the second page of Profiles, with one Profile a page."""
+    """Return the token of the second page of Profiles, with one Profile a page."""
     return client.get(LISTING, query_string={"limit": 1}).headers["X-Paging-NextKey"]
 
 
 def altered(page_token: str) -> list[str]:
-    """Tokens that differ from this one in a character, at each of its places, at its ends, and by its dot."""
+    """Return tokens that differ from this one in a character, at each of its places, at its ends, and by its dot."""
     changed = [
         page_token[:place] + ("A" if letter != "A" else "B") + page_token[place + 1 :]
         for place, letter in enumerate(page_token)

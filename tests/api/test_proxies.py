@@ -1,4 +1,4 @@
-"""What proxies say is believed from those that are trusted only."""
+"""Headers of proxies are applied only if the proxy is trusted."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FORWARDED = {
 }
 
 
-def seen(environ: dict[str, Any], *trusted: str) -> tuple[str, str, str, str]:
-    """Client, scheme, host and prefix that the application sees."""
-    given = {"REMOTE_ADDR": "10.0.0.1", "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": "", **environ}
-    caught: dict[str, Any] = {}
+def applied(environ: dict[str, Any], *trusted: str) -> tuple[str, str, str, str]:
+    """Return client, scheme, host and prefix in the environment that the application receives."""
+    direct = {"REMOTE_ADDR": "10.0.0.1", "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": "", **environ}
+    received: dict[str, Any] = {}
 
     def application(environ: dict[str, Any], _: Any) -> list[bytes]:
-        caught.update(environ)
+        received.update(environ)
         return []
 
-    TrustedProxies(application, trusted)(given, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
-    return (caught["REMOTE_ADDR"], caught["wsgi.url_scheme"], caught["HTTP_HOST"], caught["SCRIPT_NAME"])
+    TrustedProxies(application, trusted)(direct, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
+    return (received["REMOTE_ADDR"], received["wsgi.url_scheme"], received["HTTP_HOST"], received["SCRIPT_NAME"])
 
 
 DIRECT = ("10.0.0.1", "http", "inside", "")
@@ -34,22 +34,22 @@ THROUGH = ("203.0.113.7", "https", "media.example.com:8443", "/tams")
 
 
 @pytest.mark.parametrize("trusted", ["10.0.0.1", "10.0.0.0/8", "10.0.0.1/32"])
-def test_a_trusted_proxy_is_believed(trusted: str) -> None:
-    assert seen(FORWARDED, "192.0.2.0/24", trusted) == THROUGH
+def test_a_trusted_proxy_is_applied(trusted: str) -> None:
+    assert applied(FORWARDED, "192.0.2.0/24", trusted) == THROUGH
 
 
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.1",), ("unix",), ("::1",)])
-def test_nobody_else_is_believed(trusted: tuple[str, ...]) -> None:
-    assert seen(FORWARDED, *trusted) == DIRECT
+def test_any_other_peer_is_ignored(trusted: tuple[str, ...]) -> None:
+    assert applied(FORWARDED, *trusted) == DIRECT
 
 
-def test_a_unix_socket_is_trusted_by_its_word() -> None:
-    assert seen(FORWARDED | {"REMOTE_ADDR": ""}, "unix") == THROUGH
-    assert seen(FORWARDED | {"REMOTE_ADDR": ""}, "0.0.0.0/0")[1] == "http"
+def test_unix_sockets_are_trusted_by_name() -> None:
+    assert applied(FORWARDED | {"REMOTE_ADDR": ""}, "unix") == THROUGH
+    assert applied(FORWARDED | {"REMOTE_ADDR": ""}, "0.0.0.0/0")[1] == "http"
 
 
 def test_an_ipv4_peer_of_an_ipv6_socket_is_recognised() -> None:
-    assert seen(FORWARDED | {"REMOTE_ADDR": "::ffff:10.0.0.1"}, "10.0.0.0/8") == THROUGH
+    assert applied(FORWARDED | {"REMOTE_ADDR": "::ffff:10.0.0.1"}, "10.0.0.0/8") == THROUGH
 
 
 def test_the_entry_of_the_nearest_proxy_counts() -> None:
@@ -58,7 +58,7 @@ def test_the_entry_of_the_nearest_proxy_counts() -> None:
         "HTTP_X_FORWARDED_PROTO": "ftp, https",
         "HTTP_X_FORWARDED_HOST": "evil.example.com, media.example.com",
     }
-    assert seen(forged, "10.0.0.0/8") == ("203.0.113.7", "https", "media.example.com", "")
+    assert applied(forged, "10.0.0.0/8") == ("203.0.113.7", "https", "media.example.com", "")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_the_entry_of_the_nearest_proxy_counts() -> None:
         ("HTTP_X_FORWARDED_FOR", "unknown"),
     ],
 )
-def test_what_makes_no_url_is_ignored(header: str, value: str) -> None:
-    assert seen({header: value}, "10.0.0.1") == DIRECT
+def test_a_value_that_fits_no_url_is_ignored(header: str, value: str) -> None:
+    assert applied({header: value}, "10.0.0.1") == DIRECT
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_what_makes_no_url_is_ignored(header: str, value: str) -> None:
         (";;;=", DIRECT),
     ],
 )
-def test_forwarded_is_understood(header: str, expected: tuple[str, str, str, str]) -> None:
-    assert seen({"HTTP_FORWARDED": header}, "10.0.0.1") == expected
+def test_forwarded_is_read(header: str, expected: tuple[str, str, str, str]) -> None:
+    assert applied({"HTTP_FORWARDED": header}, "10.0.0.1") == expected
 
 
 def test_forwarded_of_a_client_does_not_win_over_the_proxy() -> None:
-    assert seen(FORWARDED | {"HTTP_FORWARDED": "proto=http;host=evil.example.com"}, "10.0.0.1") == THROUGH
+    assert applied(FORWARDED | {"HTTP_FORWARDED": "proto=http;host=evil.example.com"}, "10.0.0.1") == THROUGH

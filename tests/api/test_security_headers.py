@@ -1,25 +1,21 @@
-"""Headers that make browsers careful, limits on how much of anything there may be, and on how often."""
+"""Security headers of every response, and the fast way in which they are added."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.datastructures import Headers
 
-from tams.config import Settings
-from tams.domain import limits
-from tams.domain.identifiers import new_id
-from tests.support import flow_documents
-from tests.support.api_steps import allocate, make_flow, register
-from tests.support.applications import KEY, serving
+from tams.api.middleware.security_headers import SecurityHeaders
 
 
 @pytest.mark.parametrize("path", ["/", "/flows", "/nowhere", "/flows?limit=x", "/health/live", "/openapi.json"])
-def test_every_answer_tells_browsers_to_be_careful(client: FlaskClient, path: str) -> None:
+def test_every_response_has_the_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
@@ -28,75 +24,37 @@ def test_every_answer_tells_browsers_to_be_careful(client: FlaskClient, path: st
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def refused(answer: Any, path: str) -> None:
-    assert answer.status_code == 400, answer.text
-    assert list(answer.json["errors"]) == [path]
+fields = st.lists(
+    st.tuples(
+        st.sampled_from(["Vary", "vary", "Cache-Control", "cache-CONTROL", "X-Frame-Options", "ETag"]),
+        st.sampled_from(["a", "b", "Origin"]),
+    ),
+    max_size=6,
+)
+DEFAULTS = (("X-Frame-Options", "DENY"), ("Cache-Control", "private"))
+ALWAYS = (("Vary", "Authorization"),)
 
 
-class TestLimits:
-    """Generous, the same on every repository, and told by 400."""
-
-    def test_tags(self, client: FlaskClient) -> None:
-        most = {f"tag{number}": "x" for number in range(limits.MOST_TAGS)}
-        flow = flow_documents.data(tags=most)
-        flow_documents.put(client, flow)
-        refused(client.put(f"/flows/{flow['id']}/tags/one-more", json="x"), "tags")
-        refused(client.put(f"/flows/{flow['id']}", json={**flow, "tags": {**most, "one-more": "x"}}), "tags")
-        assert client.put(f"/flows/{flow['id']}/tags/tag1", json="y").status_code == 204
-
-    def test_values_of_tags(self, client: FlaskClient) -> None:
-        half = ["x"] * (limits.MOST_TAG_VALUES // 2)
-        source = {"id": new_id(), "format": "urn:x-nmos:format:data", "tags": {"a": half, "b": half}}
-        assert client.post("/sources", json=source).status_code == 201
-        refused(client.put(f"/sources/{source['id']}/tags/c", json="x"), "tags")
-
-    def test_members(self, client: FlaskClient) -> None:
-        collector = flow_documents.multi(*[new_id() for _ in range(limits.MOST_MEMBERS + 1)])
-        refused(client.put(f"/flows/{collector['id']}", json=collector), "flow_collection")
-
-    def test_segments_of_one_registration(self, client: FlaskClient) -> None:
-        flow_id = make_flow(client)
-        segment = {"object_id": "a", "timerange": "[0:0_1:0)"}
-        refused(client.post(f"/flows/{flow_id}/segments", json=[segment] * (limits.MOST_SEGMENTS + 1)), "body")
-
-    def test_object_ids(self, client: FlaskClient) -> None:
-        ids = [str(number) for number in range(limits.MOST_OBJECT_IDS + 1)]
-        refused(client.post(f"/flows/{make_flow(client)}/storage", json={"object_ids": ids}), "object_ids")
-
-    def test_urls_of_an_object(self, client: FlaskClient) -> None:
-        flow_id = make_flow(client)
-        urls = [{"url": "https://example.com/a", "label": str(number)} for number in range(limits.MOST_URLS)]
-        more = [*urls, {"url": "https://example.com/a", "label": "one more"}]
-        segment = {"object_id": "elsewhere", "timerange": "[0:0_1:0)"}
-        refused(client.post(f"/flows/{flow_id}/segments", json={**segment, "get_urls": more}), "get_urls")
-        register(client, flow_id, "elsewhere", "[0:0_1:0)", get_urls=urls)
-        refused(client.post("/objects/elsewhere/instances", json=more[-1]), "instances")
-        (object_id,) = allocate(client, flow_id)
-        register(client, flow_id, object_id, "[1:0_2:0)")
-        assert client.post(f"/objects/{object_id}/instances", json=more[-1]).status_code == 201
+def plain_headers(present: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Do what `SecurityHeaders` does, with the framework's `Headers`: its plain twin."""
+    headers = Headers(list(present))
+    for name, value in DEFAULTS:
+        headers.setdefault(name, value)
+    for name, value in ALWAYS:
+        headers.add(name, value)
+    return list(headers)
 
 
-class TestRate:
-    """`TAMS_RATE_LIMIT`."""
+@given(present=fields)
+def test_the_fast_way_adds_the_headers_of_the_plain_one(present: list[tuple[str, str]]) -> None:
+    sent: list[tuple[str, str]] = []
 
-    @pytest.fixture
-    def settings(self, tmp_path: Path) -> Settings:
-        return Settings.from_env(
-            {}, environment="development", data_dir=tmp_path / "data", secret_key=KEY, rate_limit=1
-        )
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", present)
+        return []
 
-    @pytest.fixture
-    def app(self, settings: Settings) -> Iterator[Flask]:
-        yield from serving(settings)
+    def start_response(_status: str, headers: list[tuple[str, str]], *_error: Any) -> Any:
+        sent.extend(headers)
 
-    def test_too_many_requests_have_to_wait(self, client: FlaskClient) -> None:
-        answers = [client.get("/service") for _ in range(12)]
-        assert [answer.status_code for answer in answers[:10]] == [200] * 10
-        assert answers[-1].status_code == 429
-        assert int(answers[-1].headers["Retry-After"]) == 1
-        assert answers[-1].json["type"] == "TooManyRequests"
-
-    def test_others_do_not(self, client: FlaskClient) -> None:
-        for _ in range(12):
-            client.get("/service")
-        assert client.get("/service", environ_base={"REMOTE_ADDR": "192.0.2.2"}).status_code == 200
+    SecurityHeaders(application, DEFAULTS, ALWAYS)({}, start_response)
+    assert sent == plain_headers(present)

@@ -1,1 +1,1 @@
-"""What runs for every request, whatever it asks for."""
+"""Middleware: code that runs for every request, whatever its path."""

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which web pages may call the API from a browser (off unless configured)."""
+"""Cross-origin requests (CORS): the origins whose pages may call the API from a browser. Off unless configured."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MAX_AGE = "7200"
 
 
 def install(app: Flask, origins: Collection[str]) -> None:
-    """Let pages of these origins call the application; `*` is all. Nothing is installed where there are none."""
+    """Allow pages of these origins to call the application (`*`: any origin). Without origins, change nothing."""
     if not origins:
         return
-    everybody = "*" in origins
+    any_origin = "*" in origins
 
     def answer_preflight() -> Response | None:
         if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
@@ -40,7 +40,7 @@ def install(app: Flask, origins: Collection[str]) -> None:
         return response
 
     def allow_origin(response: Response) -> Response:
-        if everybody:
+        if any_origin:
             response.headers["Access-Control-Allow-Origin"] = "*"
         else:
             response.vary.add("Origin")

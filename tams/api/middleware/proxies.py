@@ -1,8 +1,9 @@
-"""Which URL the client used, as told by proxies that are trusted (`TAMS_TRUSTED_PROXIES`).
+"""The client's address and URL, as reported by trusted proxies (`TAMS_TRUSTED_PROXIES`).
 
-Believed are `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, or where none of them is sent `Forwarded` (RFC 7239):
-always the last entry, which is the one that the nearest proxy wrote. Anybody else's headers of these names are as if
-not sent.
+Read are `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, or, if none of them is sent, `Forwarded` (RFC 7239). Only
+the last entry counts, which the nearest proxy wrote. These headers are ignored if any other peer sends them.
+
+Written by hand, because werkzeug's `ProxyFix` trusts a number of proxies, not their networks.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+", re.ASCII)
 
 
 class TrustedProxies:
-    """WSGI middleware that applies what trusted proxies say."""
+    """WSGI middleware that applies the headers of trusted proxies to the WSGI environment."""
 
     def __init__(self, app: WSGIApplication, trusted: Collection[str]) -> None:
         self._app = app
@@ -31,13 +32,13 @@ class TrustedProxies:
         self._networks = [ip_network(item) for item in trusted if item != _UNIX]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer by the wrapped application."""
+        """Apply the headers if the peer is trusted, then call the wrapped application."""
         if self._is_trusted(environ.get("REMOTE_ADDR", "")):
             self._apply(environ)
         return self._app(environ, start_response)
 
     def _is_trusted(self, address: str) -> bool:
-        # The peer of a Unix socket has no address.
+        # A peer on a Unix socket has no address.
         if not address:
             return self._unix
         if not self._networks:
@@ -46,7 +47,7 @@ class TrustedProxies:
             peer = ip_address(address)
         except ValueError:
             return False
-        # A socket that listens on IPv6 shows peers of IPv4 as ::ffff:192.0.2.1.
+        # A socket that listens on IPv6 reports IPv4 peers as ::ffff:192.0.2.1.
         peer = getattr(peer, "ipv4_mapped", None) or peer
         return any(peer in network for network in self._networks)
 
@@ -56,8 +57,9 @@ class TrustedProxies:
         host = _last(environ.get("HTTP_X_FORWARDED_HOST", ""))
         prefix = _last(environ.get("HTTP_X_FORWARDED_PREFIX", "")).rstrip("/")
         if not (client or scheme or host or prefix) and "HTTP_FORWARDED" in environ:
-            _, told = parse_options_header(f"_;{_last(environ['HTTP_FORWARDED'])}")
-            client, scheme, host = _node(told.get("for", "")), told.get("proto", ""), told.get("host", "")
+            _, forwarded = parse_options_header(f"_;{_last(environ['HTTP_FORWARDED'])}")
+            client = _address(forwarded.get("for", ""))
+            scheme, host = forwarded.get("proto", ""), forwarded.get("host", "")
         if client:
             environ["REMOTE_ADDR"] = client
         if scheme.lower() in {"http", "https"}:
@@ -68,21 +70,22 @@ class TrustedProxies:
             environ["SCRIPT_NAME"] = prefix + environ.get("SCRIPT_NAME", "")
 
     def _client(self, chain: str) -> str:
-        """The nearest address of the chain that is not a trusted proxy itself."""
+        """Return the nearest address in the chain that is not a trusted proxy, or the farthest one; "" if malformed."""
         client = ""
         for item in reversed(chain.split(",")):
-            client = _node(item.strip())
+            client = _address(item.strip())
             if not client or not self._is_trusted(client):
                 break
         return client
 
 
 def _last(value: str) -> str:
+    """Return the last entry of a comma-separated header."""
     return value.rpartition(",")[2].strip()
 
 
-def _node(text: str) -> str:
-    """The address of `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`; nothing where it is none."""
+def _address(text: str) -> str:
+    """Return the address in `192.0.2.1`, `192.0.2.1:4711` or `[2001:db8::1]:4711`, or "" if it is malformed."""
     bare = text.strip('"')
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
