@@ -1,4 +1,4 @@
-"""What is read from a JWT's claims, as different identity providers write them."""
+"""Claims of JWTs, as different identity providers write them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def tokens_of(settings: Settings) -> JsonWebTokens:
 
 
 def principal(directory: Path, issuer: Issuer, settings: dict[str, Any], **changed: Any) -> Principal:
-    given = {"jwt_jwks_url": None, "jwt_key": SECRET, **settings}
-    tokens = tokens_of(secured(directory, issuer, **given))
+    base = {"jwt_jwks_url": None, "jwt_key": SECRET, **settings}
+    tokens = tokens_of(secured(directory, issuer, **base))
     return tokens.principal(jwt.encode(claims(**changed), SECRET, "HS256"))
 
 
@@ -65,13 +65,13 @@ def principal(directory: Path, issuer: Issuer, settings: dict[str, Any], **chang
         ),
     ],
 )
-def test_providers_write_claims_in_their_own_way(
+def test_claims_of_several_providers_are_read(
     tmp_path: Path, issuer: Issuer, settings: dict[str, Any], changed: dict[str, Any], expected: Principal
 ) -> None:
     assert principal(tmp_path, issuer, settings, **changed) == expected
 
 
-def test_a_shared_key_takes_no_other_kind_of_signature(tmp_path: Path, issuer: Issuer) -> None:
+def test_a_shared_key_accepts_no_other_kind_of_signature(tmp_path: Path, issuer: Issuer) -> None:
     tokens = tokens_of(secured(tmp_path, issuer, jwt_jwks_url=None, jwt_key=SECRET))
     for token in (Issuer.token(), jwt.encode(claims(), "t" * 32, "HS256"), jwt.encode(claims(), "s" * 64, "HS512")):
         with pytest.raises(InvalidCredentials):
@@ -80,17 +80,17 @@ def test_a_shared_key_takes_no_other_kind_of_signature(tmp_path: Path, issuer: I
     assert issuer.asked == 0
 
 
-def test_clocks_may_differ_a_little(tmp_path: Path, issuer: Issuer) -> None:
+def test_clocks_may_differ_by_the_leeway(tmp_path: Path, issuer: Issuer) -> None:
     moment = claims()["iat"]
     assert principal(tmp_path, issuer, {}, exp=moment - 10, nbf=moment + 10, iat=moment + 10).name == "alice"
 
 
-def test_no_leeway_is_none(tmp_path: Path, issuer: Issuer) -> None:
+def test_without_leeway_clocks_may_not_differ(tmp_path: Path, issuer: Issuer) -> None:
     with pytest.raises(InvalidCredentials):
         principal(tmp_path, issuer, {"jwt_leeway": 0}, exp=claims()["iat"] - 1)
 
 
-def test_a_remembered_token_ends_with_its_time(tmp_path: Path, issuer: Issuer) -> None:
+def test_a_cached_token_ends_at_its_expiry(tmp_path: Path, issuer: Issuer) -> None:
     tokens = tokens_of(secured(tmp_path, issuer))
     token = Issuer.token(exp=int(time.time()) - 28)
     assert tokens.principal(token).name == "alice"
@@ -99,7 +99,7 @@ def test_a_remembered_token_ends_with_its_time(tmp_path: Path, issuer: Issuer) -
         tokens.principal(token)
 
 
-def test_the_view_is_told_who_asks(app: Flask) -> None:
+def test_the_view_gets_the_principal(app: Flask) -> None:
     with app.test_client() as client:
         client.get("/flows", headers={"Authorization": f"Bearer {Issuer.token(groups=['news'])}"})
         assert g.principal == Principal("alice", frozenset({READ}), frozenset({"news"}))
