@@ -83,7 +83,8 @@ def plain_response(content: bytes) -> Response:
     """Do what `json_answer` does, with the framework's own conditional response: its plain twin."""
     response = Response(content, 200, content_type="application/json")
     response.set_etag(sha256(content).hexdigest()[:32])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 conditions = st.lists(

@@ -1,4 +1,4 @@
-"""Registering a Segment together with its bytes: multipart/form-data, `segment_data` before `file`."""
+"""Registering a Segment together with its bytes: multipart/form-data with `segment_data` before `file`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from tests.support.api_steps import allocate, exists, make_flow, record, registe
 from tests.support.multipart import BOUNDARY, SEGMENT, body_of, send, upload
 
 
-def bytes_kept(store: Store) -> int:
-    """How many files hold media."""
+def stored_files(store: Store) -> int:
+    """Count the files that hold media."""
     media = store.settings.data_dir / "media"
     return sum(path.is_file() for path in media.rglob("*"))
 
 
 def due_deletions(store: Store) -> set[str]:
-    """The keys of the bytes that the worker would delete now."""
+    """Return the storage keys of the bytes that the worker would delete now."""
     return {job.job_id for job in store.repository.lease(DELETE_BYTES, "test", 100, 1)}
 
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow that takes Segments."""
+    """Make a Flow that accepts Segments."""
     return make_flow(client)
 
 
@@ -61,7 +61,7 @@ def test_bytes_and_segment_are_stored(client: FlaskClient, store: Store, flow_id
     assert due_deletions(store) == set()
 
 
-def test_a_form_as_common_clients_send_it_is_taken(client: FlaskClient, flow_id: str) -> None:
+def test_a_form_as_common_clients_send_it_is_accepted(client: FlaskClient, flow_id: str) -> None:
     form = {
         "segment_data": (io.BytesIO(json.dumps({"object_id": "a/b", **SEGMENT}).encode()), "segment.json"),
         "file": (io.BytesIO(b"media"), "media.ts", "video/mp2t"),
@@ -71,7 +71,7 @@ def test_a_form_as_common_clients_send_it_is_taken(client: FlaskClient, flow_id:
     assert answer.json["object_id"] == "a/b"
 
 
-def test_other_parts_are_passed_over(client: FlaskClient, flow_id: str) -> None:
+def test_other_parts_are_skipped(client: FlaskClient, flow_id: str) -> None:
     segment = json.dumps(SEGMENT).encode()
     body = body_of(("first", b"x" * 100_000), ("segment_data", segment), ("", b""), ("file", b"media"), ("last", b"y"))
     answer = send(client, flow_id, body)
@@ -79,21 +79,21 @@ def test_other_parts_are_passed_over(client: FlaskClient, flow_id: str) -> None:
     assert client.get(answer.json["get_urls"][0]["url"]).data == b"media"
 
 
-def test_no_bytes_are_bytes_too(client: FlaskClient, flow_id: str) -> None:
+def test_an_empty_file_is_accepted(client: FlaskClient, flow_id: str) -> None:
     answer = upload(client, flow_id, SEGMENT, b"")
     assert answer.status_code == 201
     assert client.get(answer.json["get_urls"][0]["url"]).data == b""
 
 
-def test_storage_that_was_given_to_this_flow_can_be_filled(client: FlaskClient, store: Store, flow_id: str) -> None:
-    given = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
-    put = given["put_url"]
+def test_an_object_allocated_to_this_flow_can_be_uploaded(client: FlaskClient, store: Store, flow_id: str) -> None:
+    allocated = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
+    put = allocated["put_url"]
     assert client.put(put["url"], data=b"before", content_type=put["content-type"]).status_code == 200
-    answer = upload(client, flow_id, {**SEGMENT, "object_id": given["object_id"]})
+    answer = upload(client, flow_id, {**SEGMENT, "object_id": allocated["object_id"]})
     assert answer.status_code == 201, answer.text
-    (entry,) = client.get(f"/objects/{given['object_id']}").json["get_urls"]
+    (entry,) = client.get(f"/objects/{allocated['object_id']}").json["get_urls"]
     assert client.get(entry["url"]).data == b"media"
-    # What lay there before, under a key of its own, is no longer needed.
+    # The earlier bytes have a storage key of their own, and are no longer needed.
     (key,) = due_deletions(store)
     assert key in put["url"]
 
@@ -105,7 +105,7 @@ def test_an_id_in_use_is_refused(client: FlaskClient, store: Store, flow_id: str
         answer = upload(client, flow_id, {"object_id": object_id, "timerange": "[5:0_6:0)"})
         assert (answer.status_code, list(answer.json["errors"])) == (400, ["object_id"])
     assert timeranges(client, flow_id) == ["[0:0_1:0)"]
-    assert bytes_kept(store) == 0
+    assert stored_files(store) == 0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_refused_segment_leaves_neither_record_nor_bytes(
     assert sorted(answer.json["errors"]) == paths
     assert timeranges(client, flow_id) == ["[10:0_11:0)"]
     assert not exists(client, "/objects/mine")
-    assert bytes_kept(store) == 0
+    assert stored_files(store) == 0
     # The id is free.
     assert client.post(f"/flows/{flow_id}/storage", json={"object_ids": ["mine"]}).status_code == 201
 
@@ -169,13 +169,13 @@ def test_both_parts_are_needed_once_and_in_their_order(
         (b"[" * 200 + b"]" * 200, "body"),
     ],
 )
-def test_what_is_refused_in_any_other_body_is_refused_here(
+def test_segment_data_is_checked_like_any_other_body(
     client: FlaskClient, store: Store, flow_id: str, unknown: bytes, path: str
 ) -> None:
     segment = b'{"timerange": "[0:0_1:0)", "unknown": ' + unknown + b"}"
     answer = send(client, flow_id, body_of(("segment_data", segment), ("file", b"media")))
     assert (answer.status_code, list(answer.json["errors"])) == (400, [path]), answer.text
-    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
+    assert (timeranges(client, flow_id), stored_files(store)) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,15 @@ def test_what_is_refused_in_any_other_body_is_refused_here(
 )
 def test_a_body_that_is_cut_off_stores_nothing(client: FlaskClient, store: Store, flow_id: str, body: bytes) -> None:
     assert send(client, flow_id, body).status_code == 400
-    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
+    assert (timeranges(client, flow_id), stored_files(store)) == ([], 0)
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(client: FlaskClient, store: Store, flow_id: str) -> None:
     whole = body_of(("segment_data", json.dumps({"object_id": "mine", **SEGMENT}).encode()), ("file", b"x" * 1_000_000))
     assert send(client, flow_id, whole[:700_000]).status_code == 400
-    assert (timeranges(client, flow_id), bytes_kept(store)) == ([], 0)
+    assert (timeranges(client, flow_id), stored_files(store)) == ([], 0)
     assert not exists(client, "/objects/mine")
-    # Whatever may have been stored goes: the worker has its key.
+    # The worker deletes the bytes that may have been stored: it has their storage key.
     assert len(due_deletions(store)) == 1
 
 
@@ -203,18 +203,18 @@ def test_a_boundary_is_needed(client: FlaskClient, flow_id: str) -> None:
         assert answer.status_code == 400
 
 
-def test_the_flow_is_judged_first(client: FlaskClient, flow_id: str) -> None:
+def test_the_flow_is_checked_first(client: FlaskClient, flow_id: str) -> None:
     assert upload(client, new_id(), SEGMENT).status_code == 404
     assert client.put(f"/flows/{flow_id}/read_only", json=True).status_code == 204
     assert send(client, flow_id, b"no form").status_code == 403
 
 
-def test_the_time_may_be_taken_while_the_bytes_come(client: FlaskClient, store: Store, flow_id: str) -> None:
-    """The Segment is judged again when they have come: of two that want the same time, one is stored."""
+def test_the_timerange_may_be_taken_during_the_upload(client: FlaskClient, store: Store, flow_id: str) -> None:
+    """The Segment is checked again after the upload: of two Segments for the same timerange, one is stored."""
     (other,) = allocate(client, flow_id)
 
     class Slow(io.BytesIO):
-        """Bytes that come while another client is quicker. No transaction is open meanwhile, or it would wait."""
+        """Bytes during whose upload another client registers first. It would wait if a transaction were open."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             if not timeranges(client, flow_id):
@@ -230,13 +230,13 @@ def test_the_time_may_be_taken_while_the_bytes_come(client: FlaskClient, store: 
     assert len(due_deletions(store)) == 1
 
 
-def test_no_record_stands_for_bytes_that_are_still_coming(client: FlaskClient, store: Store, flow_id: str) -> None:
-    """What a killed process leaves is bytes of which the deletion is noted, for later than any upload lasts."""
+def test_no_record_is_stored_during_the_upload(client: FlaskClient, store: Store, flow_id: str) -> None:
+    """A killed process leaves only bytes, whose deletion is queued for a time after the longest upload."""
     moments = [clock.now()]
     patient = replace(store, now=lambda: moments[-1])
 
     class Slow(io.BytesIO):
-        """Bytes that take two days."""
+        """Bytes whose upload takes two days."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             with store.repository.read() as read:
@@ -272,7 +272,7 @@ def test_uploads_have_a_limit_of_their_own(app: Flask, store: Store) -> None:
 
 
 class Endless:
-    """A body of a given size that is made as it is read."""
+    """A body of a given size that is generated while it is read."""
 
     def __init__(self, head: bytes, size: int, tail: bytes) -> None:
         self._pieces = self._make(head, size, tail)
@@ -285,7 +285,7 @@ class Endless:
         yield tail
 
     def read(self, _size: int) -> bytes:
-        """The next piece."""
+        """Return the next piece."""
         return next(self._pieces, b"")
 
 
@@ -307,7 +307,7 @@ def test_a_large_file_is_never_held_as_a_whole() -> None:
 
 
 class Dripping:
-    """A body that comes in pieces of the given sizes, over and over."""
+    """A body that arrives in pieces of the given sizes, in turn."""
 
     def __init__(self, body: bytes, sizes: list[int]) -> None:
         self._body = io.BytesIO(body)
@@ -315,12 +315,12 @@ class Dripping:
         self._turn = 0
 
     def read(self, size: int) -> bytes:
-        """The next piece."""
+        """Return the next piece."""
         self._turn += 1
         return self._body.read(min(size, self._sizes[self._turn % len(self._sizes)]))
 
 
-# What looks most like the end of a part.
+# Contents that resemble the end of a part.
 tricky = st.lists(
     st.sampled_from([b"\r", b"\n", b"-", b"\r\n", b"\r\n--", b"\r\n--frontie", b"--frontier", b"--", b"x"]),
     max_size=12,
@@ -328,7 +328,7 @@ tricky = st.lists(
 
 
 @given(first=tricky, second=tricky, sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_every_byte_arrives_however_the_body_comes(first: bytes, second: bytes, sizes: list[int]) -> None:
+def test_every_byte_arrives_whatever_the_size_of_the_pieces(first: bytes, second: bytes, sizes: list[int]) -> None:
     end = b"\r\n--frontier"
     # Contents that end a part themselves cannot be sent with this boundary.
     if any(end in b"\r\n" + content + b"\r\n" for content in (first, second)):
@@ -341,7 +341,7 @@ def test_every_byte_arrives_however_the_body_comes(first: bytes, second: bytes, 
     assert parts.next_part() is None
 
 
-def test_a_stream_that_breaks_is_a_refusal() -> None:
+def test_a_broken_stream_is_refused() -> None:
     class Broken:
         def read(self, _size: int) -> bytes:
             raise ConnectionResetError

@@ -158,5 +158,5 @@ def test_the_fast_way_sets_the_path_of_the_plain_one(parts: list[str], query: st
     path = raw_path(target)
     server_path = unquote_to_bytes(path[len(mounted_at) :].encode("latin-1")).decode("latin-1")
     environ: dict[str, Any] = {"RAW_URI": target, "SCRIPT_NAME": mounted_at, "PATH_INFO": server_path}
-    RawPath(lambda _environ, _start: [])(environ, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
+    RawPath(lambda _environ, _start: [])(environ, lambda *_: lambda _: None)
     assert environ["PATH_INFO"] == path_info(path, mounted_at)

@@ -25,7 +25,7 @@ def applied(environ: dict[str, Any], *trusted: str) -> tuple[str, str, str, str]
         received.update(environ)
         return []
 
-    TrustedProxies(application, trusted)(direct, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value]
+    TrustedProxies(application, trusted)(direct, lambda *_: lambda _: None)
     return (received["REMOTE_ADDR"], received["wsgi.url_scheme"], received["HTTP_HOST"], received["SCRIPT_NAME"])
 
 

@@ -18,7 +18,7 @@ from tests.support.issuer import Issuer
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    """An identity provider of one's own."""
+    """Run an identity provider for one test."""
     running = Issuer()
     yield running
     running.stop()
@@ -26,13 +26,13 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def settings(new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Settings:
-    """Everything switched on; the users `everything`, who may do all, and one per scope and one without."""
+    """Configure all methods, with a user `everything` who has all scopes, a user per scope, and `nothing`."""
     return secured(tmp_path, issuer, new_environment())
 
 
 @pytest.fixture
 def alice(app: Flask) -> FlaskClient:
-    """A client that has every scope, by a JWT."""
+    """Return a client that has every scope, by a JWT."""
     client = app.test_client()
     token = Issuer.token(scope=" ".join(SCOPES))
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
@@ -41,11 +41,11 @@ def alice(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The application on its own database."""
+    """Make the application on its own database."""
     yield from serving(settings)
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A client without credentials."""
+    """Return a client without credentials."""
     return app.test_client()

@@ -1,4 +1,4 @@
-"""Each change and each refusal leaves a line: who, what, which, and the request's id. And `created_by` says who."""
+"""The audit log: each change and each refusal is a line with principal, operation, resource and request id."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.issuer import Issuer, bearer
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged; the lines of the audit are picked by `told`."""
+    """Capture all log lines; `audit_lines` picks those of the audit log."""
     caplog.set_level(logging.INFO, "tams")
     return caplog
 
 
-def told(lines: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
+def audit_lines(lines: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
     return [
         (record.getMessage(), record.__dict__["principal"], record.__dict__["status"], record.__dict__["request_id"])
         for record in lines.records
@@ -32,7 +32,7 @@ def told(lines: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_changes_are_recorded_and_questions_are_not(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+def test_changes_are_recorded_and_reads_are_not(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
     flow_id = make_flow(alice)
     lines.clear()
     url = f"/flows/{flow_id}/label"
@@ -40,17 +40,17 @@ def test_changes_are_recorded_and_questions_are_not(alice: FlaskClient, lines: p
     alice.get(url)
     alice.put(url, json=1)
     alice.delete(url, headers={"X-Request-ID": "b"})
-    assert told(lines) == [
+    assert audit_lines(lines) == [
         (f"done PUT /flows/<id:flow_id>/label {url}", "alice", 204, "a"),
         (f"done DELETE /flows/<id:flow_id>/label {url}", "alice", 204, "b"),
     ]
 
 
-def test_what_got_its_id_from_the_store_is_named(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
+def test_a_resource_with_an_id_of_the_store_is_named(alice: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
     document = flow_documents.data()
     del document["id"]
     flow_id = alice.post("/flows", json=document).json["id"]
-    assert told(lines)[-1][0] == f"done POST /flows /flows/{flow_id}"
+    assert audit_lines(lines)[-1][0] == f"done POST /flows /flows/{flow_id}"
 
 
 def test_refusals_are_recorded(client: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
@@ -58,7 +58,7 @@ def test_refusals_are_recorded(client: FlaskClient, lines: pytest.LogCaptureFixt
     client.get("/flows", headers=request_id)
     client.get("/some/secret", headers=request_id)
     client.post("/service", json={}, headers={**bearer(Issuer.token()), **request_id})
-    assert told(lines) == [
+    assert audit_lines(lines) == [
         ("refused GET /flows /flows", "anonymous", 401, "a"),
         ("refused GET - -", "anonymous", 401, "a"),
         ("refused POST /service /service", "alice", 403, "a"),
@@ -71,7 +71,7 @@ def test_the_access_line_names_the_principal(client: FlaskClient, lines: pytest.
     assert [record.__dict__["principal"] for record in lines.records if record.name == "tams.access"] == ["read"]
 
 
-def test_the_principal_is_whoever_created_and_updated(app: Flask, alice: FlaskClient, client: FlaskClient) -> None:
+def test_created_by_and_updated_by_name_the_principal(app: Flask, alice: FlaskClient, client: FlaskClient) -> None:
     flow_id, source_id = new_id(), new_id()
     make_flow(alice, flow_id, source_id)
     token = grant(app, READ, WRITE, name="robot")

@@ -1,4 +1,4 @@
-"""What the API document, `docs/security.md` and the user interface say and ask for."""
+"""Authentication in the API document, in `docs/security.md` and in the user interface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.credentials import basic, grant, secured
 from tests.support.issuer import Issuer
 
 PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
-EVERY = {"bearer_token_auth", "url_token_auth", "basic_auth"}
+ALL_SCHEMES = {"bearer_token_auth", "url_token_auth", "basic_auth"}
 
 
 def test_the_page_has_the_table() -> None:
@@ -37,10 +37,10 @@ def test_the_page_has_the_limits() -> None:
     assert shown == {name: str(value) for name, value in vars(limits).items() if name.startswith("MOST_")}
 
 
-def test_the_document_says_what_each_operation_needs(client: FlaskClient) -> None:
+def test_the_document_names_the_scope_of_each_operation(client: FlaskClient) -> None:
     document = client.get("/openapi.json", headers=basic("read")).json
     validate(document)
-    assert set(document["components"]["securitySchemes"]) == EVERY
+    assert set(document["components"]["securitySchemes"]) == ALL_SCHEMES
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if method in {"get", "head", "put", "post", "delete"}:
@@ -59,7 +59,7 @@ def test_the_document_says_what_each_operation_needs(client: FlaskClient) -> Non
         ((), set()),
     ],
 )
-def test_only_what_is_switched_on_is_described_and_challenged_for(
+def test_only_configured_methods_are_described_and_challenged_for(
     new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer, methods: tuple[str, ...], schemes: set[str]
 ) -> None:
     for app in serving(secured(tmp_path, issuer, new_environment(), auth=methods, environment="development")):
@@ -100,10 +100,10 @@ def test_the_user_interface_works_with_a_token_in_its_url(app: Flask, client: Fl
     assert f"/openapi.json?access_token={token}" in page.text
 
 
-def test_the_user_interface_runs_no_script_but_its_own(client: FlaskClient) -> None:
+def test_the_user_interface_runs_only_its_own_script(client: FlaskClient) -> None:
     pages = [client.get("/docs", headers=basic("read")) for _ in range(2)]
     policies = [page.headers["Content-Security-Policy"] for page in pages]
-    nonces = [re.search(r"'nonce-([^']+)'", policy)[1] for policy in policies]  # type: ignore[index]
+    nonces = [re.search(r"'nonce-([^']+)'", policy)[1] for policy in policies]
     assert nonces[0] != nonces[1]
     for page, policy, nonce in zip(pages, policies, nonces, strict=True):
         assert f'<script nonce="{nonce}">' in page.text

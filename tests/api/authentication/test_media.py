@@ -1,4 +1,4 @@
-"""Media of local storage: a signed URL is its own permission, a plain one needs credentials; and what browsers ask."""
+"""Media of local storage: a signed URL is its own permission, a plain one needs credentials. CORS and rate limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPE = {"Content-Type": "application/octet-stream"}
 
 
 def allocate(client: FlaskClient, flow_id: str, *, presigned: bool) -> tuple[str, str]:
-    """An Object's id and the URL to upload it to, without origin."""
+    """Return an Object's id and its upload URL without origin."""
     answer = client.post(f"/flows/{flow_id}/storage", json={"limit": 1, "presigned": presigned})
     (item,) = answer.json["media_objects"]
     return item["object_id"], item["put_url"]["url"].removeprefix("http://localhost")
@@ -42,7 +42,7 @@ def test_signed_urls_need_no_credentials_in_either_direction(alice: FlaskClient,
     assert client.head(path, headers=basic("read")).status_code == 200
 
 
-def test_an_invented_signature_is_no_way_around(alice: FlaskClient, client: FlaskClient) -> None:
+def test_an_invented_signature_opens_nothing(alice: FlaskClient, client: FlaskClient) -> None:
     flow_id = make_flow(alice)
     _, put_url = allocate(alice, flow_id, presigned=True)
     assert client.put(put_url, data=b"media", headers=TYPE).status_code == 200
@@ -78,7 +78,7 @@ def test_a_refused_request_changes_nothing(alice: FlaskClient, client: FlaskClie
 
 
 class TestBrowsers:
-    """Pages of the origins that are configured, and no others."""
+    """Only pages of the configured origins may call the API."""
 
     @pytest.fixture
     def app(self, new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
@@ -90,7 +90,7 @@ class TestBrowsers:
         assert answer.status_code == 204
         assert answer.headers["Access-Control-Allow-Origin"] == "https://player.example.com"
 
-    def test_a_page_can_read_that_it_was_refused(self, client: FlaskClient) -> None:
+    def test_a_page_can_read_a_refusal(self, client: FlaskClient) -> None:
         answer = client.get("/flows", headers={"Origin": "https://player.example.com"})
         assert answer.status_code == 401
         assert answer.headers["Access-Control-Allow-Origin"] == "https://player.example.com"
@@ -98,13 +98,13 @@ class TestBrowsers:
 
 
 class TestRate:
-    """`TAMS_RATE_LIMIT` counts by principal."""
+    """`TAMS_RATE_LIMIT` counts requests by principal."""
 
     @pytest.fixture
     def app(self, new_environment: NewEnvironment, tmp_path: Path, issuer: Issuer) -> Iterator[Flask]:
         yield from serving(secured(tmp_path, issuer, new_environment(), rate_limit=1))
 
-    def test_one_does_not_slow_down_another(self, app: Flask, client: FlaskClient) -> None:
+    def test_one_principal_does_not_slow_down_another(self, app: Flask, client: FlaskClient) -> None:
         busy, other = ({"access_token": grant(app, READ, name=name)} for name in ("busy", "other"))
         statuses = [client.get("/flows", query_string=busy).status_code for _ in range(12)]
         assert (statuses[0], statuses[-1]) == (200, 429)
@@ -113,7 +113,7 @@ class TestRate:
         assert client.get("/flows").status_code == 401
 
 
-def test_answers_to_credentials_are_for_nobody_else(client: FlaskClient) -> None:
+def test_responses_to_credentials_are_private(client: FlaskClient) -> None:
     assert client.get("/service", headers=basic("read")).headers["Cache-Control"] == "private"
     assert client.get("/service", headers=basic("read")).headers["Vary"] == "Authorization"
     assert client.get("/service").headers["Cache-Control"] == "private"

@@ -1,4 +1,4 @@
-"""Users with passwords: right, wrong, changed, removed, and guessed at."""
+"""Users with passwords: correct, wrong, changed, removed and guessed ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def status(client: FlaskClient, name: str, password: str = PASSWORD, address: st
     return client.get("/flows", headers=basic(name, password), environ_base={"REMOTE_ADDR": address}).status_code
 
 
-def test_the_right_password_opens(client: FlaskClient) -> None:
+def test_the_correct_password_is_accepted(client: FlaskClient) -> None:
     assert status(client, "read") == 200
 
 
@@ -41,12 +41,12 @@ def test_names_and_passwords_in_any_language(client: FlaskClient, users: UsersFi
     [
         ("read", "wrong horse battery staple"),
         ("read", PASSWORD + " "),
-        ("nobody", PASSWORD),
+        ("unknown", PASSWORD),
         ("READ", PASSWORD),
         ("", PASSWORD),
     ],
 )
-def test_the_answer_does_not_tell_what_was_wrong(client: FlaskClient, name: str, password: str) -> None:
+def test_the_response_does_not_say_which_part_was_wrong(client: FlaskClient, name: str, password: str) -> None:
     answer = client.get("/flows", headers=basic(name, password))
     assert answer.status_code == 401
     assert answer.json["summary"] == "the user name or the password is wrong"
@@ -63,11 +63,11 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(settings: Settings, u
             taken.append(time.perf_counter() - began)
         return min(taken)
 
-    known, unknown = seconds("read"), seconds("nobody")
+    known, unknown = seconds("read"), seconds("unknown")
     assert 0.5 < known / unknown < 2
 
 
-def test_a_pair_that_was_right_is_not_hashed_again(users: UsersFile) -> None:
+def test_a_correct_pair_is_not_hashed_again(users: UsersFile) -> None:
     passwords = Passwords(users)
     passwords.principal("read", PASSWORD, "192.0.2.1")
     began = time.perf_counter()
@@ -76,20 +76,20 @@ def test_a_pair_that_was_right_is_not_hashed_again(users: UsersFile) -> None:
     assert (time.perf_counter() - began) / 100 < 0.002
 
 
-def test_a_changed_password_counts_at_once(client: FlaskClient, users: UsersFile) -> None:
+def test_a_changed_password_is_in_force_at_once(client: FlaskClient, users: UsersFile) -> None:
     assert status(client, "read") == 200
     users.set_password("read", hash_password("another password"))
     assert status(client, "read") == 401
     assert status(client, "read", "another password") == 200
 
 
-def test_a_removed_user_is_out_at_once(client: FlaskClient, users: UsersFile) -> None:
+def test_a_removed_user_is_refused_at_once(client: FlaskClient, users: UsersFile) -> None:
     assert status(client, "read") == 200
     users.remove("read")
     assert status(client, "read") == 401
 
 
-def test_a_scope_that_was_taken_is_gone_at_once(client: FlaskClient, users: UsersFile) -> None:
+def test_a_removed_scope_is_gone_at_once(client: FlaskClient, users: UsersFile) -> None:
     assert status(client, "read") == 200
     text = users.path.read_text()
     users.path.write_text(text.replace('"tams-api/read"', '"tams-api/write"', 2))
@@ -99,7 +99,7 @@ def test_a_scope_that_was_taken_is_gone_at_once(client: FlaskClient, users: User
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"users": {"read": {}}}', '{"users": {"a": {"password": "x", "scopes": ["all"]}}}']
 )
-def test_a_file_that_cannot_be_read_lets_nobody_in(client: FlaskClient, users: UsersFile, content: str) -> None:
+def test_an_unreadable_file_of_users_is_503(client: FlaskClient, users: UsersFile, content: str) -> None:
     users.path.write_text(content)
     answer = client.get("/flows", headers=basic("read"))
     assert answer.status_code == 503
@@ -107,36 +107,36 @@ def test_a_file_that_cannot_be_read_lets_nobody_in(client: FlaskClient, users: U
 
 
 class TestGuessing:
-    """Brute force."""
+    """Guessing passwords (brute force) is slowed down."""
 
-    def test_a_few_wrong_ones_are_enough(self, client: FlaskClient) -> None:
+    def test_a_sixth_wrong_password_is_429(self, client: FlaskClient) -> None:
         assert [status(client, "read", f"guess number {number}") for number in range(7)] == [401] * 5 + [429] * 2
 
-    def test_then_the_right_one_has_to_wait_too(self, client: FlaskClient) -> None:
+    def test_the_correct_password_then_has_to_wait_too(self, client: FlaskClient) -> None:
         for number in range(5):
             status(client, "read", f"guess number {number}")
         answer = client.get("/flows", headers=basic("read"), environ_base=LONG)
         assert answer.status_code == 429
         assert 0 < int(answer.headers["Retry-After"]) <= 12
 
-    def test_who_was_right_a_moment_ago_is_not_shut_out(self, client: FlaskClient) -> None:
+    def test_a_user_who_was_correct_a_moment_ago_is_not_shut_out(self, client: FlaskClient) -> None:
         assert status(client, "read") == 200
         for number in range(10):
             status(client, "read", f"guess number {number}")
         assert status(client, "read") == 200
 
-    def test_others_are_not_shut_out(self, client: FlaskClient) -> None:
+    def test_other_users_and_addresses_are_not_shut_out(self, client: FlaskClient) -> None:
         for number in range(10):
             status(client, "read", f"guess number {number}")
         assert status(client, "read", address="192.0.2.2") == 200
         assert status(client, "write") == 403
 
-    def test_many_names_from_one_address_are_too_many(self, client: FlaskClient) -> None:
+    def test_many_names_from_one_address_are_429(self, client: FlaskClient) -> None:
         tried = [status(client, f"user{number}", "a common password") for number in range(40)]
         assert tried[:30] == [401] * 30
         assert 429 in tried[30:]
 
-    def test_right_passwords_do_not_count(self, client: FlaskClient, app: Flask) -> None:
+    def test_correct_passwords_do_not_count(self, client: FlaskClient, app: Flask) -> None:
         assert [status(client, name) for name in ("read", "write", "delete", "admin") * 10] == [200, 403, 403, 403] * 10
 
     def test_a_password_of_any_length_costs_little(self, client: FlaskClient) -> None:
@@ -145,5 +145,5 @@ class TestGuessing:
         assert time.perf_counter() - began < 1
 
 
-def test_the_directory_of_the_file_is_the_data_directory(settings: Settings) -> None:
+def test_the_file_of_users_is_in_the_data_directory(settings: Settings) -> None:
     assert settings.users_file == Path(settings.data_dir) / "users.json"

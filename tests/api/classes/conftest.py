@@ -1,6 +1,6 @@
-"""The application with classes: `news`, `drama` and `sport`, whose groups are `news-read`, `news-write` and so on.
+"""The application with classes `news`, `drama` and `sport`, whose groups are `news-read`, `news-write` and so on.
 
-There are two Storage Backends: one that is open, and `vault`, of the class `vault`.
+It has two Storage Backends: one without class, and `vault` of the class `vault`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from tests.support.access_clients import Clients, groups, with_classes
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
-    """The store's settings with authentication and classes."""
+    """Configure authentication and classes."""
     return with_classes(settings, tmp_path)
 
 
 @pytest.fixture
 def by(app: Flask) -> Clients:
-    """Makes clients."""
+    """Return a factory of clients, by their groups."""
     return Clients(app)
 
 
 @pytest.fixture
 def admin(by: Clients) -> FlaskClient:
-    """A client that may do everything."""
+    """Return a client that may do everything."""
     return by(name="admin", scopes=SCOPES)
 
 
 @pytest.fixture
 def reporter(by: Clients) -> FlaskClient:
-    """A client that may do everything with news."""
+    """Return a client with all permissions on news."""
     return by(*groups("news"), name="reporter")

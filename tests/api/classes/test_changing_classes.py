@@ -1,4 +1,4 @@
-"""Who may give classes to what, and take them away."""
+"""Adding classes to Sources and Flows, and removing them."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from tests.support.flow_documents import data, get, put
 
 
 def classes(admin: FlaskClient, path: str) -> Any:
-    """The classes of a Flow or Source."""
+    """Return the classes of a Flow or Source."""
     return admin.get(path).json["tags"].get("auth_classes")
 
 
 @pytest.fixture(params=["flow", "source"])
 def path(request: pytest.FixtureRequest, admin: FlaskClient) -> str:
-    """A Flow, and a Source, of news and drama."""
+    """Make a Flow, or a Source, of news and drama; return its path."""
     scene = Scene(admin, ["news", "drama"])
     return f"/flows/{scene.flow_id}" if request.param == "flow" else f"/sources/{scene.source_id}"
 
 
-def test_own_classes_are_added_and_taken_away(admin: FlaskClient, by: Clients, path: str) -> None:
+def test_own_classes_can_be_added_and_removed(admin: FlaskClient, by: Clients, path: str) -> None:
     both = by(*groups("news", "sport"))
     assert both.put(f"{path}/tags/auth_classes", json=["news", "drama", "sport"]).status_code == 204
     assert both.put(f"{path}/tags/auth_classes", json=["drama", "sport"]).status_code == 204
     assert classes(admin, path) == ["drama", "sport"]
 
 
-def test_foreign_classes_are_neither_added_nor_taken_away(admin: FlaskClient, reporter: FlaskClient, path: str) -> None:
-    for wanted in (["news"], "news", ["news", "drama", "sport"], ["drama", "unheard of"], ["sport"]):
-        answer = reporter.put(f"{path}/tags/auth_classes", json=wanted)
-        assert answer.status_code == 403, wanted
+def test_foreign_classes_can_be_neither_added_nor_removed(admin: FlaskClient, reporter: FlaskClient, path: str) -> None:
+    for value in (["news"], "news", ["news", "drama", "sport"], ["drama", "unheard of"], ["sport"]):
+        answer = reporter.put(f"{path}/tags/auth_classes", json=value)
+        assert answer.status_code == 403, value
         assert "auth_classes" in answer.json["summary"]
     assert classes(admin, path) == ["news", "drama"]
     assert admin.put(f"{path}/tags/auth_classes", json=["unheard of"]).status_code == 204
     assert reporter.get(path).status_code == 404
 
 
-def test_the_last_class_stays(admin: FlaskClient, by: Clients, path: str) -> None:
+def test_the_last_class_cannot_be_removed(admin: FlaskClient, by: Clients, path: str) -> None:
     client = by(*groups("news", "drama"))
     empty = client.put(f"{path}/tags/auth_classes", json=[])
     assert empty.status_code == 400
@@ -55,12 +55,12 @@ def test_the_last_class_stays(admin: FlaskClient, by: Clients, path: str) -> Non
     assert admin.get(path).status_code == 200
 
 
-def test_other_tags_are_changed_with_write_alone(reporter: FlaskClient, path: str) -> None:
+def test_other_tags_need_write_only(reporter: FlaskClient, path: str) -> None:
     assert reporter.put(f"{path}/tags/colour", json="blue").status_code == 204
     assert reporter.delete(f"{path}/tags/colour").status_code == 204
 
 
-def test_replacing_a_flow_keeps_to_the_same_rules(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_replacing_a_flow_follows_the_same_rules(admin: FlaskClient, reporter: FlaskClient) -> None:
     flow_id = Scene(admin, ["news", "drama"]).flow_id
     document = get(reporter, flow_id)
     statuses = {
@@ -81,7 +81,7 @@ def test_replacing_a_flow_keeps_to_the_same_rules(admin: FlaskClient, reporter: 
 
 
 @pytest.mark.parametrize("tags", [{}, {"auth_classes": []}, {"colour": "red"}])
-def test_what_is_new_needs_a_class(admin: FlaskClient, reporter: FlaskClient, tags: dict[str, Any]) -> None:
+def test_a_new_source_or_flow_needs_a_class(admin: FlaskClient, reporter: FlaskClient, tags: dict[str, Any]) -> None:
     flow = data(tags=tags)
     source = {"id": new_id(), "format": "urn:x-nmos:format:data", "tags": tags}
     for refused in (
@@ -101,7 +101,7 @@ def test_a_new_source_takes_the_classes_of_its_flow(admin: FlaskClient, reporter
     assert classes(admin, f"/sources/{get(admin, flow_id)['source_id']}") == "news"
 
 
-def test_a_new_flow_takes_the_classes_of_a_source_that_is_there(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_a_new_flow_takes_the_classes_of_an_existing_source(admin: FlaskClient, reporter: FlaskClient) -> None:
     source_id = Scene(admin, ["drama", "news"]).source_id
     for tags in ({}, {"x": "y"}):
         flow_id = put(reporter, data(source_id=source_id, tags=tags))
@@ -113,7 +113,7 @@ def test_a_new_flow_takes_the_classes_of_a_source_that_is_there(admin: FlaskClie
 
 
 @pytest.mark.parametrize(("held", "status"), [((), 404), (("read",), 403), (("delete",), 403), (("write",), 201)])
-def test_a_flow_of_a_source_that_is_there_takes_write_on_it(
+def test_a_flow_of_an_existing_source_needs_write_on_it(
     admin: FlaskClient, by: Clients, held: tuple[str, ...], status: int
 ) -> None:
     source_id = Scene(admin, "drama").source_id
@@ -127,7 +127,7 @@ def test_a_flow_of_a_source_that_is_there_takes_write_on_it(
     assert (get(admin, moving)["source_id"] == source_id) is (status == 201)
 
 
-def test_nothing_is_made_under_the_id_of_something_hidden(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_the_id_of_a_hidden_resource_cannot_be_used(admin: FlaskClient, reporter: FlaskClient) -> None:
     scene = Scene(admin, "drama")
     flow = data(id=scene.flow_id, tags={"auth_classes": "news"})
     source = {"id": scene.source_id, "format": flow["format"], "tags": {"auth_classes": "news"}}
@@ -141,7 +141,7 @@ def test_nothing_is_made_under_the_id_of_something_hidden(admin: FlaskClient, re
     assert get(admin, scene.flow_id)["tags"] == scene.tags
 
 
-def test_without_a_class_everything_is_admins(admin: FlaskClient, by: Clients) -> None:
+def test_resources_without_a_class_are_visible_to_admin_only(admin: FlaskClient, by: Clients) -> None:
     flow_id = put(admin, data())
     everything = by(*groups("news", "drama", "sport", "vault"))
     assert everything.get("/flows").json == []

@@ -1,4 +1,4 @@
-"""Collections of which one sees a part: what is shown, what a change keeps, and what errors tell."""
+"""Partly visible collections: what is shown of them, what a change keeps, and what errors reveal."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.support.flow_documents import Document, data, get, multi, put
 
 
 def flow(admin: FlaskClient, classes: str | list[str], **more: Any) -> str:
-    """A data Flow of the classes."""
+    """Make a data Flow of these classes; return its id."""
     return put(admin, data(tags={"auth_classes": classes}, **more))
 
 
 @pytest.fixture
 def mixed(admin: FlaskClient) -> tuple[str, list[str]]:
-    """A Flow of news with the members drama, news, drama, news, drama."""
+    """Make a Flow of news with members of drama, news, drama, news, drama; return its id and theirs."""
     members = [flow(admin, classes) for classes in ("drama", "news", "drama", "news", "drama")]
     items = [{"id": member, "role": f"r{number}"} for number, member in enumerate(members)]
     return put(admin, multi(*items, tags={"auth_classes": "news"})), members
 
 
 def ids(document: Document) -> list[str]:
-    """The members of a collection."""
+    """Return the ids of a collection's members."""
     return [item["id"] for item in document.get("flow_collection", [])]
 
 
@@ -43,7 +43,9 @@ def test_hidden_members_and_collectors_are_left_out(admin: FlaskClient, reporter
     assert listed[flow_id] == get(reporter, flow_id)
 
 
-def test_a_collection_of_hidden_members_only_looks_like_none(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_a_collection_of_hidden_members_only_looks_like_no_collection(
+    admin: FlaskClient, reporter: FlaskClient
+) -> None:
     collected = flow(admin, "drama")
     flow_id = put(admin, multi(collected, tags={"auth_classes": "news"}))
     assert "flow_collection" not in get(reporter, flow_id)
@@ -53,7 +55,7 @@ def test_a_collection_of_hidden_members_only_looks_like_none(admin: FlaskClient,
     assert "collected_by" not in get(reporter, only)
 
 
-def test_sources_show_what_may_be_read_of_their_collections(
+def test_sources_show_the_readable_part_of_their_collections(
     admin: FlaskClient, reporter: FlaskClient, mixed: Any
 ) -> None:
     flow_id, members = mixed
@@ -86,11 +88,11 @@ def test_hidden_members_stay_in_place(
     edit, expected = CHANGES[change]
     before = {item["id"]: item for item in get(admin, flow_id)["flow_collection"]}
     seen = get(reporter, flow_id)
-    wanted = edit(seen["flow_collection"])
+    collection = edit(seen["flow_collection"])
     if way == "the Flow":
-        put(reporter, {**seen, "flow_collection": wanted})
+        put(reporter, {**seen, "flow_collection": collection})
     else:
-        assert reporter.put(f"/flows/{flow_id}/flow_collection", json=wanted).status_code == 204
+        assert reporter.put(f"/flows/{flow_id}/flow_collection", json=collection).status_code == 204
     after = get(admin, flow_id)["flow_collection"]
     assert [item["id"] for item in after] == expected(members)
     assert all(item == before[item["id"]] for item in after)
@@ -98,7 +100,7 @@ def test_hidden_members_stay_in_place(
         assert (flow_id in get(admin, member).get("collected_by", [])) is (member in expected(members))
 
 
-def test_deleting_a_collection_deletes_what_is_seen_of_it(
+def test_deleting_a_collection_deletes_its_visible_members(
     admin: FlaskClient, reporter: FlaskClient, mixed: Any
 ) -> None:
     flow_id, members = mixed
@@ -114,7 +116,7 @@ def test_a_hidden_member_is_refused_like_one_that_does_not_exist(
 ) -> None:
     flow_id, members = mixed
     for named in (flow(admin, "drama"), members[0]):
-        told = []
+        errors = []
         for member in (named, new_id()):
             item = [{"id": members[1]}, {"id": member}]
             answers = [
@@ -122,12 +124,12 @@ def test_a_hidden_member_is_refused_like_one_that_does_not_exist(
                 put_flow(reporter, {**get(reporter, flow_id), "flow_collection": item}),
                 reporter.post("/flows", json=multi(members[1], member, tags={"auth_classes": "news"})),
             ]
-            told += [[(answer.status_code, answer.json["errors"]) for answer in answers]]
-        assert told[0] == told[1]
-        assert told[0][0] == (400, {"flow_collection[1].id": ["there is no Flow with this id"]})
+            errors += [[(answer.status_code, answer.json["errors"]) for answer in answers]]
+        assert errors[0] == errors[1]
+        assert errors[0][0] == (400, {"flow_collection[1].id": ["there is no Flow with this id"]})
 
 
-def test_disagreements_name_no_hidden_source(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_a_contradiction_names_no_hidden_source(admin: FlaskClient, reporter: FlaskClient) -> None:
     first, second = (flow(admin, "drama") for _ in range(2))
     seen = flow(admin, "news")
     source_id = new_id()
@@ -136,7 +138,7 @@ def test_disagreements_name_no_hidden_source(admin: FlaskClient, reporter: Flask
     other = put(admin, multi(first, second, source_id=source_id, tags=tags))
     assert ids(get(reporter, other)) == []
     hidden = [get(admin, each)["source_id"] for each in (first, second)]
-    # In front of what stands behind it elsewhere.
+    # In front of a member that follows it in another collection.
     changed = put(admin, multi(second, source_id=source_id, tags=tags))
     answer = reporter.put(f"/flows/{changed}/flow_collection", json=[{"id": seen}])
     assert answer.status_code == 400, answer.text
@@ -147,7 +149,7 @@ def test_disagreements_name_no_hidden_source(admin: FlaskClient, reporter: Flask
     assert hidden[1] in by_admin.text
 
 
-def test_filters_by_collectors_find_nothing_by_hidden_ones(admin: FlaskClient, reporter: FlaskClient) -> None:
+def test_filters_by_hidden_collectors_match_nothing(admin: FlaskClient, reporter: FlaskClient) -> None:
     member = flow(admin, "news")
     hidden = put(admin, multi(member, tags={"auth_classes": "drama"}))
     readable = {
@@ -159,7 +161,7 @@ def test_filters_by_collectors_find_nothing_by_hidden_ones(admin: FlaskClient, r
         for asked in (collector, new_id()):
             answer = reporter.get(f"/{kind}?collected_by_ids={asked}")
             assert (answer.status_code, answer.json) == (200, [])
-        # Nobody collects it as far as one can see.
+        # No visible Flow or Source collects it.
         assert [each["id"] for each in reporter.get(f"/{kind}?collected_by_ids=").json] == [one]
     visible = put(admin, multi(member, tags={"auth_classes": "news"}))
     for asked in (visible, f"{visible},{hidden}"):
@@ -178,7 +180,7 @@ def test_filters_by_collectors_find_nothing_by_hidden_ones(admin: FlaskClient, r
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 @pytest.mark.parametrize("kind", ["flows", "sources"])
-def test_what_nobody_seen_collects_is_listed_in_full_pages(
+def test_members_of_hidden_collections_only_are_listed_in_full_pages(
     admin: FlaskClient, reporter: FlaskClient, kind: str, limit: int
 ) -> None:
     made = [flow(admin, "news", label=str(number)) for number in range(7)]
@@ -201,7 +203,7 @@ def test_what_nobody_seen_collects_is_listed_in_full_pages(
     assert set(found) == expected
 
 
-def test_deleting_a_member_takes_it_out_of_hidden_collectors_and_tells_nothing_of_them(
+def test_deleting_a_member_removes_it_from_hidden_collectors_without_naming_them(
     admin: FlaskClient, reporter: FlaskClient
 ) -> None:
     members = [flow(admin, "news") for _ in range(2)]
@@ -219,12 +221,14 @@ def test_deleting_a_member_takes_it_out_of_hidden_collectors_and_tells_nothing_o
     assert collector in admin.delete(f"/flows/{members[1]}").text
 
 
-def test_an_etag_is_of_what_one_sees(admin: FlaskClient, reporter: FlaskClient, mixed: Any, by: Clients) -> None:
+def test_an_etag_is_that_of_the_visible_part(
+    admin: FlaskClient, reporter: FlaskClient, mixed: Any, by: Clients
+) -> None:
     flow_id, members = mixed
     tags = [client.get(f"/flows/{flow_id}").headers["ETag"] for client in (admin, reporter)]
     assert len(set(tags)) == 2
     assert reporter.get(f"/flows/{flow_id}", headers={"If-None-Match": tags[1]}).status_code == 304
-    # What changes in hidden places alone changes nothing for those who do not see it.
+    # A change in a hidden place only does not change the tag of a client that cannot see it.
     put(admin, multi(members[1], tags={"auth_classes": "drama"}))
     assert reporter.get(f"/flows/{flow_id}").headers["ETag"] == tags[1]
     stranger = by(*groups("sport"))

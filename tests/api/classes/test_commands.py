@@ -1,4 +1,4 @@
-"""`tams classes assign`, `tams users groups`, and starts with a wrong file."""
+"""`tams classes assign`, `tams users groups`, and a malformed file of classes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.outbox_events import told
 
 @pytest.fixture
 def archive(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Flows and their Sources, without a class but for one of each; looked at in batches of 3."""
+    """Make Flows and Sources, one of each with a class; `classes assign` reads them in batches of 3."""
     monkeypatch.setattr(classification, "_BATCH", 3)
     flows = [put(admin, data(label=str(number), tags={"x": "y"})) for number in range(7)]
     assert admin.put(f"/flows/{flows[0]}/tags/auth_classes", json=[]).status_code == 204
@@ -37,7 +37,7 @@ def archive(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, li
     return {"flows": flows, "sources": [get(admin, each)["source_id"] for each in flows]}
 
 
-def test_what_has_no_class_gets_one(
+def test_sources_and_flows_without_a_class_get_one(
     admin: FlaskClient, by: Clients, settings: Settings, archive: dict[str, list[str]], capsys: Any, store: Store
 ) -> None:
     register_webhook(admin)
@@ -64,7 +64,7 @@ def test_what_has_no_class_gets_one(
 def test_a_class_that_the_file_does_not_have_is_refused(app: Any, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="has no class nwes: there are drama, news, sport, vault"):
         classes.assign(settings, ["news", "nwes"], dry_run=False)
-    # Before there is a file any name may be given.
+    # Without a file, any name is accepted.
     assert classes.assign(replace(settings, auth_classes=None), ["nwes"], dry_run=False) == 0
 
 
@@ -83,7 +83,9 @@ def test_a_user_is_put_into_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("command", [["serve"], ["worker"], ["classes", "assign", "news"], ["db", "upgrade"]])
-def test_a_wrong_file_stops_every_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+def test_a_malformed_file_stops_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
     wrong = tmp_path / "classes.toml"
     wrong.write_text("[classes.news]\nraed = []")
     monkeypatch.setenv("TAMS_AUTH", "basic")

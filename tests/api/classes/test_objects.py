@@ -20,12 +20,12 @@ HERE = "http://localhost"
 
 
 def flow(admin: FlaskClient, classes: str | list[str], **more: Any) -> str:
-    """A Flow of the classes that takes Segments."""
+    """Make a Flow of these classes that accepts Segments; return its id."""
     return make_flow(admin, tags={"auth_classes": classes, **more})
 
 
 def shared(admin: FlaskClient, *flow_ids: str) -> str:
-    """An Object that these Flows use, the first one first."""
+    """Make an Object that these Flows use, the first one first; return its id."""
     (object_id,) = allocate(admin, flow_ids[0])
     for flow_id in flow_ids:
         register(admin, flow_id, object_id, "[0:0_1:0)")
@@ -34,12 +34,12 @@ def shared(admin: FlaskClient, *flow_ids: str) -> str:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Deletions in the background from the second Segment on."""
+    """Let a request delete up to 1000 Segments itself."""
     return replace(settings, delete_inline_limit=1000)
 
 
 class TestReading:
-    def test_only_flows_that_may_be_read_are_named(self, admin: FlaskClient, by: Clients) -> None:
+    def test_only_readable_flows_are_named(self, admin: FlaskClient, by: Clients) -> None:
         news, drama, both = (flow(admin, classes, x=str(classes)) for classes in ("news", "drama", ["drama", "news"]))
         object_id = shared(admin, drama, news, both)
         reporter = by(*groups("news"))
@@ -53,7 +53,7 @@ class TestReading:
         assert rest.json["referenced_by_flows"] == sorted([news, both])[1:]
         assert "Link" not in rest.headers
 
-    def test_filters_by_tags_of_flows_find_nothing_of_hidden_ones(self, admin: FlaskClient, by: Clients) -> None:
+    def test_filters_by_tags_match_no_hidden_flows(self, admin: FlaskClient, by: Clients) -> None:
         news, drama = flow(admin, "news", x="1"), flow(admin, "drama", x="2")
         object_id = shared(admin, news, drama)
         reporter = by(*groups("news"))
@@ -66,7 +66,7 @@ class TestReading:
         ):
             assert reporter.get(f"/objects/{object_id}?{query}").json["referenced_by_flows"] == expected, query
 
-    def test_an_object_is_there_for_readers_of_one_flow(self, admin: FlaskClient, by: Clients) -> None:
+    def test_an_object_is_visible_to_readers_of_one_flow(self, admin: FlaskClient, by: Clients) -> None:
         news, drama = flow(admin, "news"), flow(admin, "drama")
         object_id = shared(admin, drama)
         reporter = by(*groups("news"))
@@ -77,7 +77,7 @@ class TestReading:
         assert admin.delete(f"/flows/{news}/segments").status_code == 204
         assert reporter.get(f"/objects/{object_id}").status_code == 404
 
-    def test_init_objects_are_read_by_the_media_that_need_them(self, admin: FlaskClient, by: Clients) -> None:
+    def test_init_objects_are_readable_through_the_media_that_need_them(self, admin: FlaskClient, by: Clients) -> None:
         flows = [
             make_flow(admin, tags={"auth_classes": each}, essence_parameters={"init_segments": True})
             for each in ("news", "drama")
@@ -92,7 +92,7 @@ class TestReading:
         both = by(*groups("news", "drama"))
         assert self.register_all(both, flows[1], init) == []
         assert author.get(f"/objects/{init}").json["referenced_by_flows"] == [flows[1]]
-        # One that is allocated and not registered is read with the Flow that it was allocated to.
+        # An allocated Object that is not registered is readable through the Flow that it was allocated to.
         other = allocate(admin, flows[0])[0]
         assert admin.delete(f"/flows/{flows[1]}/segments").status_code == 204
         assert len(self.register_all(author, flows[1], other)) == 1
@@ -100,7 +100,7 @@ class TestReading:
         assert second
 
     def register_all(self, client: FlaskClient, flow_id: str, init_object_id: str) -> list[Any]:
-        """What is refused of a list of one Segment with a new Object."""
+        """Register a list of one Segment with a new Object; return the refused Segments."""
         item = {"object_id": allocate(client, flow_id)[0], "timerange": "[0:0_1:0)", "init_object_id": init_object_id}
         answer = client.post(f"/flows/{flow_id}/segments", json=[item])
         assert answer.status_code in {200, 201}, answer.text
@@ -109,7 +109,7 @@ class TestReading:
 
 class TestReuse:
     @pytest.mark.parametrize("held", [(), ("write",), ("delete",), ("read",)])
-    def test_takes_read(self, admin: FlaskClient, by: Clients, held: tuple[str, ...]) -> None:
+    def test_needs_read(self, admin: FlaskClient, by: Clients, held: tuple[str, ...]) -> None:
         object_id = shared(admin, flow(admin, "drama"))
         mine = flow(admin, "news")
         client = by(*groups("news"), *groups("drama", of=held))
@@ -120,7 +120,7 @@ class TestReuse:
         assert statuses[1][0] == 400
         assert (statuses[0] == (201, None)) if held == ("read",) else (statuses[0] == statuses[1])
 
-    def test_an_id_that_is_taken_cannot_be_had(self, admin: FlaskClient, reporter: FlaskClient) -> None:
+    def test_an_id_in_use_cannot_be_taken(self, admin: FlaskClient, reporter: FlaskClient) -> None:
         object_id = shared(admin, drama := flow(admin, "drama"))
         mine = flow(admin, "news")
         urls = [{"url": "https://example.com/", "label": "x"}]
@@ -131,19 +131,17 @@ class TestReuse:
         taken = reporter.post(f"/flows/{mine}/storage", json={"object_ids": [object_id]})
         assert taken.status_code == 400
 
-    def test_what_was_allocated_elsewhere_is_as_if_it_were_not_there(
-        self, admin: FlaskClient, reporter: FlaskClient
-    ) -> None:
+    def test_an_object_allocated_to_a_hidden_flow_looks_absent(self, admin: FlaskClient, reporter: FlaskClient) -> None:
         hidden = allocate(admin, flow(admin, "drama"))[0]
         mine = flow(admin, "news")
-        told = [
+        errors = [
             reporter.post(f"/flows/{mine}/segments", json={"object_id": each, "timerange": "[0:0_1:0)"}).json["errors"]
             for each in (hidden, new_id())
         ]
-        assert told[0] == told[1]
+        assert errors[0] == errors[1]
         assert reporter.delete(f"/objects/{hidden}").status_code == 404
 
-    def test_a_flow_uses_what_is_allocated_to_it_with_write_alone(self, admin: FlaskClient, by: Clients) -> None:
+    def test_an_allocated_object_is_registered_with_write_only(self, admin: FlaskClient, by: Clients) -> None:
         flow_id = flow(admin, "news")
         writer = by(*groups("news", of=("write",)))
         (object_id,) = allocate(writer, flow_id)
@@ -152,7 +150,7 @@ class TestReuse:
 
 
 class TestWriting:
-    def test_takes_write_on_the_flow_that_was_first(self, admin: FlaskClient, by: Clients) -> None:
+    def test_needs_write_on_the_first_flow(self, admin: FlaskClient, by: Clients) -> None:
         first, second = flow(admin, "news"), flow(admin, "drama")
         object_id = shared(admin, first, second)
         statuses = {
@@ -166,7 +164,9 @@ class TestWriting:
         }
         assert statuses == {"first": 201, "first, write alone": 201, "second": 403, "neither": 404}
 
-    def test_goes_by_the_flow_that_was_first_when_that_uses_it_no_more(self, admin: FlaskClient, by: Clients) -> None:
+    def test_needs_write_on_the_first_flow_even_if_that_no_longer_uses_it(
+        self, admin: FlaskClient, by: Clients
+    ) -> None:
         first, second = flow(admin, "news"), flow(admin, "drama")
         object_id = shared(admin, first, second)
         assert admin.delete(f"/flows/{first}/segments").status_code == 204
@@ -174,14 +174,14 @@ class TestWriting:
         assert self.change(by(*groups("news", of=("write",))), object_id) == 201
         assert self.change(by(*groups("drama")), object_id) == 403
 
-    def test_takes_write_on_every_flow_once_the_first_is_gone(self, admin: FlaskClient, by: Clients) -> None:
+    def test_needs_write_on_every_flow_once_the_first_is_deleted(self, admin: FlaskClient, by: Clients) -> None:
         first, *others = flow(admin, "news"), flow(admin, "drama"), flow(admin, "sport")
         object_id = shared(admin, first, *others)
         assert admin.delete(f"/flows/{first}").status_code == 204
         assert self.change(by(*groups("news")), object_id) == 404
         assert self.change(by(*groups("drama")), object_id) == 403
         assert self.change(by(*groups("drama", "sport")), object_id) == 201
-        # A Flow made anew under the id has no part in the Object.
+        # A new Flow under the same id has no part in the Object.
         put(by(*groups("news")), data(id=first, tags={"auth_classes": "news"}))
         assert self.change(by(*groups("news")), object_id) == 404
         assert self.change(by(*groups("news", "drama", of=("read", "write"))), object_id) == 403
@@ -193,7 +193,7 @@ class TestWriting:
 
 
 class TestDeleting:
-    def test_takes_delete_on_every_flow(self, admin: FlaskClient, by: Clients) -> None:
+    def test_needs_delete_on_every_flow(self, admin: FlaskClient, by: Clients) -> None:
         flows = [flow(admin, "news"), flow(admin, "drama")]
         object_id = shared(admin, *flows)
         for held, status in (((), 404), (("news",), 403), (("drama",), 403)):
@@ -208,7 +208,7 @@ class TestDeleting:
         assert both.delete(f"/objects/{object_id}?cascade=true").status_code == 200
         assert admin.get(f"/flows/{flows[0]}/segments").json == []
 
-    def test_a_source_with_flows_takes_delete_on_each(self, admin: FlaskClient, by: Clients) -> None:
+    def test_a_source_with_flows_needs_delete_on_each(self, admin: FlaskClient, by: Clients) -> None:
         flows = [flow(admin, "news")]
         source_id = admin.get(f"/flows/{flows[0]}").json["source_id"]
         flows.append(make_flow(admin, source_id=source_id, tags={"auth_classes": "drama"}))
@@ -225,7 +225,7 @@ class TestDeleting:
             by(*groups("news", "drama", of=("delete",))).delete(f"/sources/{source_id}?cascade=true").status_code == 200
         )
 
-    def test_a_source_that_is_collected_by_hidden_ones_tells_how_many(self, admin: FlaskClient, by: Clients) -> None:
+    def test_hidden_collectors_of_a_source_are_only_counted(self, admin: FlaskClient, by: Clients) -> None:
         member = flow(admin, "news")
         body = {**data(tags={"auth_classes": "drama"}), "flow_collection": [{"id": member}]}
         put(admin, body)
@@ -234,7 +234,7 @@ class TestDeleting:
         assert (blocked["collections"], blocked["examples"]) == (1, [member])
         assert by(*groups("news", of=("delete",))).delete(f"/sources/{source_id}").json["blocked_by"]["examples"] == []
 
-    def test_last_references_are_not_named_to_whoever_may_only_delete(self, admin: FlaskClient, by: Clients) -> None:
+    def test_last_references_are_not_named_to_a_client_without_read(self, admin: FlaskClient, by: Clients) -> None:
         flow_id = flow(admin, "news")
         object_id = shared(admin, flow_id)
         path = f"/flows/{flow_id}/segments?cascade=false"
@@ -247,7 +247,7 @@ class TestDeleting:
 
 class TestBackends:
     @pytest.mark.parametrize("held", [(), ("read",), ("write",), ("read", "write")])
-    def test_storage_takes_write_on_the_backend(self, admin: FlaskClient, by: Clients, held: tuple[str, ...]) -> None:
+    def test_storage_needs_write_on_the_backend(self, admin: FlaskClient, by: Clients, held: tuple[str, ...]) -> None:
         flow_id = flow(admin, "news")
         client = by(*groups("news"), *groups("vault", of=held))
         answers = [
@@ -260,7 +260,7 @@ class TestBackends:
         assert answers[0].status_code == (201 if "write" in held else 403 if held else 400)
         assert client.post(f"/flows/{flow_id}/storage", json={"storage_id": OPEN}).status_code == 201
 
-    def test_get_urls_are_those_of_backends_that_may_be_read(self, admin: FlaskClient, by: Clients) -> None:
+    def test_get_urls_are_those_of_readable_backends(self, admin: FlaskClient, by: Clients) -> None:
         flow_id = flow(admin, "news")
         hidden, shown = (
             admin.post(f"/flows/{flow_id}/storage", json={"storage_id": each, "limit": 1}).json["media_objects"][0]
@@ -282,7 +282,7 @@ class TestBackends:
         ("held", "statuses"),
         [((), (400, 404, 404)), (("read",), (403, 403, 403)), (("read", "write"), (201, 204, 204))],
     )
-    def test_instances_take_write_on_the_backend(
+    def test_instances_need_write_on_the_backend(
         self, admin: FlaskClient, by: Clients, held: tuple[str, ...], statuses: tuple[int, int, int]
     ) -> None:
         flow_id = flow(admin, "news")
@@ -303,7 +303,7 @@ class TestBackends:
             left = admin.get(f"/objects/{item['object_id']}").json["get_urls"]
             assert len(left) == (1 if status == 204 else 2)
 
-    def test_bytes_do_not_leave_a_backend_that_may_not_be_read_by_a_copy(self, admin: FlaskClient, by: Clients) -> None:
+    def test_a_copy_needs_read_on_the_backend_of_the_bytes(self, admin: FlaskClient, by: Clients) -> None:
         flow_id = flow(admin, "news")
         item = admin.post(f"/flows/{flow_id}/storage", json={"storage_id": VAULT, "limit": 1}).json["media_objects"][0]
         register(admin, flow_id, item["object_id"], "[0:0_1:0)")
@@ -314,11 +314,11 @@ class TestBackends:
 
 
 class TestBytes:
-    """The store's own URLs with credentials in place of a signature."""
+    """URLs of local storage, used with credentials instead of a signature."""
 
     @pytest.fixture
     def vaulted(self, admin: FlaskClient) -> tuple[str, str]:
-        """An Object of news in the vault, registered, and its plain URL."""
+        """Upload an Object of news to the vault; return its id and its plain URL."""
         flow_id = flow(admin, "news")
         asked = {"storage_id": VAULT, "limit": 1, "presigned": False}
         (item,) = admin.post(f"/flows/{flow_id}/storage", json=asked).json["media_objects"]
@@ -326,7 +326,7 @@ class TestBytes:
         assert admin.put(url, data=b"media", headers={"Content-Type": TYPE}).status_code == 200
         return item["object_id"], url
 
-    def test_reading_takes_the_object_and_the_backend(
+    def test_reading_needs_the_object_and_the_backend(
         self, admin: FlaskClient, by: Clients, vaulted: tuple[str, str], store: Store
     ) -> None:
         url = vaulted[1].partition("?")[0]
@@ -349,7 +349,9 @@ class TestBytes:
                     absent["summary"].replace(other[-37:], ""),
                 )
 
-    def test_bytes_of_which_nothing_is_known_are_admins(self, admin: FlaskClient, by: Clients, store: Store) -> None:
+    def test_bytes_without_an_object_are_readable_by_admin_only(
+        self, admin: FlaskClient, by: Clients, store: Store
+    ) -> None:
         flow_id = flow(admin, "news")
         asked = {"limit": 1, "presigned": False}
         (item,) = admin.post(f"/flows/{flow_id}/storage", json=asked).json["media_objects"]
@@ -371,15 +373,13 @@ class TestBytes:
             (groups("news", of=("write",)) + groups("vault", of=("write",)), 200),
         ],
     )
-    def test_writing_takes_the_flow_and_the_backend(
+    def test_writing_needs_the_flow_and_the_backend(
         self, by: Clients, vaulted: tuple[str, str], held: list[str], status: int
     ) -> None:
         client = by(*held)
         assert client.put(vaulted[1], data=b"other", headers={"Content-Type": TYPE}).status_code == status
 
-    def test_signed_urls_are_for_whoever_has_them(
-        self, admin: FlaskClient, by: Clients, vaulted: tuple[str, str]
-    ) -> None:
+    def test_signed_urls_need_no_credentials(self, admin: FlaskClient, by: Clients, vaulted: tuple[str, str]) -> None:
         object_id, _ = vaulted
         flow_id = admin.get("/flows").json[0]["id"]
         register(admin, flow_id, object_id, "[0:0_1:0)")

@@ -1,7 +1,6 @@
-"""A store of mixed classes, and somebody who tries everything: nothing hidden is told, and nothing else is left out.
+"""Random stores of mixed classes, and a client that tries everything: nothing hidden leaks, nothing visible is missing.
 
-Stores are drawn at random. Whoever walks through one asks every question there is about every id there is, follows all
-pages, provokes errors, and gets every event.
+In each store a client sends every request about every id, follows all pages, provokes errors, and receives every event.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 @dataclass(frozen=True)
 class FlowPlan:
-    """A Flow: its classes, its Source (a number, or -1 for one of its own), and the earlier Flows that it collects."""
+    """A Flow: its classes, its Source (a number, or -1 for a new one), and the earlier Flows that it collects."""
 
     classes: list[str]
     source: int
@@ -97,7 +96,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @dataclass
 class World:
-    """What admin made of a plan. The classes are by id."""
+    """The resources that admin made from a plan: their classes, or an Object's Flows, by id."""
 
     admin: FlaskClient
     flows: dict[str, list[str]] = field(default_factory=dict)
@@ -106,10 +105,10 @@ class World:
     webhooks: dict[str, list[str]] = field(default_factory=dict)
     requests: dict[str, list[str]] = field(default_factory=dict)
     allocated: tuple[str, str] = ("", "")
-    """An Object that was not registered, and the Flow that it was allocated to."""
+    """An Object that is not registered, and the Flow that it was allocated to."""
 
     def visible(self) -> dict[str, set[str]]:
-        """What a reader of `MINE` may know of, by kind; Objects by the Flows that use them."""
+        """Return the ids that a reader of `MINE` may see, by kind. An Object is visible through its Flows."""
         found = {
             kind: {each for each, classes in getattr(self, kind).items() if MINE in classes}
             for kind in ("flows", "sources", "webhooks", "requests")
@@ -129,14 +128,14 @@ def build(admin: FlaskClient, plan: Plan) -> World:
     made: list[str] = []
     for planned in plan.flows:
         source_id = new_id() if planned.source < 0 else sources[planned.source]
-        # A contradiction to another Flow of the Source is refused; then it collects nothing.
+        # A collection that contradicts another Flow of the Source is refused; then the Flow collects nothing.
         collection = [{"id": made[number]} for number in planned.members]
         tags = {"auth_classes": planned.classes, "x": "y"}
         flow_id = make_flow(admin, source_id=source_id, tags=tags)
         if admin.put(f"/flows/{flow_id}/flow_collection", json=collection).status_code != 204:
             assert admin.get(f"/flows/{flow_id}/flow_collection").json == []
         made.append(flow_id)
-        # A Flow that brings no class has those of its Source.
+        # A Flow without classes takes those of its Source.
         world.flows[flow_id] = admin.get(f"/flows/{flow_id}").json["tags"]["auth_classes"]
         world.sources.setdefault(source_id, planned.classes)
     for number, wanted in enumerate(plan.objects):
@@ -163,7 +162,7 @@ def build(admin: FlaskClient, plan: Plan) -> World:
 
 
 class Walk:
-    """Somebody who looks at every answer for ids that are hidden from them."""
+    """A client that searches every response for ids that are hidden from it."""
 
     def __init__(self, client: FlaskClient, hidden: set[str]) -> None:
         self._client = client
@@ -171,7 +170,7 @@ class Walk:
         self.asked = 0
 
     def ask(self, path: str, method: str = "GET", **sent: Any) -> TestResponse:
-        """The answer, and for a GET that of HEAD is the same without body."""
+        """Send a request and check the response; for a GET, also that HEAD has the same status and no body."""
         answer = self._client.open(path, method=method, **sent)
         self.asked += 1
         given = set(UUID.findall(f"{path} {sent}")) | {each for each in self._hidden if each in f"{path} {sent}"}
@@ -184,18 +183,18 @@ class Walk:
         return answer
 
     def look(self, answer: TestResponse, given: set[str]) -> None:
-        told = [answer.text, *(f"{name}: {value}" for name, value in answer.headers.items())]
+        parts = [answer.text, *(f"{name}: {value}" for name, value in answer.headers.items())]
         if "X-Paging-NextKey" in answer.headers:
-            key = answer.headers["X-Paging-NextKey"]
-            told.append(urlsafe_b64decode(key + "=" * (-len(key) % 4)).decode("latin-1"))
-        self.refuse_hidden("\n".join(told), given, answer.request.path)
+            cursor = answer.headers["X-Paging-NextKey"].partition(".")[0]
+            parts.append(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode())
+        self.refuse_hidden("\n".join(parts), given, answer.request.path)
 
     def refuse_hidden(self, text: str, given: set[str], where: str) -> None:
         leaked = [each for each in self._hidden - given if each in text]
         assert not leaked, (where, leaked, text)
 
     def pages(self, path: str, limit: int) -> list[Any]:
-        """All items of a listing; every page but the last is full."""
+        """Return all items of a listing; check that every page but the last is full."""
         items: list[Any] = []
         url: str | None = f"{path}{'&' if '?' in path else '?'}limit={limit}"
         while url is not None:
@@ -209,7 +208,7 @@ class Walk:
 
 
 def as_seen(document: dict[str, Any], readable: set[str]) -> dict[str, Any]:
-    """What a reader is to see of what admin sees."""
+    """Return the part of admin's document that a reader should see."""
     seen = dict(document)
     for name in ("flow_collection", "source_collection"):
         if seen.get(name):
@@ -224,7 +223,7 @@ def as_seen(document: dict[str, Any], readable: set[str]) -> dict[str, Any]:
 
 
 def read_everything(world: World, walk: Walk, visible: dict[str, set[str]], own_webhook: str) -> None:
-    """Every GET of every id, compared with what admin sees."""
+    """Send every GET for every id, and compare the responses with those to admin."""
     admin = world.admin
     for kind, limit in itertools.product(("flows", "sources"), (1, 2, 1000)):
         whole = {each["id"]: each for each in admin.get(f"/{kind}?limit=1000").json}
@@ -275,14 +274,14 @@ def read_everything(world: World, walk: Walk, visible: dict[str, set[str]], own_
         assert (walk.ask(f"/service/webhooks/{webhook_id}").status_code == 200) is (webhook_id in shown)
     assert [each["id"] for each in walk.pages("/service/storage-backends", 1)] == [OPEN]
     for request_id in world.requests:
-        # Reading one takes delete.
+        # Reading a delete request needs delete.
         known = request_id in visible["requests"]
         assert walk.ask(f"/flow-delete-requests/{request_id}").status_code == (403 if known else 404)
     assert walk.ask("/flow-delete-requests").status_code == 403
 
 
 def change_everything(world: World, walk: Walk) -> None:
-    """Whatever may change something, or is refused: only what is told is looked at."""
+    """Send every changing request, allowed or not, and search the responses for hidden ids."""
     everything = [*world.flows, *world.sources, *world.objects, *world.webhooks, VAULT, new_id()]
     for flow_id in world.flows:
         for member in world.flows:
@@ -321,7 +320,7 @@ def change_everything(world: World, walk: Walk) -> None:
 
 
 def deliveries(store: Store, webhook_id: str) -> Iterator[tuple[str, str, str]]:
-    """The type, the subject and the body of each event that is to be sent."""
+    """Yield the type, the subject and the body of each event that waits for the webhook."""
     while fan_out(store):
         pass
     with store.repository.read() as read:
@@ -336,12 +335,12 @@ def deliveries(store: Store, webhook_id: str) -> Iterator[tuple[str, str, str]]:
 @hypothesis_settings(
     max_examples=examples(8),
     deadline=None,
-    # Each takes seconds, and smaller ones would take them again and again.
+    # An example takes seconds, and shrinking would repeat them many times.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(plans())
-def test_nothing_hidden_is_told_and_nothing_else_is_left_out(new_environment: NewEnvironment, plan: Plan) -> None:
+def test_nothing_hidden_leaks_and_nothing_visible_is_missing(new_environment: NewEnvironment, plan: Plan) -> None:
     with TemporaryDirectory() as folder:
         directory = Path(folder)
         plain = Settings.from_env(
@@ -365,20 +364,20 @@ def test_nothing_hidden_is_told_and_nothing_else_is_left_out(new_environment: Ne
             walk = Walk(reader, hidden)
             read_everything(world, walk, visible, own)
             change_everything(world, walk)
-            told = list(deliveries(store, own))
-            for _, about, text in told:
-                walk.refuse_hidden(text, set(), about)
+            sent = list(deliveries(store, own))
+            for _, subject, text in sent:
+                walk.refuse_hidden(text, set(), subject)
             for kind in ("flows/created", "sources/created"):
-                about = {each for event, each, _ in told if event == kind}
+                subjects = {subject for event, subject, _ in sent if event == kind}
                 made = visible[kind.partition("/")[0]]
-                assert made <= about
-                # One more Flow of those classes, and its Source, have gone again.
-                assert len(about - made) == (1 if MINE in plan.deleted else 0)
+                assert made <= subjects
+                # The deleted Flow of those classes, and its Source, are in the events too.
+                assert len(subjects - made) == (1 if MINE in plan.deleted else 0)
             with_content = {user for users in world.objects.values() for user in users} & visible["flows"]
-            assert with_content <= {each for event, each, _ in told if event == "flows/segments_added"}
-            # Nothing was changed by a reader, so that an editor meets the same.
+            assert with_content <= {each for event, each, _ in sent if event == "flows/segments_added"}
+            # A reader changed nothing, so an editor finds the same store.
             if world.allocated[1] in visible["flows"]:
-                # What is allocated to a Flow is registered by whoever may write to it.
+                # An Object that is allocated to a Flow may be registered with write on the Flow.
                 hidden -= {world.allocated[0]}
             editor = Walk(by(*groups(MINE), name="editor"), hidden)
             change_everything(world, editor)

@@ -1,4 +1,4 @@
-"""Webhooks with classes: to whom they are shown, whose they are, and what is shared out to them."""
+"""Webhooks with classes: who may read and change them, and which events they receive."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tams.config import Settings
 from tams.domain.events import Event
 from tams.domain.identifiers import new_id
 from tams.domain.webhooks import EVENT_TYPES
+from tams.repository.port import Write
 from tams.services.rendering.webhooks import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
@@ -23,23 +24,30 @@ from tests.support.flow_documents import data, get, multi, put
 
 
 def sent(store: Store, webhook_id: str) -> list[Event]:
-    """What is shared out to the webhook since the last look."""
+    """Return the events that were queued for the webhook since the last call, and acknowledge them."""
     while fan_out(store):
         pass
     with store.repository.read() as read:
         waiting = read.deliveries(webhook_id, 1000)
+
+    def acknowledge(tx: Write) -> None:
+        tx.claim(("document", webhook_id))
+        tx.ack(webhook_id, waiting[-1].sequence)
+
     if waiting:
-        store.write(lambda tx: (tx.claim(("document", webhook_id)), tx.ack(webhook_id, waiting[-1].sequence)))
+        store.write(acknowledge)
     return [delivery.event for delivery in waiting]
 
 
-def told(store: Store, webhook_id: str) -> list[tuple[str, str]]:
-    """The types of these events, and what they are about."""
+def subjects(store: Store, webhook_id: str) -> list[tuple[str, str]]:
+    """Return the type and the subject of each of these events."""
     return [(event.type, event.flow_id or event.source_id) for event in sent(store, webhook_id)]
 
 
 class TestShowing:
-    def test_to_the_owner_to_readers_of_a_class_and_to_admin(self, admin: FlaskClient, by: Clients) -> None:
+    def test_a_webhook_is_shown_to_its_owner_to_readers_of_a_class_and_to_admin(
+        self, admin: FlaskClient, by: Clients
+    ) -> None:
         owner = by(*groups("news"), name="owner")
         plain, classed = register_webhook(owner), register_webhook(owner, tags={"auth_classes": ["news"]})
         theirs = register_webhook(admin, tags={"auth_classes": "drama"})
@@ -62,7 +70,7 @@ class TestShowing:
                 known = name == "writer" and each == classed
                 assert status == (200 if each in expected else 403 if known else 404), name
 
-    def test_tags_are_shown_and_filtered_by_as_they_were_given(self, by: Clients) -> None:
+    def test_tags_are_shown_and_filtered_as_they_were_written(self, by: Clients) -> None:
         owner = by(*groups("news"), name="owner")
         webhook_id = register_webhook(owner, tags={"auth_classes": "news", "x": "y"})
         assert owner.get(f"/service/webhooks/{webhook_id}").json["tags"] == {"auth_classes": "news", "x": "y"}
@@ -70,7 +78,7 @@ class TestShowing:
             assert len(owner.get(f"/service/webhooks?{query}").json) == found
         assert owner.get("/service/webhooks?tag.%00shown to=owner owner").status_code == 400
 
-    def test_nobody_else_changes_one(self, admin: FlaskClient, by: Clients) -> None:
+    def test_only_the_owner_and_admin_may_change_a_webhook(self, admin: FlaskClient, by: Clients) -> None:
         owner = by(*groups("news"), name="owner")
         webhook_id = register_webhook(owner, tags={"auth_classes": "news"})
         path = f"/service/webhooks/{webhook_id}"
@@ -82,7 +90,7 @@ class TestShowing:
         assert owner.put(path, json=body).status_code == 201
         assert admin.delete(path).status_code == 204
 
-    def test_readers_are_not_shown_ids_that_they_may_not_read(self, admin: FlaskClient, by: Clients) -> None:
+    def test_hidden_ids_are_not_shown_to_readers(self, admin: FlaskClient, by: Clients) -> None:
         news, drama = (put(admin, data(tags={"auth_classes": each})) for each in ("news", "drama"))
         sources = [get(admin, each)["source_id"] for each in (news, drama)]
         filters = {
@@ -108,7 +116,7 @@ class TestShowing:
 
 
 class TestWriting:
-    def test_classes_are_those_that_one_may_write(self, admin: FlaskClient, by: Clients) -> None:
+    def test_classes_need_write_on_each(self, admin: FlaskClient, by: Clients) -> None:
         reporter = by(*groups("news"), name="reporter")
         body = {"url": HOOK, "events": [], "tags": {"auth_classes": ["news", "drama"]}}
         assert reporter.post("/service/webhooks", json=body).status_code == 403
@@ -122,7 +130,7 @@ class TestWriting:
 
     @pytest.mark.parametrize("change", [False, True], ids=["registered", "changed"])
     @pytest.mark.parametrize("name", ["flow_ids", "source_ids", "flow_collected_by_ids", "source_collected_by_ids"])
-    def test_filters_by_ids_take_read_on_each(self, admin: FlaskClient, by: Clients, name: str, change: bool) -> None:
+    def test_filters_by_ids_need_read_on_each(self, admin: FlaskClient, by: Clients, name: str, change: bool) -> None:
         flows = {each: put(admin, data(tags={"auth_classes": each})) for each in ("news", "drama")}
         ids = {each: get(admin, flow)["source_id"] if "source" in name else flow for each, flow in flows.items()}
         client = by(*groups("news"), *groups("drama", of=("write", "delete")), name="owner")
@@ -143,14 +151,14 @@ class TestWriting:
         assert hidden[0] == 400
         assert list(hidden[1]) == [f"{name}[1]"]
 
-    def test_filters_by_backends_take_read_on_each(self, by: Clients) -> None:
+    def test_filters_by_backends_need_read_on_each(self, by: Clients) -> None:
         body = {"url": HOOK, "events": [], "accept_storage_ids": [OPEN, VAULT]}
         assert by(*groups("news")).post("/service/webhooks", json=body).status_code == 400
         assert by(*groups("vault")).post("/service/webhooks", json=body).status_code == 201
 
 
-class TestSharingOut:
-    def test_events_are_those_of_classes_that_the_owner_reads(
+class TestEvents:
+    def test_events_are_those_of_classes_that_the_owner_may_read(
         self, admin: FlaskClient, by: Clients, store: Store
     ) -> None:
         reporter = by(*groups("news", of=("read",)), name="reporter")
@@ -161,7 +169,7 @@ class TestSharingOut:
             record(admin, flow_id, 2)
             assert admin.put(f"/flows/{flow_id}/label", json="x").status_code == 204
             assert admin.delete(f"/flows/{flow_id}").status_code == 204
-        of_news = told(store, mine)
+        of_news = subjects(store, mine)
         assert [kind for kind, _ in of_news] == [
             "sources/created",
             "flows/created",
@@ -172,17 +180,19 @@ class TestSharingOut:
             "sources/deleted",
         ]
         assert {about for kind, about in of_news if kind.startswith("flows")} == {flows["news"]}
-        assert len(told(store, all_of_it)) == 3 * len(of_news)
+        assert len(subjects(store, all_of_it)) == 3 * len(of_news)
 
-    def test_classes_count_as_they_were_at_the_change(self, admin: FlaskClient, by: Clients, store: Store) -> None:
+    def test_the_classes_at_the_time_of_the_change_count(self, admin: FlaskClient, by: Clients, store: Store) -> None:
         mine = register_webhook(by(*groups("news", of=("read",)), name="reporter"))
         flow_id = make_flow(admin, tags={"auth_classes": "news"})
         assert admin.put(f"/flows/{flow_id}/tags/auth_classes", json="drama").status_code == 204
         assert admin.put(f"/flows/{flow_id}/label", json="x").status_code == 204
         assert admin.put(f"/flows/{flow_id}/tags/auth_classes", json=["drama", "news"]).status_code == 204
-        assert [kind for kind, about in told(store, mine) if about == flow_id] == ["flows/created", "flows/updated"]
+        assert [kind for kind, about in subjects(store, mine) if about == flow_id] == ["flows/created", "flows/updated"]
 
-    def test_ids_in_events_are_those_that_the_owner_reads(self, admin: FlaskClient, by: Clients, store: Store) -> None:
+    def test_ids_in_events_are_those_that_the_owner_may_read(
+        self, admin: FlaskClient, by: Clients, store: Store
+    ) -> None:
         members = [put(admin, data(tags={"auth_classes": each})) for each in ("news", "drama")]
         mine, whole = register_webhook(by(*groups("news"), name="reporter")), register_webhook(admin)
         collector = put(admin, multi(*members, tags={"auth_classes": "news"}))
@@ -204,17 +214,17 @@ class TestSharingOut:
         assert [item["id"] for item in of_collector["source_collection"]] == [source[members[0]]]
         assert hidden in repr(sent(store, whole))
 
-    def test_filters_by_collectors_see_no_hidden_ones(self, admin: FlaskClient, by: Clients, store: Store) -> None:
+    def test_filters_by_collectors_ignore_hidden_ones(self, admin: FlaskClient, by: Clients, store: Store) -> None:
         member = put(admin, data(tags={"auth_classes": "news"}))
         put(admin, multi(member, tags={"auth_classes": "drama"}))
         mine = register_webhook(by(*groups("news"), name="reporter"), flow_collected_by_ids=[])
         whole = register_webhook(admin, flow_collected_by_ids=[])
         assert admin.put(f"/flows/{member}/label", json="x").status_code == 204
-        # As far as the owner can see, nothing collects it.
-        assert told(store, mine) == [("flows/updated", member)]
-        assert told(store, whole) == []
+        # No Flow that the owner may read collects it.
+        assert subjects(store, mine) == [("flows/updated", member)]
+        assert subjects(store, whole) == []
 
-    def test_get_urls_are_those_of_backends_that_the_owner_reads(
+    def test_get_urls_are_those_of_backends_that_the_owner_may_read(
         self, admin: FlaskClient, by: Clients, store: Store
     ) -> None:
         hooks = [
@@ -233,7 +243,7 @@ class TestSharingOut:
             shown.append(b"/storage/" in event_json(store, event, webhook))
         assert shown == [False, True]
 
-    def test_groups_are_those_of_the_owners_last_writing(self, admin: FlaskClient, by: Clients, store: Store) -> None:
+    def test_groups_are_those_of_the_owners_last_write(self, admin: FlaskClient, by: Clients, store: Store) -> None:
         webhook_id = register_webhook(by(*groups("news"), name="owner"))
         body = {"id": webhook_id, "url": HOOK, "events": list(EVENT_TYPES), "status": "created"}
         path = f"/service/webhooks/{webhook_id}"
@@ -242,10 +252,10 @@ class TestSharingOut:
             made = {make_flow(admin, tags={"auth_classes": each}): each for each in ("news", "drama")}
             bare = make_flow(admin)
             names = {**made, bare: "no class"}
-            return {names[about] for kind, about in told(store, webhook_id) if kind == "flows/created"}
+            return {names[about] for kind, about in subjects(store, webhook_id) if kind == "flows/created"}
 
         assert gets() == {"news"}
-        # Admin does not lend the owner more than it had.
+        # A write by admin does not give the owner more than it had.
         assert admin.put(path, json=body).status_code == 201
         assert gets() == {"news"}
         assert by(*groups("drama"), name="owner").put(path, json=body).status_code == 201
