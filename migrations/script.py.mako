@@ -7,7 +7,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
-# The oldest REVISION (models.py) whose code works with this schema, too: see docs/upgrades.md.
+# The oldest REVISION (models.py) whose code works with this schema, too: see docs/contributing/migrations.md.
 serves = ${repr(down_revision)}
 
 

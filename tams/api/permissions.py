@@ -1,4 +1,7 @@
-"""What each operation needs: the one table that the gate, the API document, `docs/security.md` and the tests read."""
+"""The scope and permission that each operation needs.
+
+The gate, the API document, `docs/reference/permissions.md` and the tests read this one table.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ class AuthenticationSettings:
     auth_classes: Path | None = setting(
         FILE,
         None,
-        "The file that says which groups may read, write and delete which classes of media (see docs/security.md). "
+        "The file that says which groups may read, write and delete which classes of media (see "
+        "docs/how-to/share-by-access-classes.md). "
         "It limits everybody without the admin scope to these. It is read at the start: a change takes a restart. "
         "Where it is not set, scopes are for the whole store.",
     )

@@ -26,7 +26,9 @@ def read_classes(path: Path) -> ClassMap:
         ) from error
     except tomllib.TOMLDecodeError as error:
         # Its message says the line and column.
-        raise ConfigurationError(f"{path} is not TOML: {error}. See docs/security.md for an example.") from error
+        raise ConfigurationError(
+            f"{path} is not TOML: {error}. See docs/how-to/share-by-access-classes.md for an example."
+        ) from error
     for name in document:
         if name != _TABLE:
             raise ConfigurationError(

@@ -1,8 +1,8 @@
 """The settings of the store.
 
-Each is declared once, as a field of `Settings`, with its default, what it accepts and what it means.
-`docs/configuration.md` is compared with these declarations by a test. A value that is wrong, or a `TAMS_` variable that
-is not known, stops the start with one sentence that says what to write instead.
+Each is declared once, as a field of `Settings`, with its default, what it accepts and what it means. A test compares
+`docs/reference/configuration.md` with these declarations. A wrong value, or a `TAMS_` variable that is not known,
+stops the start with one sentence that says what to write instead.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Settings(VastSettings, AuthenticationSettings):
     auth: tuple[str, ...] | None = setting(
         parsed("none, or a comma-separated list of " + ", ".join(METHODS), "basic,token", read_methods),
         None,
-        "How clients prove who they are, in one or several ways (see docs/security.md). `none`: not at all, everybody "
+        "How clients prove who they are, in one or several ways (see docs/how-to/set-up-authentication.md). `none`: "
+        "not at all, everybody "
         "may do everything. Must be set in production; in development it is `none` where it is not set.",
     )
     data_dir: Path = setting(
@@ -183,7 +184,8 @@ class Settings(VastSettings, AuthenticationSettings):
     storage_config: Path | None = setting(
         FILE,
         None,
-        "The file that describes the storage backends, where there are several (see docs/storage.md). Together with it "
+        "The file that describes the storage backends, where there are several (see "
+        "docs/how-to/use-several-backends.md). Together with it "
         "neither `TAMS_STORAGE_…` nor `TAMS_S3_…` settings are used, and to set one stops the start.",
     )
     store_id: str | None = setting(

@@ -24,7 +24,8 @@ class VastSettings:
     repository: str = setting(
         one_of(SQL, VAST),
         SQL,
-        "Where the metadata are kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see docs/vast.md; "
+        "Where the metadata are kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see "
+        "docs/how-to/keep-metadata-in-vast.md; "
         "it needs `pip install 'tams[vast]'`).",
     )
     vast_endpoint: str | None = setting(
@@ -66,7 +67,8 @@ class VastSettings:
     vast_concurrency: str = setting(
         one_of(CLAIMS, STRIPES, SINGLE),
         CLAIMS,
-        "How changes that meet are kept apart (see docs/vast.md): `tams vast probe` says which one suits a cluster. "
+        "How changes that meet are kept apart (see docs/explanation/vast-concurrency.md): `tams vast probe` says "
+        "which one suits a cluster. "
         "`claims`: where a transaction can be ended by its id; `stripes`: where two changes of one row are noticed; "
         "`single`: one process writes, which needs `TAMS_WORKERS=1`. The same for every server and worker.",
     )
@@ -104,7 +106,9 @@ def check_vast(settings: VastSettings, workers: int) -> None:
     needed = ("vast_endpoint", "vast_access_key", "vast_secret_key", "vast_bucket")
     missing = [f"TAMS_{name.upper()}" for name in needed if getattr(settings, name) is None]
     if missing:
-        raise ConfigurationError(f"TAMS_REPOSITORY is vast, which needs {', '.join(missing)}, too: see docs/vast.md.")
+        raise ConfigurationError(
+            f"TAMS_REPOSITORY is vast, which needs {', '.join(missing)}, too: see docs/how-to/keep-metadata-in-vast.md."
+        )
     if settings.one_writer and workers != 1:
         raise ConfigurationError(
             f"TAMS_VAST_CONCURRENCY is single, so one process writes, and TAMS_WORKERS is {workers}: write "

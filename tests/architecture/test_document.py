@@ -1,4 +1,4 @@
-"""The list of folders in `docs/architecture.md` is complete and true."""
+"""The list of folders in `docs/architecture.md` is complete and correct."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 
 @pytest.fixture
 def listed() -> list[str]:
-    """The paths of the first block, each in full; two spaces of indentation are one level."""
+    """Return the paths of the first block, each in full; two spaces of indentation are one level."""
     block = re.search(r"```text\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert block is not None
     paths: list[str] = []
@@ -22,7 +22,7 @@ def listed() -> list[str]:
     for line in block[1].splitlines():
         match = re.match(r"^((?:  )*)(\S+)(?:\s|$)", line)
         if match is None or len(match[1]) > 8:
-            continue  # a description goes on
+            continue  # the description continues
         depth = len(match[1]) // 2
         path = "".join(parents[:depth]) + match[2]
         parents[depth:] = [match[2]]

@@ -1,4 +1,4 @@
-"""Stores that run, for the commands that the documents print."""
+"""Running stores, for the commands that the documents print."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.support.servers import TamsStore, faultless
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[TamsStore]:
-    """A fresh store."""
+    """Start an empty store."""
     with faultless(TamsStore(tmp_path)) as store:
         yield store

@@ -1,4 +1,4 @@
-"""`docs/api.md` describes every operation that the specification does not have, and none that is not there."""
+"""`docs/reference/api.md` describes every operation that the store adds to the specification, and no other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from tams.domain.identifiers import new_id
 
-PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 
 SPECIFIED = """
 GET /
@@ -47,29 +47,29 @@ GET /flow-delete-requests/{requestId}
 """The operations of the specification 8.2; every GET has a HEAD."""
 
 
-def _named_alike(operation: str) -> str:
+def _with_plain_parameters(operation: str) -> str:
     return re.sub(r"\{[^}]*\}|<[^>]*>", "{}", operation)
 
 
 def specified() -> set[str]:
-    """`METHOD /path/{}`."""
+    """Return the operations of the specification as `METHOD /path/{}`."""
     operations = set()
     for line in SPECIFIED.strip().splitlines():
         *methods, path = line.split()
-        operations |= {_named_alike(f"{method} {path}") for method in methods}
+        operations |= {_with_plain_parameters(f"{method} {path}") for method in methods}
     return operations
 
 
 def described() -> set[str]:
-    """The first column of the table of additional operations."""
+    """Return the first column of the table of additional operations."""
     rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| [^|]+ \| [^|]+ \|$", PAGE.read_text(), re.MULTILINE)
-    return {_named_alike(row) for row in rows}
+    return {_with_plain_parameters(row) for row in rows}
 
 
 def served(app: Flask) -> set[str]:
-    """What the application answers, but for what the framework adds: HEAD and OPTIONS."""
+    """Return the operations of the application, without the HEAD and OPTIONS that the framework adds."""
     return {
-        _named_alike(f"{method} {rule.rule}")
+        _with_plain_parameters(f"{method} {rule.rule}")
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -90,8 +90,8 @@ def test_every_get_has_its_head(app: Flask) -> None:
 
 
 def test_an_error_looks_as_it_is_shown(client: FlaskClient) -> None:
-    shown = re.search(r"## Errors.*?```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert shown is not None
+    example = re.search(r"## Errors.*?```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert example is not None
     flow_id = new_id()
     document = {
         "id": flow_id,
@@ -102,7 +102,7 @@ def test_an_error_looks_as_it_is_shown(client: FlaskClient) -> None:
     }
     answer = client.put(f"/flows/{flow_id}", json=document)
     assert answer.status_code == 400
-    body, expected = answer.get_json(), json.loads(shown[1])
+    body, expected = answer.get_json(), json.loads(example[1])
     expected |= {name: body[name] for name in ("time", "request_id")}
     assert body == expected
 

@@ -1,11 +1,11 @@
-"""`docs/configuration.md` says what the code says."""
+"""`docs/reference/configuration.md` documents the settings as the code declares them."""
 
 import re
 from pathlib import Path
 
 from tams.config import documentation
 
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 ROW = re.compile(r"\| `(?P<variable>[A-Z0-9_]+)` \| (?P<default>.*?) \| (?P<expects>.*?) \| (?P<explanation>.*) \|")
 
 

@@ -1,4 +1,4 @@
-"""`docs/SAMPLE_WORKFLOW.md` is true: every command in it runs, and every answer is the one that it shows."""
+"""Every command of the tutorials runs, and every answer is the one that they show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tests.support.servers import TamsStore, eventually
 
 pytestmark = pytest.mark.e2e
 
-PAGE = Path(__file__).parents[2] / "docs" / "SAMPLE_WORKFLOW.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "SAMPLE_WORKFLOW.md"
+FIRST_UPLOAD = DOCS / "tutorial" / "first-upload.md"
 
 
 @pytest.mark.parametrize("own_curl", curls(), ids=lambda own_curl: "stand-in" if own_curl else "curl")
@@ -26,6 +28,24 @@ def test_every_request_is_answered_as_shown(store: TamsStore, tmp_path: Path, ow
             reader.follow(example)
     eventually(lambda: not store.media_files(), "the bytes are gone")
     assert set(store.rows()) == {"jobs"}
+
+
+def test_the_first_upload_works_and_cleans_up(store: TamsStore, tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    with Shell(directory, own_curl=True) as shell:
+        reader = Reader(shell)
+        for example in examples(FIRST_UPLOAD.read_text().replace("http://127.0.0.1:8000", store.url)):
+            reader.follow(example)
+    eventually(lambda: not store.media_files(), "the bytes are gone")
+    assert set(store.rows()) == {"jobs"}
+
+
+def test_the_first_upload_is_that_of_the_readme() -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    upload = readme.partition("## First upload")[2].partition("## ")[0]
+    commands = [example.commands for example in examples(upload)]
+    assert [example.commands for example in examples(FIRST_UPLOAD.read_text())][: len(commands)] == commands
 
 
 def test_there_are_fifteen_steps() -> None:

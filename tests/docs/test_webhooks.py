@@ -1,4 +1,4 @@
-"""`docs/webhooks.md`: its receiver runs, takes what the store sends, and refuses what others do."""
+"""The receiver of `docs/how-to/receive-events.md` runs, takes the events of the store, and refuses forged ones."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.servers import TamsStore, eventually
 
 pytestmark = pytest.mark.e2e
 
-PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "receive-events.md").read_text()
 KEY = "a key for the receiver of the document"
 
 
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The URL of the document's receiver, and where its output goes."""
+    """Run the receiver of the page; yield its URL and the file of its output."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     script, output = tmp_path / "receiver.py", tmp_path / "output"
     script.write_text(code)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     with output.open("w") as file:
         environment = {**os.environ, "TAMS_WEBHOOK_KEY": KEY}
         process = subprocess.Popen([sys.executable, script, str(port)], stdout=file, stderr=file, env=environment)

@@ -23,7 +23,7 @@ from tests.support.servers import TamsStore, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
 
-CONFIGURATION = Path(__file__).parents[2] / "docs" / "configuration.md"
+CONFIGURATION = Path(__file__).parents[2] / "docs" / "how-to" / "run-behind-nginx.md"
 HOSTILE = ["a/instances", "/a", "a//b", "..", ".", "%2F", "a%2Finstances", "a b", "a+b", "é", "x?y#z", "…/𝄞"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from tams.storage.configuration.backends_file import COMMON, LOCAL, S3
 from tams.storage.factory import open_storages
 from tams.storage.port import Backend
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "storage.md"
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = DOCS / "reference" / "backends-file.md"
+EXAMPLES = (DOCUMENT, DOCS / "how-to" / "use-several-backends.md", DOCS / "how-to" / "keep-media-in-s3.md")
 ONE, OTHER = "a1a0a7a6-2b3c-4d5e-8f90-123456789abc", "b2b0a7a6-2b3c-4d5e-8f90-123456789abc"
 
 FILE = f"""\
@@ -256,13 +260,14 @@ def test_the_page_documents_every_key():
         assert f"| `{name}` | {required} | {key.expects} |" in text, name
 
 
-def test_the_examples_of_the_page_are_accepted(path):
-    blocks = DOCUMENT.read_text().split("```toml\n")[1:]
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_the_examples_of_the_pages_are_accepted(path, page):
+    blocks = re.findall(r"^ *```toml\n(.*?)```", page.read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
         read(
             path,
-            block.partition("```")[0],
+            textwrap.dedent(block),
             CEPH_ACCESS_KEY_ID="key",
             CEPH_SECRET_ACCESS_KEY="secret",
             VAST_ACCESS_KEY_ID="key",

@@ -1,6 +1,6 @@
 """What is accepted beyond the document, each with its reason; anything else undocumented is a failure.
 
-The report prints these tables, and docs/conformance.md has them too.
+The report prints these tables, and docs/reference/conformance.md has them too.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Webhooks(MethodView):
     def post(self, body: dict[str, Any]) -> Response:
         """Register webhook details
 
-        Have events sent to a URL as they happen: at least once, in order, signed. See docs/webhooks.md.
+        Have events sent to a URL as they happen: at least once, in order, signed. See docs/reference/webhooks.md.
         """
         return json_answer(
             webhook_json(webhooks.register(store(), _request(body), principal(), base_url())),

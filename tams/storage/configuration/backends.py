@@ -1,4 +1,4 @@
-"""Which Storage Backends there are, as the settings or the backends file describe them (docs/storage.md)."""
+"""The Storage Backends that the settings or the backends file (docs/reference/backends-file.md) describe."""
 
 from __future__ import annotations
 

@@ -158,7 +158,9 @@ class _File:
             ) from error
         except tomllib.TOMLDecodeError as error:
             # Its message says the line and column.
-            raise ConfigurationError(f"{path} is not TOML: {error}. See docs/storage.md for an example.") from error
+            raise ConfigurationError(
+                f"{path} is not TOML: {error}. See docs/reference/backends-file.md for an example."
+            ) from error
 
     def backends(self) -> list[BackendConfiguration]:
         """Every backend, checked alone and against the others."""

@@ -44,7 +44,9 @@ class LastingCredentials:
             # The session looks for them once and keeps what it found.
             found = self._session.get_credentials()
             if found is None:
-                raise BackendDown("there are no S3 credentials: see docs/storage.md for where they are looked for")
+                raise BackendDown(
+                    "there are no S3 credentials: see docs/how-to/keep-media-in-s3.md for where they are looked for"
+                )
             if isinstance(found, RefreshableCredentials):
                 # How early the SDK renews them cannot be said where a session makes them.
                 vars(found)["_advisory_refresh_timeout"] = self._refresh_before

@@ -1,4 +1,4 @@
-"""Authentication in the API document, in `docs/security.md` and in the user interface."""
+"""Authentication in the API document, in `docs/reference/permissions.md` and in the user interface."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from tests.support.applications import NewEnvironment, serving
 from tests.support.credentials import basic, grant, secured
 from tests.support.issuer import Issuer
 
-PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+PAGES = Path(__file__).parents[3] / "docs" / "reference"
 ALL_SCHEMES = {"bearer_token_auth", "url_token_auth", "basic_auth"}
 
 
 def test_the_page_has_the_table() -> None:
-    rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \| ([^|]*) \| ([^|]*)\|$", PAGE, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([A-Z]+) (/[^`]*)` \| ([^|]*) \| ([^|]*)\|$", (PAGES / "permissions.md").read_text(), re.MULTILINE
+    )
     assert [(method, path, scope, by_class.strip()) for method, path, scope, by_class in rows] == [
         (method, path, str(needed), "" if needed.by_class is None else str(needed.by_class))
         for path, methods in TABLE.items()
@@ -33,7 +35,7 @@ def test_the_page_has_the_table() -> None:
 
 
 def test_the_page_has_the_limits() -> None:
-    shown = dict(re.findall(r"\(`(MOST_\w+)`\) \| ([0-9]+) \|", PAGE))
+    shown = dict(re.findall(r"\(`(MOST_\w+)`\) \| ([0-9]+) \|", (PAGES / "limits.md").read_text()))
     assert shown == {name: str(value) for name, value in vars(limits).items() if name.startswith("MOST_")}
 
 

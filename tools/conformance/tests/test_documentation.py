@@ -1,4 +1,4 @@
-"""`docs/conformance.md` lists every allowance that the command makes, and no other."""
+"""`docs/reference/conformance.md` lists every allowance that the command makes, and no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.conformance import allowances
 
-PAGE = Path(__file__).parents[3] / "docs" / "conformance.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "conformance.md"
 
 
 def rows_under(heading: str) -> list[list[str]]:
