@@ -19,7 +19,7 @@ SLOW := postgresql or vast or s3 or nginx or e2e or fault or kill or crowd or sl
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,7 +67,12 @@ conformance: $(VENV)/.installed-test ## Check against the API document SPEC=, on
 		exit 2; }
 	$(BIN)/python -m tools.conformance --spec "$(SPEC)" $(if $(URL),--url "$(URL)") $(ARGS)
 
-vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/vast.md); ARGS= goes to it
+docs: $(VENV)/.installed-docs ## Build the documentation as a site in build/site; a broken link or anchor fails
+	@# The variable silences an advertisement for a successor of MkDocs.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean $(ARGS)
+	@echo "The site is in build/site; begin with build/site/index.html"
+
+vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/how-to/keep-metadata-in-vast.md); ARGS= goes to it
 	$(BIN)/python -m tools.vast_emulator $(ARGS)
 
 vast-faults: $(VENV)/.installed-test ## Let every request of every write to VAST Database fail in every way
@@ -112,4 +117,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 $(VENV)/.installed-dev: $(VENV)/.installed-test
 	@echo "Installing what the checks need"
 	@$(INSTALL) '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo "Installing what the documentation needs"
+	@$(INSTALL) '.[docs]'
 	@touch $@
