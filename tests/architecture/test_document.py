@@ -45,3 +45,10 @@ def test_every_folder_of_the_code_is_in_the_list(listed: list[str]) -> None:
 
 def test_every_top_level_folder_of_the_project_is_in_the_list(listed: list[str]) -> None:
     assert {"migrations/", "tests/", "tools/", "docs/"} <= set(listed)
+
+
+def test_every_file_that_the_page_names_exists() -> None:
+    names = re.findall(r"`([\w./]+(?:/|\.py))`", DOCUMENT.read_text())
+    roots = [ROOT, PACKAGE, PACKAGE / "api", PACKAGE / "repository"]
+    assert names
+    assert [name for name in names if not any((root / name).exists() for root in roots)] == []
