@@ -1,6 +1,6 @@
 """Keys that verify JWTs: published by the issuer (a JSON Web Key Set, JWKS), or one secret that is shared with it.
 
-The cache is written by hand: PyJWT's client follows redirects, which docs/security.md excludes.
+The cache is written by hand: PyJWT's client follows redirects, which docs/explanation/security.md excludes.
 """
 
 from __future__ import annotations
