@@ -11,8 +11,7 @@ from tams.domain.access import document_classes
 from tams.domain.events import Event, EventType
 from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id
-from tams.domain.segment_runs import gaps, runs
-from tams.domain.segments import Segment
+from tams.domain.segments import Segment, gaps, runs
 from tams.repository.port import Write
 from tams.services.rendering.flows import flow_json, source_json
 
@@ -61,7 +60,7 @@ class Outbox:
             self._of_flow("flows/segments_added", flow, segments[0].registered, bodies)
 
     def segments_deleted(self, flow: Flow, removed: Sequence[Segment], at: int) -> None:
-        """`flows/segments_deleted` for each run (`tams.domain.segment_runs`) of the Segments that this transaction has
+        """`flows/segments_deleted` for each run (`tams.domain.segments.runs`) of the Segments that this transaction has
         removed from the Flow, at the moment `at` (microseconds)."""
         if removed and self._has_readers():
             between = gaps(removed)

@@ -1,16 +1,14 @@
-"""The file of the classes, what it grants, and collections of which a part is hidden."""
+"""The file of classes, and what it grants."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tams.config import ConfigurationError, Settings
 from tams.config.classes import read_classes
-from tams.domain.access import EVERYTHING, Access, classes_of, with_hidden_members
+from tams.domain.access import EVERYTHING, Access, classes_of
 from tams.domain.errors import Forbidden, Invalid
 
 FILE = """
@@ -106,26 +104,3 @@ def test_only_classes_that_one_writes_come_and_go() -> None:
     with pytest.raises(Invalid, match=r"tags.auth_classes: required: .*: a, b"):
         access.check_change(["a"], [])
     EVERYTHING.check_change(["x"], [])
-
-
-ITEMS = st.lists(st.sampled_from("abcdefgh"), unique=True)
-
-
-@given(ITEMS, ITEMS, st.sets(st.sampled_from("abcdefgh")))
-def test_hidden_members_are_kept_and_what_is_seen_is_as_it_was_written(
-    stored: list[str], wanted: list[str], readable: set[str]
-) -> None:
-    wanted = [each for each in wanted if each in readable]
-    merged = [
-        item["id"]
-        for item in with_hidden_members([{"id": each} for each in wanted], [{"id": each} for each in stored], readable)
-    ]
-    hidden = [each for each in stored if each not in readable]
-    assert [each for each in merged if each in readable] == wanted
-    assert sorted(each for each in merged if each not in readable) == sorted(hidden)
-
-
-@given(ITEMS, st.sets(st.sampled_from("abcdefgh")))
-def test_writing_back_what_was_read_changes_nothing(stored: list[str], readable: set[str]) -> None:
-    items = [{"id": each} for each in stored]
-    assert with_hidden_members([item for item in items if item["id"] in readable], items, readable) == items

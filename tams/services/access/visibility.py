@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from tams.domain.access import Access, document_classes, flow_as_seen, related_flows, related_sources, source_as_seen
+from tams.domain.access import Access, document_classes
+from tams.domain.collection_views import related_flow_ids, related_source_ids, visible_flow, visible_source
 from tams.domain.errors import NotFound
 from tams.domain.filters import NO_TAGS, FlowFilter, FlowOrder, SourceFilter, SourceOrder, TagFilter
 from tams.domain.flows import Flow, Source
@@ -88,8 +89,8 @@ class _Kind(NamedTuple, Generic[R]):
     as_seen: Callable[[R, Collection[str]], R]
 
 
-_FLOWS = _Kind(readable_flows, related_flows, flow_as_seen)
-_SOURCES = _Kind(readable_sources, related_sources, source_as_seen)
+_FLOWS = _Kind(readable_flows, related_flow_ids, visible_flow)
+_SOURCES = _Kind(readable_sources, related_source_ids, visible_source)
 
 
 class LimitedRead:

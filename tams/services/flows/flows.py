@@ -12,8 +12,8 @@ from tams.domain.access import (
     Permission,
     document_classes,
     refuse_unclassified,
-    with_hidden_members,
 )
+from tams.domain.collection_views import with_hidden_members
 from tams.domain.collections import member_ids
 from tams.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from tams.domain.filters import FlowFilter, FlowOrder

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from tams.domain.access import Access, document_classes, related_ids, shown_as_seen
+from tams.domain.access import Access, document_classes
+from tams.domain.collection_views import related_ids, visible_json
 from tams.domain.events import Event
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Read
@@ -40,7 +41,7 @@ class SeenEvents:
         body = event.body
         for name, seen in (("flow", flows), ("source", sources)):
             if name in body:
-                body = {**body, name: shown_as_seen(body[name], seen)}
+                body = {**body, name: visible_json(body[name], seen)}
         return replace(
             event,
             body=body,
