@@ -116,9 +116,7 @@ class Access:
             raise Forbidden(f"{AUTH_CLASSES}: you may not add {min(added)}, because you have no write permission on it")
         if removed:
             # The message does not name the class, because the principal may be unable to read it.
-            raise Forbidden(
-                f"{AUTH_CLASSES}: this change would remove {len(removed)} class(es) that you may not write"
-            )
+            raise Forbidden(f"{AUTH_CLASSES}: this change would remove {len(removed)} class(es) that you may not write")
 
 
 EVERYTHING: Final = Access()

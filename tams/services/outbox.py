@@ -13,7 +13,8 @@ from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import new_id
 from tams.domain.segments import Segment, gaps, runs
 from tams.repository.port import Write
-from tams.services.rendering.flows import flow_json, source_json
+from tams.services.rendering.flows import flow_json
+from tams.services.rendering.sources import source_json
 
 WEBHOOK = "webhook"
 """Kind of the documents of webhooks."""

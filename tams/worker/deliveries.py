@@ -27,7 +27,7 @@ from tams.domain.events import Delivery
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
 from tams.services.egress import Channel, Outbound, Refused
-from tams.services.rendering.webhooks import event_json
+from tams.services.rendering.events import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
 from tams.services.webhooks.queue import FORGET, QUICK, SLOW, Lane, load_queue, move

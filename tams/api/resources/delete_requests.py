@@ -14,9 +14,8 @@ from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer
 from tams.api.schemas.delete_requests import DeleteRequestSchema
 from tams.api.schemas.queries import ListingQuery, TextParameter
-from tams.domain.clock import format_time
-from tams.domain.deletion import DeleteRequest
 from tams.services.deletion import delete_requests
+from tams.services.rendering.deletions import delete_request_json
 
 LISTING_PATH = "/flow-delete-requests"
 
@@ -37,26 +36,6 @@ class DeleteRequestsQuery(ListingQuery):
     )
 
 
-def request_json(accepted: DeleteRequest) -> dict[str, Any]:
-    """A request as `deletion-request.json` has it."""
-    shown: dict[str, Any] = {
-        "id": accepted.id,
-        "flow_id": accepted.flow_id,
-        "timerange_to_delete": str(accepted.timerange),
-        "timerange_remaining": str(accepted.remaining),
-        "delete_flow": accepted.delete_flow,
-        "created": format_time(accepted.created),
-        "created_by": accepted.created_by,
-        "updated": format_time(accepted.updated),
-        "status": accepted.status,
-    }
-    if accepted.expiry is not None:
-        shown["expiry"] = format_time(accepted.expiry)
-    if accepted.error is not None:
-        shown["error"] = accepted.error
-    return shown
-
-
 @blp.route(LISTING_PATH)
 class DeleteRequests(MethodView):
     """All requests that are under way or ended lately."""
@@ -73,7 +52,7 @@ class DeleteRequests(MethodView):
             context.store(), order=order, reverse=reverse, after=wanted.after, limit=wanted.limit
         )
         return paged(
-            [request_json(accepted) for accepted in page.items],
+            [delete_request_json(accepted) for accepted in page.items],
             count=len(page.items),
             next=page.next,
             request=wanted,
@@ -92,4 +71,4 @@ class DeleteRequestDetails(MethodView):
     @blp.alt_response(404, description="The requested Flow delete request does not exist.")
     def get(self, request_id: str) -> Response:
         """Get information about Segments that are being deleted."""
-        return json_answer(request_json(delete_requests.get(context.store(), request_id, context.principal())))
+        return json_answer(delete_request_json(delete_requests.get(context.store(), request_id, context.principal())))

@@ -6,7 +6,6 @@ Each takes `cascade` beside the parameters of the specification: absent, the ope
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -14,7 +13,7 @@ from marshmallow import ValidationError
 
 from tams.api import context
 from tams.api.json_body import invalid
-from tams.api.resources.delete_requests import LISTING_PATH, request_json
+from tams.api.resources.delete_requests import LISTING_PATH
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.queries import (
     FlagParameter,
@@ -27,6 +26,7 @@ from tams.api.schemas.queries import (
 from tams.domain.deletion import Accepted, Deleted, Outcome
 from tams.domain.timerange import ETERNITY
 from tams.services.deletion import deletion
+from tams.services.rendering.deletions import accepted_json, delete_request_json, deleted_json
 
 
 class DeleteQuery(Query):
@@ -94,12 +94,12 @@ def _query(schema: Query) -> dict[str, Any]:
 def _answer(outcome: Outcome, *, summary: bool, several: bool = False) -> Response:
     match outcome:
         case Deleted(counts):
-            return json_answer({"deleted": asdict(counts)}) if summary else no_content()
+            return json_answer(deleted_json(counts)) if summary else no_content()
         case Accepted(requests) if several:
-            body: Any = {"requests": [accepted.id for accepted in requests]}
+            body = accepted_json(requests)
             location = f"{context.base_url()}{LISTING_PATH}"
         case Accepted((accepted,)):
-            body = request_json(accepted)
+            body = delete_request_json(accepted)
             location = f"{context.base_url()}{LISTING_PATH}/{accepted.id}"
         case _:
             raise AssertionError("a deletion of one Flow makes one request")

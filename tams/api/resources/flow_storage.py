@@ -13,7 +13,7 @@ from tams.api.responses import json_answer
 from tams.api.schemas.objects import FlowStorage, FlowStorageBody
 from tams.services.flows import flows
 from tams.services.objects import allocations
-from tams.services.objects.allocations import Allocation
+from tams.services.rendering.allocations import allocations_json
 
 blp = Blueprint("flow_storage", __name__, description="The system that stores the Objects referenced by Flow Segments")
 
@@ -37,23 +37,4 @@ class FlowStorageView(MethodView):
         """Allocate storage for Objects, to be uploaded and then registered in this Flow."""
         presigned: bool = body["presigned"]
         allocated = allocations.allocate(context.store(), flow_id, context.principal(), **body)
-        base = context.base_url()
-        return json_answer(
-            {"media_objects": [_allocation_json(allocation, base) for allocation in allocated]},
-            201,
-            signed_urls=presigned,
-        )
-
-
-def _allocation_json(allocation: Allocation, base_url: str) -> dict[str, Any]:
-    url = allocation.put_url
-    shown: dict[str, Any] = {
-        "object_id": allocation.object_id,
-        "put_url": {
-            "url": base_url + url if url.startswith("/") else url,
-            "content-type": allocation.content_type,
-        },
-    }
-    if allocation.presigned:
-        shown["presigned"] = True
-    return shown
+        return json_answer(allocations_json(allocated, context.base_url()), 201, signed_urls=presigned)

@@ -13,6 +13,7 @@ from tams.api.json_body import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.resources import deletion
 from tams.api.responses import json_answer, no_content
+from tams.api.schemas.delete_requests import DeletedSchema, DeleteRequestSchema
 from tams.api.schemas.flows import STATUSES, FlowSchema, NewFlowSchema
 from tams.api.schemas.queries import (
     FlagParameter,
@@ -189,8 +190,10 @@ class FlowDetails(MethodView):
     @blp.doc(operationId="DELETE_flows-flowId")
     @blp.check_before_400(_check_deletable)
     @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
-    @blp.alt_response(200, description="The same with `cascade=true`, and what has been deleted.")
-    @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")
+    @blp.alt_response(200, schema=DeletedSchema, description="The same with `cascade=true`, and what has been deleted.")
+    @blp.alt_response(
+        202, schema=DeleteRequestSchema, description="The deletion goes on in the background, see `Location`."
+    )
     @blp.alt_response(400, description="Bad request. Invalid query options.")
     @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
     @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")

@@ -18,7 +18,7 @@ from tams.api.schemas.objects import InstanceBody, ObjectDetails
 from tams.api.schemas.queries import Query, TextParameter, UuidParameter, tag_filter
 from tams.domain.errors import Invalid
 from tams.services.objects import objects
-from tams.services.rendering.segments import object_json
+from tams.services.rendering.objects import object_json
 
 _LISTING: Final = "references"
 _UNKNOWN: Final = "The Object does not exist, or it is allocated and not registered yet."

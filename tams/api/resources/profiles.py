@@ -11,8 +11,8 @@ from tams.api.json_body import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer
 from tams.api.schemas.profiles import ProfileBody, ProfilesQuery
-from tams.domain.clock import format_time
 from tams.services.flows import profiles
+from tams.services.rendering.profiles import profile_json
 
 if TYPE_CHECKING:
     from flask import Response
@@ -40,7 +40,7 @@ class Profiles(MethodView):
         where = {name: query[name] for name in _FILTERS if name in query}
         page = profiles.list_profiles(store(), where=where, after=wanted.after, limit=wanted.limit)
         return paged(
-            [_shown(profile) for profile in page.items],
+            [profile_json(profile) for profile in page.items],
             count=len(page.items),
             next=page.next,
             request=wanted,
@@ -60,7 +60,7 @@ class Profile(MethodView):
 
         Returns Profile metadata.
         """
-        return json_answer(_shown(profiles.get(store(), profile_id)))
+        return json_answer(profile_json(profiles.get(store(), profile_id)))
 
     @blp.doc(operationId="POST_profiles-profileId")
     @blp.arguments(ProfileBody)
@@ -72,9 +72,4 @@ class Profile(MethodView):
 
         Create a new Profile to be used when creating Flows. A Profile never changes: for other metadata create another.
         """
-        return json_answer(_shown(profiles.create(store(), profile_id, profile, principal())), 201)
-
-
-def _shown(profile: dict[str, Any]) -> dict[str, Any]:
-    """A Profile as `profile.json` has it."""
-    return {**profile, "created": format_time(profile["created"])}
+        return json_answer(profile_json(profiles.create(store(), profile_id, profile, principal())), 201)

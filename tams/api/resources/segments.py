@@ -24,8 +24,9 @@ from tams.domain.identifiers import new_object_id
 from tams.domain.segment_requests import SegmentRequest, parse_requests
 from tams.domain.timerange import ETERNITY
 from tams.services.flows import flows
-from tams.services.objects.get_urls import UrlPlan
-from tams.services.rendering.segments import failed_segments_json, json_array, segment_texts
+from tams.services.rendering.fast_segments import json_array, segment_texts
+from tams.services.rendering.get_urls import UrlPlan
+from tams.services.rendering.segments import failed_segments_json
 from tams.services.segments import registration, segments
 
 _MULTIPART: Final = "multipart/form-data"

@@ -13,19 +13,17 @@ from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.queries import tag_filter
-from tams.api.schemas.service import ServiceChange
+from tams.api.schemas.service import ServiceChange, ServiceDetails, StorageBackendDetails
 from tams.api.schemas.tagged import TaggedListingQuery
-from tams.domain.timerange import NANOSECONDS, format_timestamp
 from tams.services import service_info, storage_backends
+from tams.services.rendering.service import service_json
+from tams.services.rendering.storage_backends import storage_backend_json
 
 if TYPE_CHECKING:
     from flask import Response
 
-    from tams.storage.port import Backend
-
 blp = Blueprint("service", __name__)
 
-_TYPE = "urn:x-tams:service.tams"
 _BACKENDS = "storage-backends"
 
 
@@ -34,23 +32,20 @@ class Service(MethodView):
     """The service itself."""
 
     @blp.doc(operationId="GET_service")
-    @blp.response(200, {"type": "object"})
+    @blp.response(200, ServiceDetails)
     def get(self) -> Response:
         """Service Information
 
         Provide information about the service.
         """
-        settings = store().settings
         return json_answer(
-            {
-                **service_info.names(store()),
-                "type": _TYPE,
-                "api_version": API_VERSION,
-                "service_version": tams.__version__,
-                "event_stream_mechanisms": [{"name": "webhooks", "docs": f"{base_url()}/docs"}],
-                "min_object_timeout": format_timestamp(settings.min_object_timeout * NANOSECONDS),
-                "min_presigned_url_timeout": format_timestamp(settings.min_presigned_url_timeout * NANOSECONDS),
-            }
+            service_json(
+                service_info.names(store()),
+                store().settings,
+                api_version=API_VERSION,
+                service_version=tams.__version__,
+                docs_url=f"{base_url()}/docs",
+            )
         )
 
     @blp.doc(operationId="POST_service")
@@ -72,7 +67,7 @@ class StorageBackends(MethodView):
 
     @blp.doc(operationId="GET_storage-backends")
     @blp.arguments(TaggedListingQuery, location="query")
-    @blp.response(200, {"type": "array", "items": {"type": "object"}})
+    @blp.response(200, StorageBackendDetails(many=True))
     def get(self, query: dict[str, Any]) -> Response:
         """Storage Backend Information
 
@@ -84,26 +79,10 @@ class StorageBackends(MethodView):
             store(), tag_filter(), reverse=reverse, after=wanted.after, limit=wanted.limit, principal=principal()
         )
         return paged(
-            [_shown(backend) for backend in page.items],
+            [storage_backend_json(backend) for backend in page.items],
             count=len(page.items),
             next=page.next,
             request=wanted,
             listing=_BACKENDS,
             reverse=reverse,
         )
-
-
-def _shown(backend: Backend) -> dict[str, Any]:
-    """A Storage Backend as `storage-backends-list.json` has it."""
-    shown = {
-        "id": backend.id,
-        "label": backend.label,
-        "store_type": backend.store_type,
-        "provider": backend.provider,
-        "region": backend.region,
-        "availability_zone": backend.availability_zone,
-        "store_product": backend.store_product,
-        "tags": dict(backend.tags),
-        "default_storage": backend.default,
-    }
-    return {name: value for name, value in shown.items() if value is not None}

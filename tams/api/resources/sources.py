@@ -14,6 +14,7 @@ from tams.api.paging import page_request, paged
 from tams.api.properties import Property, Resource, add_property, add_tags
 from tams.api.resources import deletion
 from tams.api.responses import json_answer
+from tams.api.schemas.delete_requests import AcceptedRequestsSchema, DeletedSchema
 from tams.api.schemas.fields import LABEL_BYTES, Text
 from tams.api.schemas.queries import FormatParameter, TextParameter, UuidListParameter, tag_filter
 from tams.api.schemas.sources import SourceSchema
@@ -22,7 +23,7 @@ from tams.domain.filters import SourceFilter
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.flows import sources
-from tams.services.rendering.flows import source_json
+from tams.services.rendering.sources import source_json
 from tams.services.store import Store
 
 blp = Blueprint("sources", __name__, description="The ephemeral concept of an individual piece of media")
@@ -119,8 +120,14 @@ class SourceDetails(MethodView):
     @blp.doc(operationId="DELETE_sources-sourceId")
     @blp.check_before_400(_check_deletable)
     @blp.response(204, description="No content. The Source has been deleted.")
-    @blp.alt_response(200, description="With `cascade=true`: its Flows and their Segments as well, and how many.")
-    @blp.alt_response(202, description="The deletion goes on in the background, see `Location`.")
+    @blp.alt_response(
+        200,
+        schema=DeletedSchema,
+        description="With `cascade=true`: its Flows and their Segments as well, and how many.",
+    )
+    @blp.alt_response(
+        202, schema=AcceptedRequestsSchema, description="The deletion goes on in the background, see `Location`."
+    )
     @blp.alt_response(400, description="Bad request. Invalid query options.")
     @blp.alt_response(403, description="A read-only Flow would be deleted.")
     @blp.alt_response(404, description="The requested Source does not exist.")

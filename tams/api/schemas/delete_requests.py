@@ -1,4 +1,4 @@
-"""The shape of a Flow Delete Request, for the API document (`deletion-request.json`)."""
+"""Outcomes of deletions and Flow Delete Requests, for the API document (`deletion-request.json`)."""
 
 from __future__ import annotations
 
@@ -19,3 +19,24 @@ class DeleteRequestSchema(Schema):
     expiry = fields.DateTime(metadata={"description": "When this record will be forgotten; set once it has ended."})
     status = fields.String(required=True, validate=validate.OneOf(["created", "started", "done", "error"]))
     error = fields.Dict(metadata={"description": "Why it had to stop."})
+
+
+class DeletedCounts(Schema):
+    """How many of each kind were deleted."""
+
+    sources = fields.Integer(required=True)
+    flows = fields.Integer(required=True)
+    segments = fields.Integer(required=True)
+    objects = fields.Integer(required=True)
+
+
+class DeletedSchema(Schema):
+    """The answer to a deletion with `cascade=true`."""
+
+    deleted = fields.Nested(DeletedCounts, required=True)
+
+
+class AcceptedRequestsSchema(Schema):
+    """The ids of the Flow Delete Requests that carry out one deletion."""
+
+    requests = fields.List(fields.String(), required=True)

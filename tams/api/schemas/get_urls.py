@@ -8,7 +8,7 @@ from typing import Any
 from tams.api import context
 from tams.api.schemas.queries import FlagParameter, LabelListParameter, PagedQuery, UuidListParameter, tag_filter
 from tams.domain.get_urls import UrlFilter
-from tams.services.objects.get_urls import UrlPlan
+from tams.services.rendering.get_urls import UrlPlan
 
 
 class UrlsQuery(PagedQuery):

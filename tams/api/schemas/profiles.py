@@ -45,6 +45,7 @@ class ProfileBody(Body):
     created_by = Text(
         max_bytes=LABEL_BYTES, metadata={"description": "The principal that created the Profile, if not you."}
     )
+    created = fields.DateTime(dump_only=True)
     tags = Tags(metadata={"description": "They describe the Profile itself and are no part of its Flows."})
     flow_metadata = FlowMetadata(
         required=True, metadata={"description": "The technical characteristics that all Flows of the Profile have."}
