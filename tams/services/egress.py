@@ -1,8 +1,8 @@
-"""Requests to URLs that clients chose.
+"""HTTP requests to URLs that clients chose, guarded against server-side request forgery.
 
-A name is resolved once, each address is judged (see `tams.domain.destinations`), and the connection is made to an
-address that was judged, under the name: what a name server answers a moment later changes nothing. Redirects are
-answers like any other, proxies are not used, and a peer that trickles cannot hold a request beyond its time.
+A name is resolved once, each address is checked (see `tams.domain.destinations`), and the connection is made to a
+checked address under the name, so that a later answer of a name server changes nothing. Redirects are not followed,
+proxies are not used, and a peer that sends slowly cannot hold a request beyond its time.
 """
 
 from __future__ import annotations
@@ -19,91 +19,105 @@ from functools import cache
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from typing_extensions import override
+
 from tams.domain.destinations import Allowed, Destination, parse_destination
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 Resolve: TypeAlias = Callable[[str, int, float], Sequence[str]]
-"""The addresses of a name, asked for a port, within seconds. `OSError`; `TimeoutError` where there is no answer."""
+"""Resolve a name for a port within some seconds. Raises OSError; TimeoutError if there is no answer in time."""
 
-# Names that are being looked up at once: a lookup cannot be ended, and each holds a thread.
+# The limit on concurrent look-ups: a look-up cannot be cancelled, and each one occupies a thread.
 _LOOKUPS: Final = threading.BoundedSemaphore(32)
-_LOOKUP_AT_REGISTRATION: Final = 2.0
+_CHECK_SECONDS: Final = 2.0
 
 
-class Refused(OSError):
-    """The store does not send requests there. `str(error)` says why, and is shown to clients."""
+class DestinationRefused(OSError):
+    """The store sends no requests to this destination. `str(error)` says why, and is shown to clients."""
 
 
-class Outbound:
-    """The way out. `allowed` is what an operator permits beyond the internet."""
+class Egress:
+    """Makes connections to the internet, and to what an operator allows beyond it (`allowed`)."""
 
     def __init__(self, allowed: Allowed, resolve: Resolve | None = None) -> None:
         self._allowed = allowed
         self._resolve = resolve or resolve_name
 
     def check(self, url: object) -> None:
-        """`ValueError` where the URL is none, `Refused` where it leads inside.
+        """Check a URL when it is registered.
 
-        A name that does not resolve within two seconds passes: where a connection leads to is judged each time.
+        A name that does not resolve within two seconds passes, because addresses are checked again for each connection.
+
+        Raises:
+            ValueError: This is not a URL that requests can be sent to.
+            DestinationRefused: One of its addresses is neither on the internet nor allowed.
         """
         destination = parse_destination(url)
         if destination.address is not None:
-            self._judged(destination, [destination.host])
+            self._permitted(destination, [destination.host])
             return
         try:
-            addresses = self._resolve(destination.host, destination.port, _LOOKUP_AT_REGISTRATION)
+            addresses = self._resolve(destination.host, destination.port, _CHECK_SECONDS)
         except OSError:
             return
-        if len(self._judged(destination, addresses)) != len(addresses):
-            raise Refused(_inside(destination))
+        if len(self._permitted(destination, addresses)) != len(addresses):
+            raise DestinationRefused(_refusal(destination))
 
-    def channel(self, url: str) -> Channel:
-        """A way to the URL; nothing is connected yet. `ValueError` where it is none."""
-        return Channel(parse_destination(url), self._addresses)
+    def connection(self, url: str) -> Connection:
+        """Return a connection to the URL, which is opened by its first request.
+
+        Raises:
+            ValueError: This is not a URL that requests can be sent to.
+        """
+        return Connection(parse_destination(url), self._addresses)
 
     def _addresses(self, destination: Destination, seconds: float) -> list[str]:
         if destination.address is not None:
-            return self._judged(destination, [destination.host])
-        return self._judged(destination, self._resolve(destination.host, destination.port, seconds))
+            return self._permitted(destination, [destination.host])
+        return self._permitted(destination, self._resolve(destination.host, destination.port, seconds))
 
-    def _judged(self, destination: Destination, addresses: Sequence[str]) -> list[str]:
-        """Those that may be connected to. `Refused` where there are none."""
+    def _permitted(self, destination: Destination, addresses: Sequence[str]) -> list[str]:
+        """Return the addresses that may be connected to. Raises DestinationRefused if there are none."""
         permitted = [
             address for address in addresses if self._allowed.permits(destination.host, ipaddress.ip_address(address))
         ]
         if not permitted:
-            raise Refused(_inside(destination))
+            raise DestinationRefused(_refusal(destination))
         return permitted
 
 
-class Channel(http.client.HTTPConnection):
-    """A connection to one URL, made when it is needed, and used again for as long as the peer keeps it open.
+class Connection(http.client.HTTPConnection):
+    """A connection to one URL, opened when it is needed and reused for as long as the peer keeps it open.
 
-    Everything that fails is an `OSError` or an `http.client.HTTPException`; `TimeoutError` is out of time.
+    Every failure is an `OSError` or an `http.client.HTTPException`; `TimeoutError` means out of time.
     """
 
     def __init__(self, destination: Destination, addresses: Callable[[Destination, float], list[str]]) -> None:
         super().__init__(destination.host, destination.port)
         self._destination = destination
         self._addresses = addresses
-        self._until = 0.0
-        self._silence = 0.0
-        # The base class writes the port unless it is this one.
+        self._deadline = 0.0
+        self._longest_wait = 0.0
+        # The base class adds the port to the Host header unless it is the default port.
         self.default_port = 443 if destination.scheme == "https" else 80
 
     def send_request(
-        self, method: str, headers: Mapping[str, str], body: bytes | None, seconds: float, silence: float = math.inf
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        longest_wait: float = math.inf,
     ) -> http.client.HTTPResponse:
-        """Send a request; its answer is to be read, or this closed, before the next one.
+        """Send a request and return the response. Read it, or close the connection, before the next request.
 
-        All of it, the reading included, has to be done within `seconds`, and nothing may be waited for longer than
-        `silence`. A connection that the peer closed between two
-        requests is made anew.
+        The whole exchange, reading included, has to end within `seconds`, and no single wait may take longer than
+        `longest_wait` seconds. A connection that the peer closed between two requests is opened anew.
         """
-        self._until = time.monotonic() + seconds
-        self._silence = silence
+        self._deadline = time.monotonic() + seconds
+        self._longest_wait = longest_wait
         used_before = self.sock is not None
         try:
             return self._exchange(method, headers, body)
@@ -121,123 +135,129 @@ class Channel(http.client.HTTPConnection):
             raise
 
     def connect(self) -> None:
-        """Connect to the first of the judged addresses that answers, and speak TLS where the URL says so."""
-        plain = self._connected()
+        """Connect to the first permitted address that answers, and start TLS for an https URL."""
+        connected = self._open_socket()
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.settimeout(self._left())
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.settimeout(self._seconds_left())
             if self._destination.scheme == "https":
-                plain = _tls().wrap_socket(plain, server_hostname=self._destination.host.rstrip("."))
+                connected = _tls().wrap_socket(connected, server_hostname=self._destination.host.rstrip("."))
         except BaseException:
-            plain.close()
+            connected.close()
             raise
-        self.sock = _Wire(plain, self._left)
+        self.sock = _DeadlineSocket(connected, self._seconds_left)
 
     def _exchange(self, method: str, headers: Mapping[str, str], body: bytes | None) -> http.client.HTTPResponse:
         self.request(method, self._destination.target, body, dict(headers))
         return self.getresponse()
 
-    def _connected(self) -> socket.socket:
-        addresses = self._addresses(self._destination, self._left())
+    def _open_socket(self) -> socket.socket:
+        addresses = self._addresses(self._destination, self._seconds_left())
         failure: OSError = ConnectionError("the host has no address")
-        for tried, address in enumerate(addresses):
-            # One that does not answer leaves time for the others.
-            seconds = self._left() / (len(addresses) - tried)
+        for index, address in enumerate(addresses):
+            # An address that does not answer has to leave time for the others.
+            seconds = self._seconds_left() / (len(addresses) - index)
             try:
-                # A numeric address: nothing is looked up again.
+                # The address is numeric, so that no name is looked up again.
                 return socket.create_connection((address, self._destination.port), timeout=seconds)
             except OSError as error:
                 failure = error
         raise failure
 
-    def _left(self) -> float:
-        left = self._until - time.monotonic()
-        if left <= 0:
+    def _seconds_left(self) -> float:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError("out of time")
-        return min(left, self._silence)
+        return min(seconds, self._longest_wait)
 
 
-class _Wire:
-    """What `http.client` needs of a socket, with one end of time over everything that passes."""
+class _DeadlineSocket:
+    """The part of a socket that `http.client` uses, with one deadline for everything that is sent and received."""
 
-    def __init__(self, connected: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
         self._connected = connected
-        self._left = left
+        self._seconds_left = seconds_left
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of the data."""
         view = memoryview(data)
         while view:
-            self._connected.settimeout(self._left())
+            self._connected.settimeout(self._seconds_left())
             view = view[self._connected.send(view) :]
 
     def makefile(self, _mode: str) -> BufferedReader:
-        """The reading end, which keeps the connection open for itself until it is closed."""
-        return BufferedReader(_Incoming(self._connected, self._left))
+        """Return a reader, which keeps the connection open until the reader itself is closed."""
+        return BufferedReader(_DeadlineReader(self._connected, self._seconds_left))
 
     def close(self) -> None:
         """Close the connection."""
         self._connected.close()
 
 
-class _Incoming(RawIOBase):
-    """The reading end of a `_Wire`."""
+class _DeadlineReader(RawIOBase):
+    """The reading side of a `_DeadlineSocket`."""
 
-    def __init__(self, connected: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
         super().__init__()
         self._connected = connected
         self._raw = connected.makefile("rb", buffering=0)
-        self._left = left
+        self._seconds_left = seconds_left
 
+    @override
     def readable(self) -> bool:
-        """It is there to be read."""
         return True
 
+    @override
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read what has come."""
-        self._connected.settimeout(self._left())
+        self._connected.settimeout(self._seconds_left())
         return self._raw.readinto(buffer)
 
+    @override
     def close(self) -> None:
-        """Let the connection go."""
         self._raw.close()
         super().close()
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def resolve_name(
     host: str, port: int, seconds: float, look_up: Callable[[str, int], list[str]] = _look_up
 ) -> list[str]:
-    """The addresses of a name as `look_up`, which may take longer, has them: the resolver of this machine."""
-    answers: list[list[str] | OSError] = []
+    """Return the addresses of a name within `seconds`, even if `look_up`, the resolver of this machine, takes longer.
+
+    Raises:
+        TimeoutError: There is no answer in time, or too many names are being looked up.
+        OSError: The name has no address.
+    """
+    results: list[list[str] | OSError] = []
     done = threading.Event()
 
-    def ask() -> None:
+    def run_look_up() -> None:
         try:
-            answers.append(look_up(host, port))
+            results.append(look_up(host, port))
         except (OSError, UnicodeError) as error:
-            answers.append(error if isinstance(error, OSError) else OSError(str(error)))
+            results.append(error if isinstance(error, OSError) else OSError(str(error)))
         finally:
             _LOOKUPS.release()
             done.set()
 
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     if not _LOOKUPS.acquire(timeout=seconds):
-        raise TimeoutError("too many names are being looked up")
-    threading.Thread(target=ask, name="look-up", daemon=True).start()
-    if not done.wait(max(0.0, until - time.monotonic())):
+        raise TimeoutError("too many names are being looked up; try again")
+    threading.Thread(target=run_look_up, name="look-up", daemon=True).start()
+    if not done.wait(max(0.0, deadline - time.monotonic())):
         raise TimeoutError("the name was not resolved in time")
-    if isinstance(answers[0], OSError):
-        raise answers[0]
-    return answers[0]
+    result = results[0]
+    if isinstance(result, OSError):
+        raise result
+    return result
 
 
-def _inside(destination: Destination) -> str:
-    return f"{destination.host} is no address on the internet, and the operator has not allowed it"
+def _refusal(destination: Destination) -> str:
+    return f"{destination.host} is not an address on the internet, and the operator has not allowed it"
 
 
 @cache

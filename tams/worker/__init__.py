@@ -1,5 +1,4 @@
-"""What the store does in the background: deletions, bytes that nothing needs any more, storage that was never used,
-copies of Objects, events for webhooks."""
+"""Background work of the store: deletions, copies of Objects, and events for webhooks."""
 
 from tams.worker.loop import run
 

@@ -1,8 +1,8 @@
-"""Sending events to webhooks: in order for each, and for many at once, so that none waits for another's receiver.
+"""Sending events to webhooks: in order for each webhook, and to many at once, so that none waits for another.
 
-Whoever leases a webhook's job sends for a while and gives it back. A worker that is killed loses nothing: what was not
-acknowledged is sent again when its lease ends, under the same id. Receivers that fail or take long are sent to by
-threads of their own.
+A worker leases a webhook's job, sends for a while, and gives the job back. A killed worker loses nothing: events that
+were not acknowledged are sent again when its lease ends, under the same id. Receivers that fail or are slow have
+separate threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tams.domain.errors import TamsError
 from tams.domain.events import Delivery
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
-from tams.services.egress import Channel, Outbound, Refused
+from tams.services.egress import Connection, DestinationRefused, Egress
 from tams.services.rendering.events import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
@@ -35,48 +35,49 @@ from tams.services.webhooks.signatures import signed_headers
 
 logger = logging.getLogger(__name__)
 
-_EVERY: Final = 1.0
-# Events that are read at once: what a worker holds in memory for a webhook, and what it may send again after a kill.
+# Seconds between two looks for due jobs, unless there is news of one.
+_POLL_INTERVAL: Final = 1.0
+# Events per read: a worker holds so many in memory for a webhook, and may send so many again after it was killed.
 _BATCH: Final = 32
-# Seconds until a look whether the webhook was disabled, deleted or changed.
-_LOOK_AGAIN: Final = 1.0
-# A receiver that takes longer goes to the slow ones.
+# Seconds of sending until the webhook is read again, which may have been disabled, deleted or changed.
+_REREAD_AFTER: Final = 1.0
+# Seconds; a receiver that takes longer moves to the slow lane.
 _SLOW_AFTER: Final = 1.0
-_MOST_OF_AN_ANSWER: Final = 64 * 1024
+_LONGEST_RESPONSE: Final = 64 * 1024
 _LONGEST_RETRY_AFTER: Final = 3600
-_AFTER_TROUBLE: Final = 5 * MICROSECONDS
-_FORGOTTEN_AT_ONCE: Final = 1000
+_AFTER_ERROR: Final = 5 * MICROSECONDS
+_FORGET_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why an event was not delivered; `retry_after` is what the receiver asked for, in seconds."""
+    """Why an event was not delivered. `retry_after` is the wait that the receiver asked for, in seconds."""
 
     reason: str
     retry_after: float = 0.0
 
 
 @dataclass(slots=True)
-class _Sent:
-    """What became of a batch: the last event that was delivered, and the failure that ended it."""
+class _BatchResult:
+    """The result of sending a batch: the sequence number of the last delivered event, and the failure that ended it."""
 
-    through: int | None = None
+    delivered_through: int | None = None
     failure: _Failure | None = None
     slow: bool = False
 
 
 class Deliverer:
-    """The part of a worker that sends. Thread-safe."""
+    """The part of a worker that sends events. Thread-safe."""
 
     def __init__(self, store: Store, worker: str, stop: threading.Event) -> None:
         settings = store.settings
         self._store = store
         self._worker = worker
         self._stop = stop
-        self._outbound = Outbound(parse_allowed(settings.outbound_allow))
-        self._key = settings.webhook_signing_key()
+        self._egress = Egress(parse_allowed(settings.outbound_allow))
+        self._signing_key = settings.webhook_signing_key()
         self._timeout = settings.webhook_timeout
-        # Nothing is begun that might not end within the lease.
+        # No request is begun that might not end within the lease.
         self._lease = max(settings.job_lease, 2 * self._timeout + 2)
         self._turn = min(self._lease / 2, self._lease - self._timeout - 1)
         self._wake = threading.Event()
@@ -86,11 +87,11 @@ class Deliverer:
         self._pool = ThreadPoolExecutor(2 * threads, thread_name_prefix="deliver")
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Look for due jobs at once."""
         self._wake.set()
 
     def step(self) -> bool:
-        """Have threads take what is due, then wait until there may be more."""
+        """Hand due jobs to threads, then wait until there may be more; always return True."""
         self._wake.clear()
         for lane in (QUICK, SLOW):
             free = self._free[lane]
@@ -98,11 +99,11 @@ class Deliverer:
                 with self._lock:
                     self._free[lane] -= 1
                 self._pool.submit(self._take_turn, job, lane)
-        self._wake.wait(_EVERY)
+        self._wake.wait(_POLL_INTERVAL)
         return True
 
     def close(self) -> None:
-        """Wait for the threads; each ends with the event that it is sending."""
+        """Wait for the threads; each ends after the event that it is sending."""
         self._pool.shutdown()
 
     def _take_turn(self, job: Job, lane: Lane) -> None:
@@ -110,11 +111,11 @@ class Deliverer:
             if self._deliver(job, lane):
                 self._store.repository.postpone(job, self._store.now(), {"failures": 0})
         except TamsError as error:
-            logger.warning("webhook %s has to wait: %s", job.job_id, error)
+            logger.warning("deliveries to webhook %s are postponed: %s", job.job_id, error)
             with suppress(TamsError):
-                self._store.repository.postpone(job, self._store.now() + _AFTER_TROUBLE)
+                self._store.repository.postpone(job, self._store.now() + _AFTER_ERROR)
         except Exception:
-            # The worker outlives every fault: the job comes back when its lease ends.
+            # The worker has to survive every error. The job comes back when its lease ends.
             logger.exception("sending to webhook %s failed", job.job_id)
         finally:
             with self._lock:
@@ -122,40 +123,40 @@ class Deliverer:
             self._wake.set()
 
     def _deliver(self, job: Job, lane: Lane) -> bool:
-        """Send what waits for a webhook, batch by batch; True where the turn ended before it was all sent."""
-        until = time.monotonic() + self._turn
+        """Send the waiting events of a webhook, batch by batch; return True if the turn ended before all were sent."""
+        deadline = time.monotonic() + self._turn
         failures: int = job.payload["failures"]
-        channel: Channel | None = None
+        connection: Connection | None = None
         try:
             url = ""
-            while not self._stop.is_set() and time.monotonic() < until:
-                webhook, waiting = self._look(job.job_id)
+            while not self._stop.is_set() and time.monotonic() < deadline:
+                webhook, waiting = self._read(job.job_id)
                 if webhook is not None and webhook.status == "created" and waiting:
-                    webhook = self._start(job.job_id)
+                    webhook = self._mark_started(job.job_id)
                 if webhook is None or not webhook.sends:
-                    self._give_up(job.job_id, lane)
+                    self._end_job(job.job_id, lane)
                     return False
-                if channel is None or url != webhook.url:
-                    if channel is not None:
-                        channel.close()
-                    url, channel = webhook.url, self._outbound.channel(webhook.url)
-                sent = self._send_all(channel, webhook, waiting, until)
-                if sent.through is not None:
+                if connection is None or url != webhook.url:
+                    if connection is not None:
+                        connection.close()
+                    url, connection = webhook.url, self._egress.connection(webhook.url)
+                result = self._send_all(connection, webhook, waiting, deadline)
+                if result.delivered_through is not None:
                     failures = 0
-                failures += sent.failure is not None
-                if not self._settle(job.job_id, lane, sent, failures):
+                failures += result.failure is not None
+                if not self._record(job.job_id, lane, result, failures):
                     return False
         finally:
-            if channel is not None:
-                channel.close()
+            if connection is not None:
+                connection.close()
         return True
 
-    def _look(self, webhook_id: str) -> tuple[Webhook | None, list[Delivery]]:
+    def _read(self, webhook_id: str) -> tuple[Webhook | None, list[Delivery]]:
         with self._store.repository.read() as read:
             return webhooks.load(read, webhook_id), read.deliveries(webhook_id, _BATCH)
 
-    def _start(self, webhook_id: str) -> Webhook | None:
-        """Note that sending begins, unless somebody stopped it meanwhile."""
+    def _mark_started(self, webhook_id: str) -> Webhook | None:
+        """Record that sending begins, unless the webhook was disabled or deleted meanwhile; return what is stored."""
 
         def transact(tx: Write) -> Webhook | None:
             tx.claim(("document", webhook_id))
@@ -167,8 +168,8 @@ class Deliverer:
 
         return self._store.write(transact)
 
-    def _give_up(self, webhook_id: str, lane: Lane) -> None:
-        """End the job of a webhook that was deleted or stopped."""
+    def _end_job(self, webhook_id: str, lane: Lane) -> None:
+        """End the job of a webhook that was deleted, or that is not to be sent to."""
 
         def transact(tx: Write) -> None:
             tx.claim(("document", webhook_id))
@@ -180,62 +181,63 @@ class Deliverer:
 
         self._store.write(transact)
 
-    def _send_all(self, channel: Channel, webhook: Webhook, waiting: Sequence[Delivery], until: float) -> _Sent:
-        sent = _Sent()
-        look_again = min(until, time.monotonic() + _LOOK_AGAIN)
+    def _send_all(
+        self, connection: Connection, webhook: Webhook, waiting: Sequence[Delivery], deadline: float
+    ) -> _BatchResult:
+        result = _BatchResult()
+        deadline = min(deadline, time.monotonic() + _REREAD_AFTER)
         for delivery in waiting:
-            begun = time.monotonic()
-            if self._stop.is_set() or begun >= look_again:
+            start = time.monotonic()
+            if self._stop.is_set() or start >= deadline:
                 break
-            sent.failure = self._send(channel, webhook, delivery)
-            sent.slow = sent.slow or time.monotonic() - begun > _SLOW_AFTER
+            failure = self._send(connection, webhook, delivery)
+            result.slow = result.slow or time.monotonic() - start > _SLOW_AFTER
             event = delivery.event
-            if sent.failure is not None:
-                logger.warning(
-                    "webhook %s: event %s (%s) failed: %s", webhook.id, event.id, event.type, sent.failure.reason
-                )
+            if failure is not None:
+                result.failure = failure
+                logger.warning("webhook %s: event %s (%s) failed: %s", webhook.id, event.id, event.type, failure.reason)
                 break
             logger.debug("webhook %s: event %s (%s) was delivered", webhook.id, event.id, event.type)
-            sent.through = delivery.sequence
-        return sent
+            result.delivered_through = delivery.sequence
+        return result
 
-    def _send(self, channel: Channel, webhook: Webhook, delivery: Delivery) -> _Failure | None:
+    def _send(self, connection: Connection, webhook: Webhook, delivery: Delivery) -> _Failure | None:
         body = event_json(self._store, delivery.event, webhook)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "tams",
-            **signed_headers(self._key, delivery.event.id, self._store.now() // MICROSECONDS, body),
+            **signed_headers(self._signing_key, delivery.event.id, self._store.now() // MICROSECONDS, body),
             "Webhook-Sequence": str(delivery.sequence),
             **webhook.key_header,
         }
         try:
-            answer = channel.send_request("POST", headers, body, self._timeout)
-            if len(answer.read(_MOST_OF_AN_ANSWER)) == _MOST_OF_AN_ANSWER:
-                channel.close()
+            response = connection.send_request("POST", headers, body, self._timeout)
+            if len(response.read(_LONGEST_RESPONSE)) == _LONGEST_RESPONSE:
+                connection.close()
         except (OSError, http.client.HTTPException) as error:
-            channel.close()
+            connection.close()
             return _Failure(self._reason(error))
-        if 200 <= answer.status < 300:
+        if 200 <= response.status < 300:
             return None
-        redirected = " (redirects are not followed)" if 300 <= answer.status < 400 else ""
+        hint = " (redirects are not followed)" if 300 <= response.status < 400 else ""
         return _Failure(
-            f"the receiver answered {answer.status}{redirected}", self._retry_after(answer.headers.get("Retry-After"))
+            f"the receiver answered {response.status}{hint}", self._retry_after(response.headers.get("Retry-After"))
         )
 
     def _reason(self, error: Exception) -> str:
-        """What went wrong, for the client to read."""
+        """Return why a request failed, in words for the client."""
         if isinstance(error, TimeoutError):
             return f"the receiver did not answer within {self._timeout} s"
-        if isinstance(error, Refused):
+        if isinstance(error, DestinationRefused):
             return str(error)
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the receiver's certificate was not accepted: {error.verify_message}"
         if isinstance(error, OSError):
             return f"the receiver could not be reached: {error.strerror or type(error).__name__}"
-        return f"the receiver did not answer in HTTP: {type(error).__name__}"
+        return f"the receiver's answer is not valid HTTP: {type(error).__name__}"
 
     def _retry_after(self, value: str | None) -> float:
-        """Seconds, from a number of them or a date; 0 for anything else."""
+        """Return the seconds that a `Retry-After` names, as a number or a date; 0 for anything else."""
         if value is None:
             return 0.0
         if value.strip().isdecimal():
@@ -246,35 +248,35 @@ class Deliverer:
             return 0.0
         return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
-    def _settle(self, webhook_id: str, lane: Lane, sent: _Sent, failures: int) -> bool:
-        """Store what became of a batch; True where the turn goes on."""
+    def _record(self, webhook_id: str, lane: Lane, result: _BatchResult, failures: int) -> bool:
+        """Record the result of a batch; return True if the turn goes on."""
         retries = self._store.settings.webhook_retries
-        # Here, not in the transaction, which may run twice.
-        chance = random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+        # Drawn outside the transaction, which may run twice.
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
         def transact(tx: Write) -> bool:
             tx.claim(("document", webhook_id))
             webhook = webhooks.load(tx, webhook_id)
-            if sent.through is not None:
-                tx.ack(webhook_id, sent.through)
+            if result.delivered_through is not None:
+                tx.ack(webhook_id, result.delivered_through)
             queue = load_queue(tx, webhook_id)
-            # Stopped, deleted, or set going anew by a client meanwhile: then this job is not the queue's any more.
+            # If a client stopped, deleted or restarted the webhook meanwhile, this job no longer belongs to the queue.
             if webhook is None or queue.lane != lane:
                 return False
             now = self._store.now()
-            if sent.failure is None:
-                wanted: Lane | None = SLOW if sent.slow else QUICK
+            if result.failure is None:
+                next_lane: Lane | None = SLOW if result.slow else QUICK
                 if not tx.deliveries(webhook_id, 1):
-                    wanted = None
-                if wanted != lane:
-                    move(tx, webhook_id, queue, wanted, now)
-                return wanted == lane
+                    next_lane = None
+                if next_lane != lane:
+                    move(tx, webhook_id, queue, next_lane, now)
+                return next_lane == lane
             if failures > len(retries):
-                webhooks.save(tx, webhook.failed("DeliveryFailed", sent.failure.reason, now))
+                webhooks.save(tx, webhook.failed("DeliveryFailed", result.failure.reason, now))
                 move(tx, webhook_id, queue, None, 0)
-                logger.error("webhook %s is in error: %s", webhook_id, sent.failure.reason)
+                logger.error("webhook %s is in error: %s", webhook_id, result.failure.reason)
                 return False
-            wait = max(retries[failures - 1] * chance, sent.failure.retry_after)
+            wait = max(retries[failures - 1] * jitter, result.failure.retry_after)
             move(tx, webhook_id, queue, SLOW, now + int(wait * MICROSECONDS), failures)
             return False
 
@@ -282,12 +284,12 @@ class Deliverer:
 
 
 def forget_deliveries(store: Store, worker: str) -> bool:
-    """Remove what waits for webhooks that were deleted; True where there is more to do at once."""
+    """Remove the waiting events of webhooks that were deleted; return True if there may be more to do at once."""
     jobs = store.repository.lease(FORGET, worker, 1, store.settings.job_lease)
     for job in jobs:
 
         def transact(tx: Write, webhook_id: str = job.job_id) -> bool:
-            more = tx.drop_deliveries(webhook_id, _FORGOTTEN_AT_ONCE)
+            more = tx.drop_deliveries(webhook_id, _FORGET_BATCH)
             if not more:
                 tx.finish(FORGET, webhook_id)
             return more

@@ -1,8 +1,8 @@
-"""Sharing out events: from the outbox into the queue of each webhook that wants them.
+"""Fan-out of events: from the outbox into the queue of each webhook that selects them.
 
-One worker at a time does it, the holder of a lease, so that the others need not try. What keeps the order, and keeps
-an event from being shared out twice or not at all, is the transaction: taken from the outbox and put into the queues,
-both or neither.
+One worker at a time does it, the holder of a lease, so that the others need not try. The transaction keeps the order,
+and makes sure that each event is queued exactly once: it takes events from the outbox and adds them to the queues, both
+or neither.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from tams.services.outbox import WEBHOOK
 from tams.services.store import Retry, Store
 from tams.services.webhooks import webhooks
 from tams.services.webhooks.queue import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
-from tams.services.webhooks.visibility import SeenEvents
+from tams.services.webhooks.visibility import VisibleEvents
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks into an outbox that is empty, and into one that was not a moment ago; `Repository.patience`
-# times as long.
+# Seconds between two reads of the outbox, to be multiplied by `Repository.patience`: while it is idle, and for
+# `_BUSY_PERIOD` seconds after it held an event.
 _IDLE: Final = 0.25
 _BUSY: Final = 0.05
-_MOMENT: Final = 2.0
+_BUSY_PERIOD: Final = 2.0
 _LONGEST_LEASE: Final = 10
+# The limits of one transaction, which other writers wait for.
 _MOST_EVENTS: Final = 100
-# Of one transaction: other writers wait for it.
 _MOST_DELIVERIES: Final = 2000
 
 
 class FanOut:
-    """Shares out events while it holds the lease. `ready` is called when there is something to send."""
+    """Fans out events while it holds the lease. Calls `ready` when there is something to send."""
 
     def __init__(self, store: Store, worker: str, stop: threading.Event, ready: Callable[[], None]) -> None:
         self._store = store
@@ -46,26 +46,29 @@ class FanOut:
         self._lease = min(_LONGEST_LEASE, store.settings.job_lease)
 
     def step(self) -> bool:
-        """Try to get the lease, and work for half of it; False where another worker has it, or there is no webhook."""
+        """Try to get the lease and work for half of it.
+
+        Return False if another worker has the lease, or if there is no webhook.
+        """
         for job in self._store.repository.lease(FAN_OUT, self._worker, 1, self._lease):
             return self._work(job)
         return False
 
     def _work(self, job: Job) -> bool:
-        until = time.monotonic() + self._lease / 2
+        deadline = time.monotonic() + self._lease / 2
         busy_until = 0.0
         patience = self._store.repository.patience
-        while not self._stop.is_set() and time.monotonic() < until:
+        while not self._stop.is_set() and time.monotonic() < deadline:
             with self._store.repository.read() as read:
                 empty = read.count_up_to("events in outbox", "", 1) == 0
-                unwanted = empty and read.count_up_to("documents of kind", WEBHOOK, 1) == 0
+                no_webhooks = empty and read.count_up_to("documents of kind", WEBHOOK, 1) == 0
             if not empty:
-                busy_until = time.monotonic() + _MOMENT
+                busy_until = time.monotonic() + _BUSY_PERIOD
                 if fan_out(self._store):
                     self._ready()
-                # Where a look costs much, what comes meanwhile is shared out together.
+                # If a read is costly, events that come meanwhile are fanned out together.
                 self._stop.wait(_BUSY * (patience - 1))
-            elif unwanted and self._end_without_webhooks():
+            elif no_webhooks and self._end_without_webhooks():
                 return False
             else:
                 self._stop.wait(patience * (_BUSY if time.monotonic() < busy_until else _IDLE))
@@ -84,53 +87,60 @@ class FanOut:
 
 
 def fan_out(store: Store) -> bool:
-    """Share out the first events of the outbox; True where there was something for somebody."""
+    """Fan out the first events of the outbox; return True if any webhook selected one."""
 
     def transact(tx: Write) -> bool:
-        known = [webhook.id for webhook in webhooks.load_all(tx)]
-        tx.claim(webhooks.ALL, *(("document", webhook_id) for webhook_id in known))
-        every = webhooks.load_all(tx)
-        if [webhook.id for webhook in every] != known:
+        claimed_ids = [webhook.id for webhook in webhooks.load_all(tx)]
+        tx.claim(webhooks.ALL, *(("document", webhook_id) for webhook_id in claimed_ids))
+        all_webhooks = webhooks.load_all(tx)
+        if [webhook.id for webhook in all_webhooks] != claimed_ids:
             raise Retry
-        events = tx.take_events(max(1, min(_MOST_EVENTS, _MOST_DELIVERIES // max(1, len(every)))))
-        given = False
-        seen = SeenEvents(store, tx, events)
-        for webhook in every:
-            wanted = [event for event in seen.visible_to(webhook) if webhook.wants(event)] if webhook.collects else []
-            if wanted:
-                given = True
-                _put(store, tx, webhook, wanted)
-        return given
+        events = tx.take_events(max(1, min(_MOST_EVENTS, _MOST_DELIVERIES // max(1, len(all_webhooks)))))
+        any_selected = False
+        visible = VisibleEvents(store, tx, events)
+        for webhook in all_webhooks:
+            if not webhook.collects:
+                continue
+            selected = [event for event in visible.visible_to(webhook) if webhook.selects(event)]
+            if selected:
+                any_selected = True
+                _enqueue(store, tx, webhook, selected)
+        return any_selected
 
     return store.write(transact)
 
 
-def _put(store: Store, tx: Write, webhook: Webhook, events: Sequence[Event]) -> None:
-    """Put events into a webhook's queue, and have them sent."""
+def _enqueue(store: Store, tx: Write, webhook: Webhook, events: Sequence[Event]) -> None:
+    """Add events to a webhook's queue, and have them sent."""
     queue = load_queue(tx, webhook.id)
     numbered = enumerate(events, start=queue.sequence + 1)
     tx.add_deliveries([Delivery(webhook.id, sequence, event) for sequence, event in numbered])
-    longer = Queue(queue.sequence + len(events), queue.lane)
+    extended = Queue(queue.sequence + len(events), queue.lane)
     if webhook.sends and queue.lane is None:
-        move(tx, webhook.id, longer, QUICK, store.now())
+        move(tx, webhook.id, extended, QUICK, store.now())
     else:
-        save_queue(tx, webhook.id, longer)
+        save_queue(tx, webhook.id, extended)
     most = store.settings.webhook_backlog
-    # Looked at now and then only: it takes another look into the queue.
-    every = max(1, most // 10)
-    if queue.sequence // every != longer.sequence // every:
-        _bound(store, tx, webhook, longer.sequence, most)
+    # The length is checked only once per tenth of the limit, because the check reads the queue again.
+    check_interval = max(1, most // 10)
+    if queue.sequence // check_interval != extended.sequence // check_interval:
+        _drop_surplus(store, tx, webhook, last=extended.sequence, most=most)
 
 
-def _bound(store: Store, tx: Write, webhook: Webhook, last: int, most: int) -> None:
-    """Keep only the latest `most` events. A receiver that sees numbers left out knows that it missed some."""
+def _drop_surplus(store: Store, tx: Write, webhook: Webhook, *, last: int, most: int) -> None:
+    """Keep only the latest `most` events, the last of which has the sequence number `last`.
+
+    A receiver notices missing events by the gap in the sequence numbers.
+    """
     first = tx.deliveries(webhook.id, 1)[0].sequence
     surplus = last - first + 1 - most
     if surplus <= 0:
         return
     tx.drop_deliveries(webhook.id, surplus)
-    logger.error("webhook %s: the %s oldest events were dropped, as more than %s wait", webhook.id, surplus, most)
+    logger.error("webhook %s: dropped the %s oldest events, because more than %s wait", webhook.id, surplus, most)
     if webhook.sends:
         stop_queue(tx, webhook.id)
-        reason = f"more than {most} events wait: the receiver is slower than they come; the oldest were dropped"
+        reason = (
+            f"more than {most} events wait, because the receiver is slower than they arrive; the oldest were dropped"
+        )
         webhooks.save(tx, webhook.failed("BacklogExceeded", reason, store.now()))

@@ -1,4 +1,4 @@
-"""The worker's loop. Any number of workers may run: they share the work by leases, and a killed one loses nothing."""
+"""The worker's loop. Any number of workers may run: they share jobs by leases, and a killed worker loses no job."""
 
 from __future__ import annotations
 
@@ -13,42 +13,41 @@ from dataclasses import dataclass
 from tams.domain.destinations import parse_allowed
 from tams.domain.errors import TamsError
 from tams.domain.identifiers import new_id
-from tams.services.egress import Outbound
+from tams.services.egress import Egress
 from tams.services.store import Store
-from tams.worker.allocations import collect_allocations
-from tams.worker.byte_deletion import delete_bytes
 from tams.worker.copies import copy_instances
-from tams.worker.deletions import delete_segments, forget_requests
+from tams.worker.deletion import collect_allocations, delete_bytes, delete_segments, forget_requests, sweep_uploads
 from tams.worker.deliveries import Deliverer, forget_deliveries
 from tams.worker.fan_out import FanOut
-from tams.worker.uploads import sweep_uploads
 
 logger = logging.getLogger(__name__)
 
+# Seconds.
 _IDLE = 1.0
-_AFTER_TROUBLE = 5.0
-_COPIES_AT_ONCE = 4
+_AFTER_ERROR = 5.0
 _LAST_WAIT = 5.0
+
+_CONCURRENT_COPIES = 4
 
 
 @dataclass(slots=True)
 class _Task:
-    """A piece of the work: done again at once while it returns True, otherwise every `every` seconds."""
+    """A step that is repeated: at once while it returns True, otherwise after `interval` seconds."""
 
     name: str
     step: Callable[[], bool]
-    every: float
+    interval: float
     due: float = 0.0
 
 
 def run(store: Store, stop: threading.Event) -> None:
-    """Work until `stop` is set. Trouble in one task delays that task and is logged; the others go on."""
+    """Work until `stop` is set. An error in one task is logged and delays that task only."""
     worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:8]}"
     deliverer = Deliverer(store, worker, stop)
     fan_out = FanOut(store, worker, stop, deliverer.wake)
-    outbound = Outbound(parse_allowed(store.settings.outbound_allow))
-    # Events, and whatever waits for Storage Backends, are done beside the rest.
-    beside = [
+    egress = Egress(parse_allowed(store.settings.outbound_allow))
+    # Events, and tasks that wait for Storage Backends, have threads of their own.
+    threaded = [
         [_Task("fan-out", fan_out.step, _IDLE / 2)],
         [_Task("deliver", deliverer.step, _IDLE)],
         [
@@ -56,13 +55,13 @@ def run(store: Store, stop: threading.Event) -> None:
             _Task("sweep-uploads", lambda: sweep_uploads(store), 600),
         ],
     ]
-    copying = [
-        [_Task("copy-instances", lambda: copy_instances(store, outbound, worker), _IDLE * store.repository.patience)]
-        for _ in range(_COPIES_AT_ONCE)
+    copiers = [
+        [_Task("copy-instances", lambda: copy_instances(store, egress, worker), _IDLE * store.repository.patience)]
+        for _ in range(_CONCURRENT_COPIES)
     ]
     logger.info("worker %s has started", worker)
-    threads = [_start(tasks, stop) for tasks in beside]
-    copiers = [_start(tasks, stop, daemon=True) for tasks in copying]
+    threads = [_start(tasks, stop) for tasks in threaded]
+    copy_threads = [_start(tasks, stop, daemon=True) for tasks in copiers]
     _repeat(
         [
             _Task("delete-segments", lambda: delete_segments(store, worker), _IDLE),
@@ -74,10 +73,10 @@ def run(store: Store, stop: threading.Event) -> None:
     )
     for thread in threads:
         thread.join()
-    # A copy may take hours, and goes on elsewhere when it ends with this process.
-    until = time.monotonic() + _LAST_WAIT
-    for thread in copiers:
-        thread.join(max(0.0, until - time.monotonic()))
+    # A copy may take hours. If it ends with this process, another worker starts it again.
+    deadline = time.monotonic() + _LAST_WAIT
+    for thread in copy_threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
     deliverer.close()
     logger.info("worker %s has stopped", worker)
 
@@ -89,21 +88,21 @@ def _start(tasks: Sequence[_Task], stop: threading.Event, *, daemon: bool = Fals
 
 
 def _repeat(tasks: Sequence[_Task], stop: threading.Event) -> None:
-    """Do the tasks, one at a time, whenever they are due."""
+    """Run the tasks, one at a time, whenever they are due."""
     while not stop.is_set():
         for task in tasks:
             if not stop.is_set() and time.monotonic() >= task.due:
-                task.due = time.monotonic() + _next(task)
+                task.due = time.monotonic() + _run_step(task)
         stop.wait(max(0.0, min(task.due for task in tasks) - time.monotonic()))
 
 
-def _next(task: _Task) -> float:
-    """Do a step; the seconds until the next one."""
+def _run_step(task: _Task) -> float:
+    """Run one step; return the seconds until the next one."""
     try:
-        return 0.0 if task.step() else task.every
+        return 0.0 if task.step() else task.interval
     except TamsError as error:
-        logger.warning("task %s was put off: %s", task.name, error)
+        logger.warning("task %s was postponed: %s", task.name, error)
     except Exception:
-        # The worker outlives every fault of a task: the job comes back when its lease ends.
+        # The worker has to survive every error of a task. The job comes back when its lease ends.
         logger.exception("task %s failed", task.name)
-    return _AFTER_TROUBLE
+    return _AFTER_ERROR

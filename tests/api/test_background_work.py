@@ -13,9 +13,7 @@ from flask.testing import FlaskClient
 from tams.config import Settings
 from tams.domain.clock import MICROSECONDS
 from tams.services.store import Store
-from tams.worker.allocations import collect_allocations
-from tams.worker.byte_deletion import delete_bytes
-from tams.worker.uploads import LONGEST_UPLOAD, sweep_uploads
+from tams.worker.deletion import LONGEST_UPLOAD, collect_allocations, delete_bytes, sweep_uploads
 from tests.support.api_steps import allocate, exists, make_flow, record, register
 
 URL_SECONDS = 2

@@ -14,7 +14,7 @@ from tams.config import Settings
 from tams.domain.identifiers import new_id
 from tams.services.deletion import delete_requests
 from tams.services.store import Store
-from tams.worker import deletions
+from tams.worker.deletion import delete_segments, forget_requests
 from tests.support.api_steps import exists, make_flow, record, register, reuse, source_of, timeranges
 
 LIMIT = 4
@@ -28,7 +28,7 @@ def settings(settings: Settings) -> Settings:
 
 def finish(store: Store) -> None:
     """Let a worker do all there is to do."""
-    while deletions.delete_segments(store, "worker"):
+    while delete_segments(store, "worker"):
         pass
 
 
@@ -175,7 +175,7 @@ def test_ended_requests_can_be_read_for_a_day(client: FlaskClient, store: Store)
     request_id = client.delete(f"/flows/{flow_id}").json["id"]
     assert "expiry" not in client.get(f"/flow-delete-requests/{request_id}").json
     finish(store)
-    assert not deletions.forget_requests(store, "worker")
+    assert not forget_requests(store, "worker")
     shown = client.get(f"/flow-delete-requests/{request_id}").json
     lifetime = datetime.fromisoformat(shown["expiry"]) - datetime.fromisoformat(shown["updated"])
     assert lifetime == timedelta(days=1)
@@ -186,7 +186,7 @@ def test_requests_are_forgotten_when_their_time_has_come(client: FlaskClient, st
     record(client, flow_id, 10)
     request_id = client.delete(f"/flows/{flow_id}").json["id"]
     finish(replace(store, settings=replace(store.settings, delete_request_retention=0)))
-    assert deletions.forget_requests(store, "worker")
+    assert forget_requests(store, "worker")
     assert not exists(client, f"/flow-delete-requests/{request_id}")
     assert client.get("/flow-delete-requests").json == []
 

@@ -13,7 +13,7 @@ from tams.domain.identifiers import new_id
 from tams.services.deletion import delete_requests
 from tams.services.outbox import added_segments
 from tams.services.store import Store
-from tams.worker import deletions
+from tams.worker.deletion import delete_segments
 from tests.support.api_steps import SECOND, allocate, make_flow, record, register, reuse, source_of, timeranges
 from tests.support.multipart import upload
 from tests.support.outbox_events import listen, outlined, stored, told
@@ -204,7 +204,7 @@ class TestInTheBackground:
         told(store)
         assert client.delete(f"/flows/{flow_id}/segments?cascade=false").status_code == 202
         assert deleted(store) == ["[0:0_4:0)"]
-        while deletions.delete_segments(store, "worker"):
+        while delete_segments(store, "worker"):
             pass
         assert told(store) == []
         assert timeranges(client, flow_id) == ["[4:0_5:0)", "[5:0_6:0)"]
@@ -229,6 +229,6 @@ class TestInTheBackground:
         make_flow(client, flow_id)
         record(client, flow_id, 2)
         told(store)
-        while deletions.delete_segments(store, "worker"):
+        while delete_segments(store, "worker"):
             pass
         assert told(store) == []

@@ -19,7 +19,7 @@ OF_SOURCES = [kind for kind in ALL if kind.startswith("sources/")]
 def wants(event: Event, **filters: Any) -> bool:
     """Whether a webhook with these filters wants it."""
     document = {"url": "https://example.com", "events": ALL, **filters}
-    return Webhook("w", document, "started", None, "owner", "http://store").wants(event)
+    return Webhook("w", document, "started", None, "owner", "http://store").selects(event)
 
 
 def of_flow(kind: EventType = "flows/updated", by: tuple[str, ...] = (), source_by: tuple[str, ...] = ()) -> Event:

@@ -20,27 +20,27 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tams.domain.destinations import Allowed, parse_allowed
 from tams.services import egress
-from tams.services.egress import Outbound, Refused, resolve_name
+from tams.services.egress import DestinationRefused, Egress, resolve_name
 from tests.support.receivers import Receiver, answering, receiver
 
 LOOPBACK = parse_allowed(("127.0.0.1",))
 
 
-def post(way: Outbound, url: str, seconds: float = 5, body: bytes | None = b"{}") -> tuple[int, bytes]:
+def post(client: Egress, url: str, seconds: float = 5, body: bytes | None = b"{}") -> tuple[int, bytes]:
     """Status and body of the answer to one request."""
-    channel = way.channel(url)
+    connection = client.connection(url)
     try:
-        answer = channel.send_request("POST", {"X-Test": "yes"}, body, seconds)
+        answer = connection.send_request("POST", {"X-Test": "yes"}, body, seconds)
         return answer.status, answer.read(1 << 20)
     finally:
-        channel.close()
+        connection.close()
 
 
 class TestWhereRequestsGo:
     def test_a_host_that_is_allowed_is_reached_under_its_name(self) -> None:
         with receiver(answering()) as there:
-            way = Outbound(parse_allowed(("localhost",)), lambda *_: ["127.0.0.1"])
-            assert post(way, f"http://localhost:{there.port}/a?b=c") == (200, b"ok")
+            client = Egress(parse_allowed(("localhost",)), lambda *_: ["127.0.0.1"])
+            assert post(client, f"http://localhost:{there.port}/a?b=c") == (200, b"ok")
             head = there.heads[0].decode()
         assert head.startswith("POST /a?b=c HTTP/1.1\r\n")
         assert f"\r\nHost: localhost:{there.port}\r\n" in head
@@ -53,31 +53,31 @@ class TestWhereRequestsGo:
         address = "::1" if ":" in host and "ffff" not in host else "127.0.0.1"
         with receiver(answering(), address) as there:
             url = f"http://{host}:{there.port}/"
-            with pytest.raises(Refused):
-                Outbound(Allowed()).check(url)
-            with pytest.raises(Refused):
-                post(Outbound(Allowed()), url)
+            with pytest.raises(DestinationRefused):
+                Egress(Allowed()).check(url)
+            with pytest.raises(DestinationRefused):
+                post(Egress(Allowed()), url)
             assert there.connections == 0
 
     def test_a_name_that_leads_inside_is_refused_at_registration_whatever_else_it_leads_to(self) -> None:
         for addresses in (["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2606:4700::1111", "::1"], ["fe80::1%2"]):
-            with pytest.raises(Refused):
-                Outbound(Allowed(), lambda *_, found=addresses: found).check("http://name.example/")  # type: ignore[misc]
-        Outbound(Allowed(), lambda *_: ["8.8.8.8", "2606:4700::1111"]).check("http://name.example/")
+            with pytest.raises(DestinationRefused):
+                Egress(Allowed(), lambda *_, found=addresses: found).check("http://name.example/")  # type: ignore[misc]
+        Egress(Allowed(), lambda *_: ["8.8.8.8", "2606:4700::1111"]).check("http://name.example/")
 
     def test_a_name_that_does_not_resolve_in_time_is_accepted_at_registration_and_judged_later(self) -> None:
         def silent(_host: str, _port: int, seconds: float) -> list[str]:
             assert seconds == 2
             raise TimeoutError
 
-        Outbound(Allowed(), silent).check("http://name.example/")
+        Egress(Allowed(), silent).check("http://name.example/")
 
         def unknown(*_: object) -> list[str]:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-        Outbound(Allowed(), unknown).check("http://name.example/")
+        Egress(Allowed(), unknown).check("http://name.example/")
         with pytest.raises(socket.gaierror):
-            post(Outbound(Allowed(), unknown), "http://name.example/")
+            post(Egress(Allowed(), unknown), "http://name.example/")
 
     def test_a_name_server_that_changes_its_answer_gains_nothing(self) -> None:
         """The address that was judged is the one that is connected to: the name is not looked up in between."""
@@ -92,14 +92,14 @@ class TestWhereRequestsGo:
                 asked.append(host)
                 return next(turns)
 
-            way = Outbound(LOOPBACK, rebinding)
+            client = Egress(LOOPBACK, rebinding)
             url = f"http://rebind.example:{permitted.port}/"
             for number in range(6):
                 if number % 2 == 0:
-                    assert post(way, url)[0] == 200
+                    assert post(client, url)[0] == 200
                 else:
-                    with pytest.raises(Refused):
-                        post(way, url)
+                    with pytest.raises(DestinationRefused):
+                        post(client, url)
             assert len(asked) == 6
             assert (permitted.connections, forbidden.connections) == (3, 0)
 
@@ -108,15 +108,15 @@ class TestWhereRequestsGo:
             receiver(answering(), "127.0.0.1") as permitted,
             receiver(answering(), "127.0.0.2", permitted.port) as forbidden,
         ):
-            way = Outbound(LOOPBACK, lambda *_: ["127.0.0.2", "::1", "127.0.0.1"])
-            assert post(way, f"http://name.example:{permitted.port}/")[0] == 200
+            client = Egress(LOOPBACK, lambda *_: ["127.0.0.2", "::1", "127.0.0.1"])
+            assert post(client, f"http://name.example:{permitted.port}/")[0] == 200
             assert forbidden.connections == 0
 
     def test_an_address_that_does_not_answer_leaves_time_for_the_next(self) -> None:
         with receiver(answering()) as there, no_more_connections("127.0.0.3", there.port):
-            way = Outbound(parse_allowed(("127.0.0.0/8",)), lambda *_: ["127.0.0.3", "127.0.0.1"])
+            client = Egress(parse_allowed(("127.0.0.0/8",)), lambda *_: ["127.0.0.3", "127.0.0.1"])
             began = time.monotonic()
-            assert post(way, f"http://name.example:{there.port}/", 2)[0] == 200
+            assert post(client, f"http://name.example:{there.port}/", 2)[0] == 200
             assert time.monotonic() - began > 0.9
 
     def test_redirects_are_answers_like_any_other(self) -> None:
@@ -124,21 +124,21 @@ class TestWhereRequestsGo:
             to = f"Location: http://127.0.0.1:{inside.port}/\r\n"
             for status in ("301 Retry", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"):
                 with receiver(answering(status, b"", to)) as there:
-                    assert post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == int(status[:3])
+                    assert post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == int(status[:3])
             assert inside.connections == 0
 
     def test_proxies_of_the_environment_are_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with receiver(answering()) as proxy, receiver(answering()) as there:
             for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-            assert post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == 200
+            assert post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == 200
             assert proxy.connections == 0
 
     def test_header_values_cannot_begin_a_new_line(self) -> None:
         with receiver(answering()) as there:
-            channel = Outbound(LOOPBACK).channel(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
             with pytest.raises(ValueError, match="Invalid header value"):
-                channel.send_request("POST", {"X": "a\r\nY: b"}, b"", 5)
+                connection.send_request("POST", {"X": "a\r\nY: b"}, b"", 5)
             assert there.heads == []
 
 
@@ -162,7 +162,7 @@ class TestTime:
     def attempt(self, there: Receiver, body: bytes = b"{}") -> float:
         began = time.monotonic()
         with pytest.raises((TimeoutError, ConnectionError)):
-            post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/", self.SECONDS, body)
+            post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/", self.SECONDS, body)
         return time.monotonic() - began
 
     def test_silence(self) -> None:
@@ -195,14 +195,14 @@ class TestTime:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
             began = time.monotonic()
             with pytest.raises(TimeoutError):
-                post(Outbound(LOOPBACK), url, self.SECONDS, bytes(64 << 20))
+                post(Egress(LOOPBACK), url, self.SECONDS, bytes(64 << 20))
             assert time.monotonic() - began < 3
 
     def test_a_peer_that_never_finishes_its_handshake(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             began = time.monotonic()
             with pytest.raises(TimeoutError):
-                post(Outbound(LOOPBACK), f"https://127.0.0.1:{listener.getsockname()[1]}/", self.SECONDS)
+                post(Egress(LOOPBACK), f"https://127.0.0.1:{listener.getsockname()[1]}/", self.SECONDS)
             assert time.monotonic() - began < 2
 
     def test_a_name_server_that_does_not_answer(self) -> None:
@@ -228,16 +228,16 @@ class TestTime:
                 connection.sendall(bytes(1 << 20))
 
         with receiver(endless) as there:
-            assert post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/") == (200, bytes(1 << 20))
+            assert post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/") == (200, bytes(1 << 20))
 
 
 class TestConnections:
     def test_one_is_used_for_request_after_request(self) -> None:
         with receiver(answering()) as there:
-            channel = Outbound(LOOPBACK).channel(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
             for _ in range(5):
-                assert channel.send_request("POST", {}, b"x", 5).read() == b"ok"
-            channel.close()
+                assert connection.send_request("POST", {}, b"x", 5).read() == b"ok"
+            connection.close()
             assert there.connections == 1
 
     @pytest.mark.parametrize("says", ["Connection: close\r\n", ""])
@@ -247,11 +247,11 @@ class TestConnections:
             raise ConnectionAbortedError
 
         with receiver(once) as there:
-            channel = Outbound(LOOPBACK).channel(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
             for _ in range(3):
-                assert channel.send_request("POST", {}, b"x", 5).read() == b"ok"
+                assert connection.send_request("POST", {}, b"x", 5).read() == b"ok"
                 time.sleep(0.05)
-            channel.close()
+            connection.close()
             assert there.connections == 3
 
     def test_nonsense_is_an_error_and_never_an_answer(self) -> None:
@@ -263,7 +263,7 @@ class TestConnections:
         ):
             send = partial(lambda sent, connection: connection.sendall(sent), nonsense)
             with receiver(send) as there, pytest.raises((http.client.HTTPException, OSError)):
-                post(Outbound(LOOPBACK), f"http://127.0.0.1:{there.port}/", 2)
+                post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/", 2)
 
 
 class TestTls:
@@ -286,15 +286,15 @@ class TestTls:
         asked: list[str | None] = []
         tls.sni_callback = lambda _socket, name, _context: asked.append(name)
         with receiver(answering(), tls=tls) as there:
-            way = Outbound(LOOPBACK, resolve=always("127.0.0.1"))
-            assert post(way, f"https://hooks.example:{there.port}/") == (200, b"ok")
+            client = Egress(LOOPBACK, resolve=always("127.0.0.1"))
+            assert post(client, f"https://hooks.example:{there.port}/") == (200, b"ok")
             assert asked == ["hooks.example"]
 
     @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
     def test_another_name_is_refused_before_anything_is_sent(self, tls: ssl.SSLContext, host: str) -> None:
         with receiver(answering(), tls=tls) as there:
             with pytest.raises(ssl.SSLCertVerificationError):
-                post(Outbound(LOOPBACK, resolve=always("127.0.0.1")), f"https://{host}:{there.port}/")
+                post(Egress(LOOPBACK, resolve=always("127.0.0.1")), f"https://{host}:{there.port}/")
             assert there.heads == []
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(
@@ -303,7 +303,7 @@ class TestTls:
         monkeypatch.delenv("SSL_CERT_FILE")
         egress._tls.cache_clear()
         with receiver(answering(), tls=tls) as there, pytest.raises(ssl.SSLCertVerificationError):
-            post(Outbound(LOOPBACK, resolve=always("127.0.0.1")), f"https://hooks.example:{there.port}/")
+            post(Egress(LOOPBACK, resolve=always("127.0.0.1")), f"https://hooks.example:{there.port}/")
 
 
 def always(*addresses: str) -> egress.Resolve:

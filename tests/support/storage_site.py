@@ -18,12 +18,12 @@ from tams.api.context import STORE
 from tams.config import Settings
 from tams.domain.clock import MICROSECONDS
 from tams.domain.destinations import parse_allowed
-from tams.services.egress import Outbound
+from tams.services.egress import Egress
 from tams.services.objects.copies import LONGEST_COPY
 from tams.services.store import Store
 from tams.storage.port import Storage
-from tams.worker.byte_deletion import delete_bytes
 from tams.worker.copies import copy_instances
+from tams.worker.deletion import delete_bytes
 from tests.support.api_steps import make_flow, register
 from tests.support.applications import KEY, serving
 from tests.support.s3_endpoint import Endpoint
@@ -129,9 +129,9 @@ class Site:
 
     def copy(self, worker: str = "worker") -> int:
         """Make the copies that are due; how many jobs that were."""
-        outbound = Outbound(parse_allowed(self.settings.outbound_allow))
+        egress = Egress(parse_allowed(self.settings.outbound_allow))
         count = 0
-        while copy_instances(self.store, outbound, worker):
+        while copy_instances(self.store, egress, worker):
             count += 1
         return count
 

@@ -227,7 +227,7 @@ class TestFailures:
             (answering("410 Gone"), "answered 410"),
             (answering("500 Oops"), "answered 500"),
             (lambda _: time.sleep(3), "did not answer within 1 s"),
-            (lambda connection: connection.sendall(b"nonsense\r\n\r\n"), "did not answer in HTTP"),
+            (lambda connection: connection.sendall(b"nonsense\r\n\r\n"), "is not valid HTTP"),
             (lambda connection: connection.shutdown(socket.SHUT_RDWR), "could not be reached"),
         ],
     )
@@ -255,7 +255,7 @@ class TestFailures:
                 eventually(lambda: site.webhook(webhook_id)["status"] == "error", "the error")
             strict.store.repository.close()
             assert got.headers() == []
-        assert "no address on the internet" in site.webhook(webhook_id)["error"]["summary"]
+        assert "not an address on the internet" in site.webhook(webhook_id)["error"]["summary"]
 
     @pytest.mark.parametrize("form", ["seconds", "date"])
     def test_retry_after_is_honoured(self, site: Site, form: str) -> None:

@@ -8,7 +8,7 @@ by its URL, and the deletion is repeated after that moment. So wherever everythi
 
 - before the first transaction is committed: nothing was asked for, nothing is there;
 - after it, or while a worker copies: the job comes back when its lease ends, and the next attempt writes the same bytes
-  under the same key. Half an upload in parts is no object; it is swept (`tams.worker.uploads`);
+  under the same key. Half an upload in parts is no object; it is swept (`tams.worker.deletion`);
 - after the bytes are there and before the instance is ready: the same;
 - after the instance, or the Object, was deleted, while a worker, or a server that a killed one has asked, goes on: the
   instance's deletion runs at once, and once more after `put_until`, when that work has ended or is of no effect (parts

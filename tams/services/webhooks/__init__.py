@@ -1,1 +1,1 @@
-"""Webhooks: registration, the queue of each webhook, and what its owner may see."""
+"""Webhooks: registration, the queue of each webhook, the events its owner may see, and signatures."""

@@ -1,6 +1,6 @@
-"""How deliveries are signed, so that a receiver can tell them from what others send it.
+"""Signatures of deliveries, by which a receiver tells them from other requests.
 
-The headers are those of the Standard Webhooks specification, for which many languages have a library.
+The headers are those of the Standard Webhooks specification, which has libraries in many languages.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import hmac
 from base64 import b64encode
 
 
-def signed_headers(key: bytes, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers that say which event this is, when it is sent (seconds since 1970), and that it comes from here.
+def signed_headers(signing_key: bytes, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers that hold the event's id, the time of sending (seconds since 1970), and the signature.
 
-    The signature is over all three, so that nothing of it can be used again with something else.
+    The signature covers the id, the time and the body, so that none of them can be reused with another.
     """
     content = f"{event_id}.{timestamp}.".encode() + body
-    signature = b64encode(hmac.digest(key, content, "sha256")).decode()
+    signature = b64encode(hmac.digest(signing_key, content, "sha256")).decode()
     return {
         "Webhook-Id": event_id,
         "Webhook-Timestamp": str(timestamp),

@@ -1,4 +1,4 @@
-"""Webhooks: their records and their states. What waits for them is `tams.services.webhooks.queue`'s."""
+"""Webhooks: registration, records and states. Waiting events are in `tams.services.webhooks.queue`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tams.domain.sort_keys import alphabetical
 from tams.domain.webhooks import Webhook, check_change
 from tams.repository.port import Cursor, Document, Job, Page, Read, Write, every
 from tams.services.access.authorization import readable_flows, readable_sources, require
-from tams.services.egress import Outbound, Refused
+from tams.services.egress import DestinationRefused, Egress
 from tams.services.outbox import WEBHOOK
 from tams.services.store import Store
 from tams.services.webhooks.queue import FAN_OUT, FORGET, close_queue, open_queue, stop_queue
 
 ALL: tuple[Literal["document"], str] = ("document", "webhooks")
-"""What is claimed by whoever adds or removes a webhook, and by whoever has to see all of them."""
+"""The key to claim in a transaction that adds or removes a webhook, or that has to see all of them."""
 
 _ORDER = "url"
 _OWNER = "owner"
 _NAME = "webhook {}"
 _NOTHING = Access(frozenset(), frozenset(), frozenset())
-# Whom a webhook is shown to, as a tag that no client can write or ask for: their names hold no U+0000. A webhook is
-# shown to its owner or by any of its classes, and one filter has to say so.
-_SHOWN_TO = "\0shown to"
-_OF_FLOWS = ("flow_ids", "flow_collected_by_ids")
-_OF_SOURCES = ("source_ids", "source_collected_by_ids")
+# A tag that lists who may see a webhook: its owner, and readers of any of its classes. One filter covers both. Clients
+# cannot write or query it, because names of tags hold no U+0000. The value is stored and must not change.
+_VISIBLE_TO = "\0shown to"
+_FLOW_FILTERS = ("flow_ids", "flow_collected_by_ids")
+_SOURCE_FILTERS = ("source_ids", "source_collected_by_ids")
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """What a client sends. `document` as in `Webhook`; `api_key_value` None where it is not given."""
+    """A webhook as a client sends it. `document` is as in `Webhook`; `api_key_value` is None if it was not sent."""
 
     document: dict[str, Any]
     api_key_value: str | None
@@ -46,7 +46,12 @@ class WebhookRequest:
 
 
 def get(store: Store, webhook_id: str, principal: Principal) -> Webhook:
-    """The webhook. `NotFound`, also where it is not shown to the principal; `Forbidden` without read on its classes."""
+    """Return the webhook.
+
+    Raises:
+        NotFound: It does not exist, or the principal has no permission on its classes.
+        Forbidden: The principal has a permission on its classes, but may not read it.
+    """
     with store.repository.read() as read:
         webhook = load(read, webhook_id)
         if webhook is None:
@@ -55,46 +60,55 @@ def get(store: Store, webhook_id: str, principal: Principal) -> Webhook:
             return webhook
         access = _access_by_class(store, principal)
         require(access, "read", document_classes(webhook.document), _NAME.format(webhook_id))
-        return _as_seen(store, read, access, [webhook])[0]
+        return _visible(store, read, access, [webhook])[0]
 
 
 def check_owned(store: Store, webhook_id: str, principal: Principal) -> None:
-    """`NotFound`, or `Forbidden` where the webhook is shown to the principal, but is not theirs to change."""
+    """Check that the principal may change the webhook.
+
+    Raises:
+        NotFound: It does not exist, or the principal may not see it.
+        Forbidden: The principal may see it and is not its owner.
+    """
     webhook = store.repository.ask(lambda read: load(read, webhook_id))
-    _owned(store, webhook, webhook_id, principal)
+    _require_owned(store, webhook, webhook_id, principal)
 
 
 def list_webhooks(
     store: Store, principal: Principal, tags: TagFilter, *, reverse: bool, after: Cursor | None, limit: int
 ) -> Page[Webhook]:
-    """A page of webhooks by URL: the principal's own, those of classes that they may read, or all of them for admin."""
+    """Return a page of webhooks by URL: the principal's own and those of readable classes; for admin, all."""
     access = store.access(principal)
     where = {}
     if access.is_limited:
-        shown_to = [_to_owner(principal.name), *map(_to_readers, sorted(access.read or ()))]
-        tags = replace(tags, any_of=(*tags.any_of, (_SHOWN_TO, tuple(shown_to))))
+        visible_to = [_owner_entry(principal.name), *map(_reader_entry, sorted(access.read or ()))]
+        tags = replace(tags, any_of=(*tags.any_of, (_VISIBLE_TO, tuple(visible_to))))
     elif ADMIN not in principal.scopes:
         where = {_OWNER: principal.name}
     with store.repository.read() as read:
         page = read.list_documents(
             WEBHOOK, order=_ORDER, where=where, reverse=reverse, after=after, limit=limit, tags=tags
         )
-        found = [_from_document(document) for document in page.items]
-        others = [webhook for webhook in found if not _is_owned(webhook, principal)]
-        seen = {webhook.id: webhook for webhook in _as_seen(store, read, access, others)}
-    return Page([seen.get(webhook.id, webhook) for webhook in found], page.next)
+        webhooks = [_from_document(document) for document in page.items]
+        others = [webhook for webhook in webhooks if not _is_owned(webhook, principal)]
+        visible = {webhook.id: webhook for webhook in _visible(store, read, access, others)}
+    return Page([visible.get(webhook.id, webhook) for webhook in webhooks], page.next)
 
 
-def register(store: Store, wanted: WebhookRequest, principal: Principal, base_url: str) -> Webhook:
-    """Register a webhook (specification, `POST /service/webhooks`). `Invalid` for what could not be honoured, also for
-    filters by ids that the principal may not read; `Forbidden` for classes that they may not write."""
-    _check(store, wanted)
+def register(store: Store, request: WebhookRequest, principal: Principal, base_url: str) -> Webhook:
+    """Register a webhook (specification, `POST /service/webhooks`).
+
+    Raises:
+        Invalid: The store cannot do what is asked, or a filter names an id that the principal may not read.
+        Forbidden: A class of the webhook may not be written by the principal.
+    """
+    _check(store, request)
     access = store.access(principal)
     webhook = Webhook(
         new_id(),
-        wanted.document,
-        wanted.status,
-        wanted.api_key_value,
+        request.document,
+        request.status,
+        request.api_key_value,
         principal.name,
         base_url,
         groups=tuple(sorted(principal.groups)),
@@ -107,7 +121,7 @@ def register(store: Store, wanted: WebhookRequest, principal: Principal, base_ur
         _refuse_unreadable(store, tx, access, webhook.document)
         tx.claim(ALL, ("document", webhook.id))
         save(tx, webhook)
-        # Whoever shares out events lends the job out from now on; that a lease ends early does no harm.
+        # This creates the job of the fan-out. It may end a lease of that job early, which does no harm.
         tx.enqueue([Job(FAN_OUT, FAN_OUT, {}, due=store.now())])
 
     store.write(transact)
@@ -115,33 +129,38 @@ def register(store: Store, wanted: WebhookRequest, principal: Principal, base_ur
 
 
 def replace_webhook(
-    store: Store, webhook_id: str, id_in_body: str, wanted: WebhookRequest, principal: Principal, base_url: str
+    store: Store, webhook_id: str, id_in_body: str, request: WebhookRequest, principal: Principal, base_url: str
 ) -> Webhook:
-    """Change everything about a webhook but its id; without a new `api_key_value` the old one stays.
+    """Replace everything of a webhook but its id; the old `api_key_value` stays if none is sent.
 
-    With the state `created` whatever waits is sent at once, after an error too. Where its owner does it, it is judged
-    anew what it may be sent. `NotFound`, `Forbidden`, `Invalid`.
+    With the status `created`, waiting events are sent at once, after an error too. If the owner changes the webhook,
+    its events are filtered by the groups that the owner has now.
+
+    Raises:
+        NotFound: It does not exist, or the principal may not see it.
+        Forbidden: The principal is not its owner, or may not write a class that is added or removed.
+        Invalid: The ids differ, the status may not be set, or as for `register`.
     """
     if id_in_body != webhook_id:
         raise Invalid.field("id", "it has to be the id in the path")
-    _check(store, wanted)
+    _check(store, request)
     access = store.access(principal)
 
     def transact(tx: Write) -> Webhook:
         tx.claim(("document", webhook_id))
-        stored = _owned(store, load(tx, webhook_id), webhook_id, principal)
-        access.check_difference(document_classes(stored.document), document_classes(wanted.document))
-        _refuse_unreadable(store, tx, access, wanted.document)
-        wrong = check_change(stored.status, wanted.status)
-        if wrong is not None:
-            raise Invalid.field("status", wrong)
+        stored = _require_owned(store, load(tx, webhook_id), webhook_id, principal)
+        access.check_difference(document_classes(stored.document), document_classes(request.document))
+        _refuse_unreadable(store, tx, access, request.document)
+        problem = check_change(stored.status, request.status)
+        if problem is not None:
+            raise Invalid.field("status", problem)
         changed = replace(
             stored,
-            document=wanted.document,
-            status=wanted.status,
+            document=request.document,
+            status=request.status,
             error=None,
             base_url=base_url,
-            api_key_value=stored.api_key_value if wanted.api_key_value is None else wanted.api_key_value,
+            api_key_value=stored.api_key_value if request.api_key_value is None else request.api_key_value,
         )
         if principal.name == stored.owner:
             changed = replace(changed, groups=tuple(sorted(principal.groups)), admin=ADMIN in principal.scopes)
@@ -157,11 +176,16 @@ def replace_webhook(
 
 
 def delete(store: Store, webhook_id: str, principal: Principal) -> None:
-    """Delete the webhook and what waits for it. `NotFound`, `Forbidden`."""
+    """Delete the webhook and its waiting events.
+
+    Raises:
+        NotFound: It does not exist, or the principal may not see it.
+        Forbidden: The principal is not its owner.
+    """
 
     def transact(tx: Write) -> None:
         tx.claim(ALL, ("document", webhook_id))
-        _owned(store, load(tx, webhook_id), webhook_id, principal)
+        _require_owned(store, load(tx, webhook_id), webhook_id, principal)
         tx.delete_document(WEBHOOK, webhook_id)
         close_queue(tx, webhook_id)
         tx.enqueue([Job(FORGET, webhook_id, {}, due=store.now())])
@@ -170,7 +194,11 @@ def delete(store: Store, webhook_id: str, principal: Principal) -> None:
 
 
 def replay(store: Store, webhook_id: str) -> bool:
-    """Take a webhook out of the state `error`, so that what waits is sent; False where it is in another. `NotFound`."""
+    """Take a webhook out of the status `error`, so that its waiting events are sent; return False in another status.
+
+    Raises:
+        NotFound: It does not exist.
+    """
 
     def transact(tx: Write) -> bool:
         tx.claim(("document", webhook_id))
@@ -187,13 +215,13 @@ def replay(store: Store, webhook_id: str) -> bool:
 
 
 def load(read: Read, webhook_id: str) -> Webhook | None:
-    """The webhook, None where there is none."""
+    """Return the webhook, or None if it does not exist."""
     document = read.document(WEBHOOK, webhook_id)
     return None if document is None else _from_document(document)
 
 
 def load_all(read: Read) -> list[Webhook]:
-    """Every webhook."""
+    """Return every webhook."""
     documents = every(
         lambda after: read.list_documents(WEBHOOK, order=_ORDER, where={}, reverse=False, after=after, limit=1000)
     )
@@ -202,14 +230,14 @@ def load_all(read: Read) -> list[Webhook]:
 
 def save(tx: Write, webhook: Webhook) -> None:
     """Store the webhook; the caller has claimed it."""
-    shown_to = [_to_owner(webhook.owner), *map(_to_readers, document_classes(webhook.document))]
+    visible_to = [_owner_entry(webhook.owner), *map(_reader_entry, document_classes(webhook.document))]
     tx.put_document(
         Document(
             WEBHOOK,
             webhook.id,
             asdict(webhook),
             {_ORDER: alphabetical(webhook.url, webhook.id), _OWNER: webhook.owner},
-            {**webhook.document.get("tags", {}), _SHOWN_TO: shown_to},
+            {**webhook.document.get("tags", {}), _VISIBLE_TO: visible_to},
         )
     )
 
@@ -218,8 +246,8 @@ def _is_owned(webhook: Webhook, principal: Principal) -> bool:
     return webhook.owner == principal.name or ADMIN in principal.scopes
 
 
-def _owned(store: Store, webhook: Webhook | None, webhook_id: str, principal: Principal) -> Webhook:
-    """The webhook, which the principal may change."""
+def _require_owned(store: Store, webhook: Webhook | None, webhook_id: str, principal: Principal) -> Webhook:
+    """Return the webhook if the principal may change it; else raise NotFound or Forbidden."""
     if webhook is None:
         raise _unknown(webhook_id)
     if not _is_owned(webhook, principal):
@@ -230,75 +258,79 @@ def _owned(store: Store, webhook: Webhook | None, webhook_id: str, principal: Pr
 
 
 def _access_by_class(store: Store, principal: Principal) -> Access:
-    """What the principal may do with the webhooks of others: nothing where there are no classes."""
+    """Return the principal's access to the webhooks of others: none if classes are off."""
     access = store.access(principal)
     return access if access.is_limited else _NOTHING
 
 
-def _as_seen(store: Store, read: Read, access: Access, found: Sequence[Webhook]) -> list[Webhook]:
-    """Webhooks of others: without ids, and labels of Storage Backends, that the reader may not read."""
-    if not access.is_limited or not found:
-        return list(found)
-    readable = _readable(store, read, access, [webhook.document for webhook in found])
-    shown = readable["accept_storage_ids"]
-    hidden = {storage.backend.label for each, storage in store.storages.items() if each not in shown}
-    return [replace(webhook, document=_document_as_seen(webhook.document, readable, hidden)) for webhook in found]
+def _visible(store: Store, read: Read, access: Access, webhooks: Sequence[Webhook]) -> list[Webhook]:
+    """Return webhooks of others without the ids, and labels of Storage Backends, that the reader may not read."""
+    if not access.is_limited or not webhooks:
+        return list(webhooks)
+    readable = _readable(store, read, access, [webhook.document for webhook in webhooks])
+    readable_backends = readable["accept_storage_ids"]
+    hidden_labels = {
+        storage.backend.label for storage_id, storage in store.storages.items() if storage_id not in readable_backends
+    }
+    return [
+        replace(webhook, document=_visible_document(webhook.document, readable, hidden_labels)) for webhook in webhooks
+    ]
 
 
-def _document_as_seen(
+def _visible_document(
     document: dict[str, Any], readable: Mapping[str, Collection[str]], hidden_labels: Collection[str]
 ) -> dict[str, Any]:
-    seen = {
-        name: [each for each in value if each in readable[name]] if name in readable else value
+    visible = {
+        name: [resource_id for resource_id in value if resource_id in readable[name]] if name in readable else value
         for name, value in document.items()
     }
-    if "accept_get_urls" in seen:
-        seen["accept_get_urls"] = [label for label in seen["accept_get_urls"] if label not in hidden_labels]
-    return seen
+    if "accept_get_urls" in visible:
+        visible["accept_get_urls"] = [label for label in visible["accept_get_urls"] if label not in hidden_labels]
+    return visible
 
 
 def _refuse_unreadable(store: Store, read: Read, access: Access, document: dict[str, Any]) -> None:
-    """`Invalid` where a filter names what the principal may not read, as where it names nothing that there is."""
+    """Refuse a filter by an id that the principal may not read. An id that does not exist gets the same message."""
     if not access.is_limited:
         return
-    for name, readable in _readable(store, read, access, [document]).items():
-        for index, each in enumerate(document.get(name, ())):
-            if each not in readable:
-                raise Invalid.field(f"{name}[{index}]", "there is nothing with this id that you may read")
+    for name, readable_ids in _readable(store, read, access, [document]).items():
+        for index, resource_id in enumerate(document.get(name, ())):
+            if resource_id not in readable_ids:
+                raise Invalid.field(f"{name}[{index}]", "nothing that you may read has this id")
 
 
 def _readable(
     store: Store, read: Read, access: Access, documents: Sequence[dict[str, Any]]
 ) -> dict[str, Collection[str]]:
-    """For each filter by ids those of its ids that may be read."""
+    """Return the readable ids of each filter by ids."""
 
     def named(*filters: str) -> set[str]:
-        return {each for document in documents for name in filters for each in document.get(name, ())}
+        return {resource_id for document in documents for name in filters for resource_id in document.get(name, ())}
 
-    flows = readable_flows(read, access, named(*_OF_FLOWS))
-    sources = readable_sources(read, access, named(*_OF_SOURCES))
+    flows = readable_flows(read, access, named(*_FLOW_FILTERS))
+    sources = readable_sources(read, access, named(*_SOURCE_FILTERS))
     return {
-        **dict.fromkeys(_OF_FLOWS, flows),
-        **dict.fromkeys(_OF_SOURCES, sources),
+        **dict.fromkeys(_FLOW_FILTERS, flows),
+        **dict.fromkeys(_SOURCE_FILTERS, sources),
         "accept_storage_ids": set(store.shown_backends(access)),
     }
 
 
-def _to_owner(name: str) -> str:
+def _owner_entry(name: str) -> str:
     return f"owner {name}"
 
 
-def _to_readers(name: str) -> str:
+def _reader_entry(name: str) -> str:
     return f"class {name}"
 
 
-def _check(store: Store, wanted: WebhookRequest) -> None:
-    document = wanted.document
-    if wanted.api_key_value is not None and "api_key_name" not in document:
-        raise Invalid.field("api_key_name", "without the name of a header api_key_value cannot be sent")
+def _check(store: Store, request: WebhookRequest) -> None:
+    document = request.document
+    if request.api_key_value is not None and "api_key_name" not in document:
+        raise Invalid.field("api_key_name", "required with api_key_value: the name of the header that it is sent in")
     try:
-        Outbound(parse_allowed(store.settings.outbound_allow)).check(document["url"])
-    except (ValueError, Refused) as error:
+        Egress(parse_allowed(store.settings.outbound_allow)).check(document["url"])
+    except (ValueError, DestinationRefused) as error:
         raise Invalid.field("url", str(error)) from error
 
 

@@ -25,7 +25,7 @@ from tams.config import Settings
 from tams.domain.identifiers import new_id
 from tams.domain.principals import SCOPES
 from tams.domain.webhooks import EVENT_TYPES
-from tams.services.rendering.webhooks import event_json
+from tams.services.rendering.events import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
 from tams.worker.fan_out import fan_out

@@ -13,7 +13,7 @@ from tams.domain.events import Event
 from tams.domain.identifiers import new_id
 from tams.domain.webhooks import EVENT_TYPES
 from tams.repository.port import Write
-from tams.services.rendering.webhooks import event_json
+from tams.services.rendering.events import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
 from tams.worker.fan_out import fan_out

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from tams.storage.s3.storage import S3Storage
-from tams.worker.allocations import collect_allocations
+from tams.worker.deletion import collect_allocations
 from tests.support.api_steps import make_flow, register, reuse
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.storage_site import A_DAY_LATER, SECOND, Site, send_with_bytes

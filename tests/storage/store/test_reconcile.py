@@ -19,7 +19,7 @@ from tams.domain.clock import MICROSECONDS
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
 from tams.storage.port import Storage
 from tams.storage.s3.storage import S3Storage
-from tams.worker.allocations import collect_allocations
+from tams.worker.deletion import collect_allocations
 from tests.support.api_steps import make_flow
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.s3_endpoint import Endpoint
