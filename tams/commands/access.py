@@ -54,7 +54,8 @@ def add_user(
     data_dir: Path | None, scopes: tuple[str, ...], groups: tuple[str, ...], password_stdin: bool, name: str
 ) -> None:
     """Add the user NAME, and ask for a password."""
-    from tams.services.access.users import User, check_name, hash_password
+    from tams.services.access.passwords import hash_password
+    from tams.services.access.users import User, check_name
 
     file = _users_file(data_dir)
 
@@ -73,7 +74,7 @@ def add_user(
 @click.argument("name")
 def change_password(data_dir: Path | None, password_stdin: bool, name: str) -> None:
     """Change the password of the user NAME."""
-    from tams.services.access.users import hash_password
+    from tams.services.access.passwords import hash_password
 
     file = _users_file(data_dir)
     _or_say_why(lambda: file.set_password(name, hash_password(_password(from_stdin=password_stdin))))
@@ -180,7 +181,7 @@ def _settings(data_dir: Path | None) -> Settings:
 
 
 def _users_file(data_dir: Path | None) -> UsersFile:
-    from tams.services.access.users import users_of
+    from tams.services.access.configured_users import users_of
 
     return users_of(_settings(data_dir))
 

@@ -54,7 +54,7 @@ def serve(
 
     Makes the data directory, brings the database up to date, and serves until it is stopped by Ctrl-C or SIGTERM.
     """
-    from tams.services.access.users import check_users
+    from tams.services.access.configured_users import check_users
     from tams.serving import gunicorn_server
 
     settings = _start(data_dir=data_dir, workers=workers, threads=threads)

@@ -11,15 +11,9 @@ import pytest
 from tams.config import ConfigurationError, Settings
 from tams.domain.errors import Invalid, NotFound
 from tams.domain.principals import READ, WRITE
-from tams.services.access.users import (
-    LONGEST_PASSWORD,
-    User,
-    UsersFile,
-    UsersUnreadable,
-    check_users,
-    hash_password,
-    is_password,
-)
+from tams.services.access.configured_users import check_users
+from tams.services.access.passwords import LONGEST_PASSWORD, hash_password, is_password
+from tams.services.access.users import User, UsersFile, UsersUnreadable
 
 PASSWORD = "correct horse battery staple"
 
@@ -126,7 +120,7 @@ class TestStart:
 
     def test_a_broken_file_is_refused(self, settings: Settings, file: UsersFile) -> None:
         file.path.write_text("{")
-        with pytest.raises(ConfigurationError, match="is no file of users"):
+        with pytest.raises(ConfigurationError, match="is not a file of users"):
             check_users(settings)
 
     def test_one_user_is_enough(self, settings: Settings, file: UsersFile) -> None:

@@ -14,7 +14,8 @@ from tams.api.context import STORE
 from tams.config import Settings
 from tams.domain.principals import SCOPES
 from tams.services.access import tokens
-from tams.services.access.users import User, UsersFile, hash_password
+from tams.services.access.passwords import hash_password
+from tams.services.access.users import User, UsersFile
 from tests.support.applications import KEY
 from tests.support.issuer import AUDIENCE, NAME, Issuer
 

@@ -18,7 +18,8 @@ from tams.api.authentication.schemes import InvalidCredentials
 from tams.api.authentication.ttl_cache import TtlCache
 from tams.domain.errors import Unavailable
 from tams.domain.principals import Principal
-from tams.services.access.users import LONGEST_PASSWORD, UsersUnreadable, hash_password, is_password
+from tams.services.access.passwords import LONGEST_PASSWORD, hash_password, is_password
+from tams.services.access.users import UsersUnreadable
 
 if TYPE_CHECKING:
     from tams.services.access.users import UsersFile

@@ -142,7 +142,7 @@ def _json_web_tokens(settings: Settings) -> JsonWebTokens:
 
 def _passwords(settings: Settings) -> Passwords:
     from tams.api.authentication.basic import Passwords
-    from tams.services.access.users import check_users, users_of
+    from tams.services.access.configured_users import check_users, users_of
 
     check_users(settings)
     return Passwords(users_of(settings))

@@ -1,7 +1,7 @@
-"""Users with passwords: a file that `tams users` writes and every process reads again when it has changed.
+"""The file of users with passwords: `tams users` writes it, and each process reads it again after a change.
 
-The file is JSON: `{"users": {name: {"password": hash, "scopes": [...], "groups": [...]}}}`. A password is kept as an
-argon2id hash only.
+The file is JSON: `{"users": {name: {"password": hash, "scopes": [...], "groups": [...]}}}`. Only the argon2id hash of a
+password is stored.
 """
 
 from __future__ import annotations
@@ -13,33 +13,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
-from tams.config import ConfigurationError, Settings
-from tams.config.authentication import BASIC
 from tams.domain.errors import Invalid, NotFound
 from tams.domain.principals import SCOPES
 
-if TYPE_CHECKING:
-    import argon2
-
-SHORTEST_PASSWORD: Final = 12
-"""Characters that a password has at least; nothing else is asked of it."""
-
-LONGEST_PASSWORD: Final = 1024
-"""Characters that a password has at most: hashing is not to be a way to keep the store busy."""
-
 LONGEST_NAME: Final = 128
-"""Characters that a user's name has at most."""
+"""The largest number of characters in a user's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One who may prove who they are by a password. `password` is its hash."""
+    """A user who logs in by a password. `password` is its hash."""
 
     name: str
     password: str
@@ -48,45 +36,22 @@ class User:
 
 
 class UsersUnreadable(Exception):
-    """The file of users cannot be read; `str(error)` says which and why."""
-
-
-def hash_password(password: str) -> str:
-    """The hash to keep. `Invalid` where the password is too short or too long."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-    return _hasher().hash(password)
-
-
-def is_password(password: str, kept: str) -> bool:
-    """Whether the password is the one that `kept` is the hash of. Takes some 20 ms, whatever the answer."""
-    import argon2
-
-    if len(password) > LONGEST_PASSWORD:
-        return False
-    try:
-        return _hasher().verify(kept, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
-
-
-@cache
-def _hasher() -> argon2.PasswordHasher:
-    """With OWASP's parameters for argon2id: 19 MiB, so that logins cannot use up a small machine's memory."""
-    import argon2
-
-    return argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+    """The file of users cannot be read; `str(error)` says which file, and why."""
 
 
 def check_name(name: str) -> str:
-    """The name of a user. `Invalid` where basic authentication or a log line could not carry it."""
+    """Return the name of a user.
+
+    Raises:
+        Invalid: Basic authentication or a line of the log could not carry this name.
+    """
     if not 0 < len(name) <= LONGEST_NAME or ":" in name or not name.isprintable() or name != name.strip():
         raise Invalid(f"a user's name has 1 to {LONGEST_NAME} printable characters and no colon")
     return name
 
 
 class UsersFile:
-    """The file. Safe to use from many threads and, for changes, from many processes."""
+    """A file of users. Safe to use from many threads, and to change from many processes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,7 +60,11 @@ class UsersFile:
         self._users: Mapping[str, User] = {}
 
     def users(self) -> Mapping[str, User]:
-        """The users by name, as the file has them now. `UsersUnreadable` where it is not there or not to be read."""
+        """Return the users by name, as the file holds them now.
+
+        Raises:
+            UsersUnreadable: The file does not exist, or cannot be read.
+        """
         try:
             version = _version(self.path)
             with self._lock:
@@ -106,70 +75,50 @@ class UsersFile:
         except OSError as error:
             raise UsersUnreadable(f"{self.path} cannot be read ({error.strerror})") from error
         except ValueError as error:
-            raise UsersUnreadable(f"{self.path} is no file of users: {error}") from error
+            raise UsersUnreadable(f"{self.path} is not a file of users: {error}") from error
 
     def add(self, user: User) -> None:
-        """Add a user. `Invalid` where there is one of this name."""
+        """Add a user.
+
+        Raises:
+            Invalid: The name is not allowed, or there is a user with this name.
+        """
 
         def edit(users: dict[str, User]) -> None:
             if user.name in users:
-                raise Invalid(f"there is a user {user.name} already")
+                raise Invalid(f"there is a user {user.name} already; choose another name")
             users[check_name(user.name)] = user
 
         self._change(edit)
 
     def set_password(self, name: str, password: str) -> None:
-        """Replace the hash. `NotFound`."""
+        """Replace the hash of a user's password. Raises NotFound if the user does not exist."""
 
         def edit(users: dict[str, User]) -> None:
-            known = _known(users, name)
-            users[name] = User(name, password, known.scopes, known.groups)
+            users[name] = replace(_existing(users, name), password=password)
 
         self._change(edit)
 
     def set_groups(self, name: str, groups: frozenset[str]) -> None:
-        """Replace the groups. `NotFound`."""
+        """Replace the groups of a user. Raises NotFound if the user does not exist."""
 
         def edit(users: dict[str, User]) -> None:
-            users[name] = replace(_known(users, name), groups=groups)
+            users[name] = replace(_existing(users, name), groups=groups)
 
         self._change(edit)
 
     def remove(self, name: str) -> None:
-        """Remove a user. `NotFound`."""
-        self._change(lambda users: users.__delitem__(_known(users, name).name))
+        """Remove a user. Raises NotFound if the user does not exist."""
+        self._change(lambda users: users.__delitem__(_existing(users, name).name))
 
     def _change(self, edit: Callable[[dict[str, User]], None]) -> None:
-        with _only_one(self.path):
+        with _locked(self.path):
             users = dict(self.users()) if self.path.exists() else {}
             edit(users)
-            _replace(self.path, _written(users))
+            _replace(self.path, _serialized(users))
 
 
-def users_of(settings: Settings) -> UsersFile:
-    """The file that the settings name."""
-    if settings.users_file is None:
-        raise ValueError("there is no file of users")
-    return UsersFile(settings.users_file)
-
-
-def check_users(settings: Settings) -> None:
-    """Raise ConfigurationError where nobody could log in by a password, though `basic` is asked for."""
-    if BASIC not in (settings.auth or ()):
-        return
-    file = users_of(settings)
-    try:
-        empty = not file.path.exists() or not file.users()
-    except UsersUnreadable as error:
-        raise ConfigurationError(f"TAMS_AUTH names basic, but {error}: mend that, then start again.") from error
-    if empty:
-        raise ConfigurationError(
-            f"TAMS_AUTH names basic, but {file.path} holds no user: add the first with tams users add NAME --scope "
-            "read, or name another file with TAMS_USERS_FILE."
-        )
-
-
-def _known(users: Mapping[str, User], name: str) -> User:
+def _existing(users: Mapping[str, User], name: str) -> User:
     if name not in users:
         raise NotFound(f"there is no user {name}")
     return users[name]
@@ -181,30 +130,30 @@ def _version(path: Path) -> tuple[int, int, int]:
 
 
 def _parse(content: bytes) -> dict[str, User]:
-    """The users in the file's content. `ValueError` with the reason."""
+    """Return the users in the content of a file. Raises ValueError with the reason if it is malformed."""
     document = orjson.loads(content)
     entries = document.get("users") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
-        raise ValueError("it has no object `users`")  # noqa: TRY004 - one error for whatever is wrong with the file
+        raise ValueError("it has no object `users`")  # noqa: TRY004 - one type of error for every fault in the file
     return {name: _parse_user(name, entry) for name, entry in entries.items()}
 
 
 def _parse_user(name: str, entry: Any) -> User:
     if not isinstance(entry, dict) or not isinstance(entry.get("password"), str):
         raise ValueError(f"the user {name} has no password")  # noqa: TRY004 - see above
-    scopes, groups = (_texts(name, entry.get(key, [])) for key in ("scopes", "groups"))
+    scopes, groups = (_strings(name, entry.get(property_name, [])) for property_name in ("scopes", "groups"))
     if not scopes <= set(SCOPES):
-        raise ValueError(f"the user {name} has scopes that are none of {', '.join(SCOPES)}")
+        raise ValueError(f"the user {name} has scopes other than {', '.join(SCOPES)}")
     return User(name, entry["password"], scopes, groups)
 
 
-def _texts(name: str, value: Any) -> frozenset[str]:
+def _strings(name: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"the scopes and groups of the user {name} have to be lists of texts")
+        raise ValueError(f"the scopes and groups of the user {name} have to be lists of strings")
     return frozenset(value)
 
 
-def _written(users: Mapping[str, User]) -> bytes:
+def _serialized(users: Mapping[str, User]) -> bytes:
     entries = {
         name: {"password": user.password, "scopes": sorted(user.scopes), "groups": sorted(user.groups)}
         for name, user in sorted(users.items())
@@ -213,7 +162,7 @@ def _written(users: Mapping[str, User]) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put the whole content in the file's place at once, readable for its owner only."""
+    """Replace the file by one with this content, atomically; a new file is readable by its owner only."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -221,7 +170,7 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            # Whoever lets the server's group read the file wants that to stay.
+            # An operator may have made the file readable by the server's group, which has to stay so.
             Path(temporary).chmod(path.stat().st_mode & 0o777)
         Path(temporary).replace(path)
     finally:
@@ -229,8 +178,8 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold everybody else off who wants to change the file."""
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes and threads from changing the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

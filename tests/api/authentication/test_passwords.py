@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from tams.api.authentication.basic import Passwords
 from tams.config import Settings
-from tams.services.access.users import User, UsersFile, hash_password
+from tams.services.access.passwords import hash_password
+from tams.services.access.users import User, UsersFile
 from tests.support.credentials import PASSWORD, basic
 
 LONG = {"REMOTE_ADDR": "192.0.2.1"}

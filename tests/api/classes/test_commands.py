@@ -18,7 +18,8 @@ from tams.commands.main import commands
 from tams.config import ConfigurationError, Settings
 from tams.domain.principals import READ
 from tams.services.access import classification, tokens
-from tams.services.access.users import User, UsersFile, hash_password
+from tams.services.access.passwords import hash_password
+from tams.services.access.users import User, UsersFile
 from tams.services.store import Store
 from tests.support.access_clients import SECRET, Clients, groups
 from tests.support.access_scene import register_webhook
