@@ -1,1 +1,1 @@
-"""Plain values and pure rules of time-addressable media. Imports nothing of ours from other rooms, and no framework."""
+"""Plain values and pure rules of time-addressable media. Imports no other room of the project, and no framework."""

@@ -17,14 +17,14 @@ from tams.domain.flows import Metadata
 
 
 class Member(NamedTuple):
-    """A collected Source and the role that one Flow gives to it."""
+    """A collected Source, and the role that one Flow gives it."""
 
     source_id: str
     role: str | None
 
 
 class Disagreement(NamedTuple):
-    """What Flows of a Source contradict each other in, and the Sources that the sentence names."""
+    """A contradiction between Flows of a Source: a sentence for the client, and the Sources that it names."""
 
     sentence: str
     source_ids: tuple[str, ...]
@@ -32,28 +32,28 @@ class Disagreement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceCollection:
-    """A Source's collection, as items of `collection-item.json`, and what its Flows disagree about in it."""
+    """A Source's collection, as items of `collection-item.json`, and the contradictions between its Flows."""
 
     items: tuple[Metadata, ...]
     disagreements: tuple[Disagreement, ...]
 
 
-def member_ids(document: Metadata) -> tuple[str, ...]:
-    """The Flows that a Flow collects, each once, in its order."""
-    return tuple(dict.fromkeys(item["id"] for item in document.get("flow_collection", ())))
+def member_ids(metadata: Metadata) -> tuple[str, ...]:
+    """Return the ids of the Flows that a Flow collects, each once, in its order."""
+    return tuple(dict.fromkeys(item["id"] for item in metadata.get("flow_collection", ())))
 
 
-def without(document: Metadata, flow_id: str) -> Metadata:
-    """The Flow's document with one member taken out of its collection."""
-    return {**document, "flow_collection": [item for item in document["flow_collection"] if item["id"] != flow_id]}
+def without(metadata: Metadata, flow_id: str) -> Metadata:
+    """Return the Flow's metadata with one member removed from its collection."""
+    return {**metadata, "flow_collection": [item for item in metadata["flow_collection"] if item["id"] != flow_id]}
 
 
 def derive(collections: Sequence[Sequence[Member]]) -> SourceCollection:
-    """The union of the collections of a Source's Flows, the oldest Flow's first.
+    """Return the union of the collections of a Source's Flows, which are given in order of age, the oldest first.
 
-    A Source keeps its place before or after another one wherever a Flow orders the two. Where the Flows leave it open,
-    the older Flow's members come first. A Source collected twice by one Flow (two qualities of it, say) stands where
-    it comes first. A role counts where it is given: a Flow that gives none does not disagree.
+    If a Flow orders two Sources, the union keeps that order. If the Flows leave it open, the older Flow's members come
+    first. A Source that one Flow collects twice (two qualities of it, for example) has the place of its first
+    occurrence. A Flow that gives no role does not contradict one that does.
     """
     orders = [list(dict.fromkeys(member.source_id for member in members)) for members in collections]
     roles, disagreements = _roles(member for members in collections for member in members)
@@ -78,9 +78,10 @@ def _roles(members: Iterable[Member]) -> tuple[dict[str, str], list[Disagreement
 
 
 def _merge(orders: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """One order that keeps each of `orders`, first come first where they leave it open.
+    """Return one order that keeps each of `orders`; where they leave it open, the first occurrence decides.
 
-    Where no such order exists the earlier ones win; the second list names the two that stand the other way round.
+    If there is no such order, the earlier orders win, and the second list names two items that stand the other way
+    round.
     """
     rank: dict[str, int] = {}
     successors: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Deletions: what has gone, and the Flow Delete Requests that go on in the background."""
+"""Deletions: counts of deleted items, and Flow Delete Requests, which are carried out in the background."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Status = Literal["created", "started", "done", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many of each kind a deletion has removed."""
+    """The number of items of each kind that a deletion has removed."""
 
     sources: int = 0
     flows: int = 0
@@ -32,10 +32,10 @@ class Counts:
 class DeleteRequest:
     """A deletion that the worker carries out in batches (specification, `deletion-request.json`).
 
-    It removes the Segments of the Flow key that lie within `timerange`, use the given Object, and were registered
-    before the moment `before`. With `delete_flow` the Flow itself was taken out of every answer when the request was
-    accepted. With `keep_last` it ends in error rather than drop an Object's last reference. `classes` are those that
-    the Flow had then. Times are microseconds.
+    It removes the Segments of the Flow key that lie within `timerange`, refer to the given Object if there is one, and
+    were registered before the time `before`. With `delete_flow`, the Flow itself disappeared when the request was
+    accepted. With `keep_last`, the request ends in error rather than remove an Object's last reference. `classes` are
+    those that the Flow had when the request was accepted. Times are in microseconds.
     """
 
     id: str
@@ -58,32 +58,32 @@ class DeleteRequest:
 
     @property
     def ended(self) -> bool:
-        """True once nothing more will be removed."""
+        """True once the request removes no more Segments."""
         return self.status in ("done", "error")
 
     def progressed(self, remaining: TimeRange, now: int) -> DeleteRequest:
-        """The request after a batch."""
+        """Return the request after a batch; `remaining` is the range that is left."""
         return replace(self, status="started", remaining=remaining, updated=now)
 
     def done(self, now: int, expiry: int) -> DeleteRequest:
-        """The request after its last batch."""
+        """Return the request after its last batch."""
         return replace(self, status="done", remaining=NEVER, updated=now, expiry=expiry)
 
     def failed(self, error: dict[str, Any], now: int, expiry: int) -> DeleteRequest:
-        """The request when it had to stop."""
+        """Return the request stopped by an error (`error.json`)."""
         return replace(self, status="error", error=error, updated=now, expiry=expiry)
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """It is done."""
+    """The outcome of a deletion that is complete."""
 
     counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """It goes on in the background: one request per Flow."""
+    """The outcome of a deletion that goes on in the background: one request per Flow."""
 
     requests: tuple[DeleteRequest, ...]
 

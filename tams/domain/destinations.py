@@ -1,7 +1,7 @@
-"""Where the store may send requests to when a client chooses the URL: anywhere on the internet, and nowhere inside.
+"""Destinations of requests to URLs that clients choose: hosts on the internet only, besides what an operator allows.
 
-Without this a client could have the store ask what only the store can reach: the machine itself, the network around it,
-the metadata service of a cloud (server-side request forgery). What an operator allows is excepted.
+Without this rule a client could have the store send requests to places that only the store can reach: the machine
+itself, its network, the metadata service of a cloud (server-side request forgery).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NAME: Final = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?",
     re.ASCII,
 )
-# Resolvers take such a name for an address: in decimal, octal, hexadecimal, or with parts left out.
+# Resolvers read such a name as an address: in decimal, octal, hexadecimal, or with parts left out.
 _NUMBER_AT_THE_END: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.ASCII | re.DOTALL)
 
-# What Python's own `is_global` leaves out, or did in an older release.
+# Networks that Python's `is_global` accepts, or accepted in an older release.
 _INSIDE_V4: Final = tuple(
     IPv4Network(text)
     for text in (
@@ -36,7 +36,7 @@ _INSIDE_V4: Final = tuple(
         "192.88.99.0/24",
         "198.18.0.0/15",
         "224.0.0.0/3",
-        "168.63.129.16/32",  # answers virtual machines of one cloud only, and tells them secrets
+        "168.63.129.16/32",  # serves secrets to virtual machines of one cloud
     )
 )
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
@@ -51,7 +51,7 @@ _32_BITS: Final = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL, taken apart: `host` is a name in lower case or an address, `target` is path and query."""
+    """A parsed URL: `host` is a name in lower case or an address, `target` is path and query."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -60,19 +60,19 @@ class Destination:
 
     @property
     def address(self) -> Address | None:
-        """The host where it is an address."""
+        """The host if it is an address, else None."""
         return _address(self.host)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What an operator allows beyond the internet: hosts by name, whatever their address, and networks."""
+    """Destinations that an operator allows beyond the internet: host names, whatever their address, and networks."""
 
     names: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     def permits(self, host: str, address: Address) -> bool:
-        """Whether the store may connect to that address in order to reach the host."""
+        """Return True if the store may connect to the address in order to reach the host."""
         if host.rstrip(".") in self.names or is_global(address):
             return True
         forms = {address, _ipv4_of_mapped(address)}
@@ -80,10 +80,13 @@ class Allowed:
 
 
 def parse_destination(value: object) -> Destination:
-    """The destination that an http or https URL names. `ValueError` where it is none that a request can be sent to.
+    """Return the destination of an http or https URL.
 
-    Two programs must never read a URL differently, so that only plain ones are accepted: no credentials, no
-    percent-encoding or zone in the host, addresses in their usual form, names in ASCII.
+    Two programs must never read a URL differently, so only plain ones are accepted: no credentials, no percent-encoding
+    or zone in the host, addresses in their usual form, names in ASCII.
+
+    Raises:
+        ValueError: This is not such a URL.
     """
     url = check_url(value)
     parts = urlsplit(url)
@@ -105,7 +108,7 @@ def parse_destination(value: object) -> Destination:
 
 
 def parse_allowed(items: tuple[str, ...]) -> Allowed:
-    """Hosts and networks that are allowed. `ValueError` for an item that is neither."""
+    """Return the hosts and networks that the items name. Raises ValueError for an item that is neither."""
     names: set[str] = set()
     networks: list[Network] = []
     for item in items:
@@ -120,7 +123,7 @@ def parse_allowed(items: tuple[str, ...]) -> Allowed:
 
 
 def is_global(address: Address) -> bool:
-    """True where the address is one host of the internet, and so is each IPv4 address that it stands for."""
+    """Return True if the address is that of one host on the internet, and so is any IPv4 address embedded in it."""
     if isinstance(address, IPv4Address):
         return address.is_global and not any(address in network for network in _INSIDE_V4)
     if address.scope_id is not None:

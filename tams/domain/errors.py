@@ -1,4 +1,4 @@
-"""What can go wrong, in the store's own terms. `tams.api.errors` has the one table that maps these to status codes."""
+"""Errors of the store. `tams.api.errors` has the table that maps them to status codes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 
 class TamsError(Exception):
-    """The root of every refusal. `str(error)` is the sentence shown to the client."""
+    """The base of all errors that a client sees. `str(error)` is the sentence that it is shown."""
 
 
 class Invalid(TamsError):
     """The request breaks a rule (400).
 
-    `errors` maps the JSON path of each field at fault (`essence_parameters.frame_rate`, `[3].timerange`, or a query
-    parameter's name) to what was expected there.
+    `errors` maps the JSON path of each field at fault (`essence_parameters.frame_rate`, `[3].timerange`), or the name
+    of a query parameter, to messages that say what was expected.
     """
 
     def __init__(self, summary: str, errors: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -23,12 +23,12 @@ class Invalid(TamsError):
 
     @classmethod
     def field(cls, path: str, message: str) -> Invalid:
-        """One field at fault."""
+        """Return the error for one field."""
         return cls(f"{path}: {message}", {path: [message]})
 
     @classmethod
     def fields(cls, errors: Mapping[str, Sequence[str]]) -> Invalid:
-        """One field at fault or more; the summary names the first."""
+        """Return the error for one or more fields; the summary names the first."""
         path, messages = next(iter(errors.items()))
         return cls(f"{path}: {messages[0]}", errors)
 
@@ -38,12 +38,12 @@ class NotFound(TamsError):
 
 
 class Forbidden(TamsError):
-    """The resource may not be changed: a read-only Flow, or a permission that is missing (403)."""
+    """The operation is not permitted: a Flow is read-only, or a permission is missing (403)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blockers:
-    """What stands in the way of a deletion: counts (capped, see `Repository`), and at most ten ids to look at."""
+    """Items that prevent a deletion: counts (capped, see `Repository`), and at most ten ids as examples."""
 
     flows: int = 0
     segments: int = 0
@@ -56,7 +56,7 @@ class Blockers:
 
 
 class Conflict(TamsError):
-    """The state of the store forbids it (409). For a refused deletion `blocked_by` says what stands in the way."""
+    """The state of the store prevents the operation (409). `blocked_by` lists what prevents a deletion."""
 
     def __init__(self, summary: str, blocked_by: Blockers | None = None) -> None:
         super().__init__(summary)
@@ -64,7 +64,7 @@ class Conflict(TamsError):
 
 
 class Unavailable(TamsError):
-    """A part that the store needs does not answer (503). Nothing was changed. `retry_after` is in seconds."""
+    """A part that the store needs does not answer (503). Nothing has changed. `retry_after` is in seconds."""
 
     def __init__(self, summary: str, retry_after: int = 1) -> None:
         super().__init__(summary)
@@ -72,8 +72,8 @@ class Unavailable(TamsError):
 
 
 class Contended(Unavailable):
-    """A transaction lost against others too many times (503). Nothing was changed."""
+    """A transaction lost against others too many times (503). Nothing has changed."""
 
 
 class IntegrityBroken(TamsError):
-    """A repository was asked to break a promise (an orphan, an overlap, a duplicate): a fault of the caller (500)."""
+    """A write would break an invariant (an orphan, an overlap, a duplicate), because of a bug in the caller (500)."""

@@ -1,4 +1,4 @@
-"""Events: what the store tells others of its changes (specification, `webhooks`)."""
+"""Events: reports of changes in the store (specification, `webhooks`)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EventType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, written in the transaction of the change that it tells of.
+    """An event, written in the transaction of the change that it reports.
 
-    `created` is in microseconds and `position` counts the events of one transaction: together they are the order. What
-    webhooks filter by is kept as it was at the change: the Flow (None for events of Sources), the Source, what collects
-    either, and the classes of the resource. `body` is the store's own, below 100 kB: it becomes the event's body when
-    it is delivered, so that presigned URLs are fresh.
+    `created` is in microseconds and `position` counts the events of one transaction; together they define the order.
+    The properties that webhooks filter by are stored as they were at the change: the Flow (None for events of Sources),
+    the Source, the collectors of either, and the classes of the resource. `body` is an internal form, below 100 kB. The
+    JSON of the event is made from it at delivery, so that presigned URLs are fresh.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An Event that waits to be sent to one webhook. `sequence` counts a webhook's deliveries from 1, without gaps."""
+    """An Event that waits to be sent to one webhook. `sequence` numbers a webhook's deliveries from 1, without gaps."""
 
     webhook_id: str
     sequence: int

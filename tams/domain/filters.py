@@ -1,4 +1,4 @@
-"""What listings can be asked for: values that every repository understands, and that can be tested in memory."""
+"""Filters of listings: values that every repository understands, and that can be tested in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SourceOrder = Literal["created", "updated", "label"]
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """Tags that have to be there. Every entry has to hold.
+    """Conditions on tags, all of which have to hold.
 
-    `any_of`: (name, values): the tag holds at least one of the values, whole (a string tag, or a list that contains
-    it). `exists`: (name, wanted).
+    `any_of` holds pairs (name, values): the tag equals one of the values, or is a list that contains one. `exists`
+    holds pairs (name, whether the tag has to exist).
     """
 
     any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -28,12 +28,12 @@ class TagFilter:
         return bool(self.any_of or self.exists)
 
     def matches(self, tags: dict[str, str | list[str]]) -> bool:
-        """True where `tags` meet every entry."""
+        """Return True if the tags meet every condition."""
         for name, values in self.any_of:
-            held = tags.get(name)
-            if held is None or not any(value in values for value in ([held] if isinstance(held, str) else held)):
+            tag = tags.get(name)
+            if tag is None or not any(value in values for value in ([tag] if isinstance(tag, str) else tag)):
                 return False
-        return all((name in tags) is wanted for name, wanted in self.exists)
+        return all((name in tags) is required for name, required in self.exists)
 
 
 NO_TAGS = TagFilter()
@@ -41,7 +41,7 @@ NO_TAGS = TagFilter()
 
 @dataclass(frozen=True, slots=True)
 class SourceFilter:
-    """Filters of `GET /sources`. `collected_by`: any of these Sources collects it; `()` is "collected by none"."""
+    """Filters of `GET /sources`. `collected_by`: one of these Sources collects it; `()`: no Source does."""
 
     label: str | None = None
     format: str | None = None
@@ -51,9 +51,10 @@ class SourceFilter:
 
 @dataclass(frozen=True, slots=True)
 class FlowFilter:
-    """Filters of `GET /flows`, ANDed. `timerange`: a Segment overlaps it; the empty range: there is no Segment at all.
+    """Filters of `GET /flows`, all of which have to hold.
 
-    `frame_width` and `frame_height` match video Flows only. `init_segments` false matches Flows where it is absent.
+    `timerange`: a Segment overlaps it; the empty range selects Flows without Segments. `frame_width` and `frame_height`
+    match video Flows only. `init_segments` false also matches Flows without the property.
     """
 
     source_id: str | None = None
@@ -71,19 +72,19 @@ class FlowFilter:
 
 
 def filtered_properties(flow: Flow) -> dict[str, object]:
-    """Those of the properties that `FlowFilter` compares for equality which the Flow has, by a short name."""
-    document = flow.metadata
-    essence = document.get("essence_parameters") or {}
+    """Return the properties of the Flow that `FlowFilter` compares for equality, by a short name."""
+    metadata = flow.metadata
+    essence = metadata.get("essence_parameters") or {}
     properties: dict[str, object] = {
         "source": flow.source_id,
-        "label": document.get("label"),
-        "profile": document.get("profile_id"),
-        "codec": document.get("codec"),
-        "status": document.get("status"),
-        "format": document.get("format"),
+        "label": metadata.get("label"),
+        "profile": metadata.get("profile_id"),
+        "codec": metadata.get("codec"),
+        "status": metadata.get("status"),
+        "format": metadata.get("format"),
         "init_segments": essence.get("init_segments") is True,
     }
-    if document.get("format") == VIDEO:
+    if metadata.get("format") == VIDEO:
         properties["frame_width"] = essence.get("frame_width")
         properties["frame_height"] = essence.get("frame_height")
     return {name: value for name, value in properties.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Flows and Sources as values."""
+"""Flows and Sources."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Metadata = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A Flow. `metadata` is the document as the client may set it (`flow-put.json`, `id` and `source_id` included,
-    a Profile's technical metadata already filled in); the rest is the store's.
+    """A Flow. `metadata` holds what the client may set (`flow-put.json`, `id` and `source_id` included, with the
+    technical metadata of a Profile filled in); the store sets the rest.
 
-    `flow_key` names this incarnation: Segments hang on it, so that a Flow made anew under the same id never meets the
-    Segments of its predecessor. Times are microseconds. `extent` runs from the first Segment's start to the last one's
-    end, None without Segments; `count` is the number of Segments.
+    Segments belong to the `flow_key`, which is new for each Flow, so that a Flow created again under the same id never
+    meets the Segments of its predecessor. Times are in microseconds. `extent` runs from the first Segment's start to
+    the last one's end, and is None without Segments. `count` is the number of Segments.
     """
 
     id: str
@@ -32,9 +32,9 @@ class Flow:
     count: int = 0
 
     def next_change(self, now: int) -> int:
-        """When a change that is made now (microseconds) happens: later than all before, whatever the clocks say.
+        """Return the time of a change that is made at `now`: later than all changes before, whatever the clocks say.
 
-        So the times of a Flow's changes are also their order.
+        So the times of a Flow's changes give their order. Times are in microseconds.
         """
         return max(now, self.metadata_updated + 1, (self.segments_updated or 0) + 1)
 
@@ -43,8 +43,8 @@ class Flow:
 class Source:
     """A Source. `metadata` holds `id`, `format`, `label`, `description`, `tags`, `created_by`, `updated_by`.
 
-    `implicit` Sources were brought into being by a Flow and go with their last one. `collection` (items of
-    `collection-item.json`) and `collected_by` are derived from the Flows' collections. Times are microseconds.
+    An `implicit` Source was created by a Flow, and is deleted with its last Flow. `collection` (items of
+    `collection-item.json`) and `collected_by` are derived from the Flows' collections. Times are in microseconds.
     """
 
     id: str
@@ -56,5 +56,8 @@ class Source:
     collected_by: tuple[str, ...] = ()
 
     def next_change(self, now: int) -> int:
-        """When a change that is made now (microseconds) happens: later than all before, whatever the clocks say."""
+        """Return the time of a change that is made at `now`: later than all changes before, whatever the clocks say.
+
+        Times are in microseconds.
+        """
         return max(now, self.updated + 1)

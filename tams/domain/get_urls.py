@@ -1,4 +1,4 @@
-"""`get_urls`: what a client may put there, and which of them it asked to see."""
+"""`get_urls`: rules for those that a client sends, and filters for those that it wants to see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ URL_BYTES = 8192
 """The longest URL, in bytes of UTF-8."""
 
 _URL = re.compile(
-    r"""https?://                                # GET is made to it
+    r"""https?://                                # requests with GET are sent to it
         (?:[^\s/?#@]+@)?
         (?:[^\s/?#@:\[\]<>"{}|\\^`]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?
         (?:[/?#][^\s\x00-\x20\x7f<>"{}|\\^`]*)?
@@ -26,11 +26,11 @@ _URL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class UrlFilter:
-    """Which `get_urls` a client wants; all filters have to hold (specification, `GET /flows/{flowId}/segments`).
+    """Filters of `get_urls`, all of which have to hold (specification, `GET /flows/{flowId}/segments`).
 
-    `labels`: None is no filter, and an empty set leaves nothing. `storage_ids`: None is no filter. `presigned` false
-    matches the URLs where it is unset. `backend_tags` are matched against the Storage Backend's tags; an uncontrolled
-    URL is in no Storage Backend and has none. With `verbose` an entry tells about its Storage Backend.
+    `labels`: None is no filter, and an empty set lets nothing pass. `storage_ids`: None is no filter. `presigned` false
+    selects URLs without a signature. `backend_tags` are compared with the Storage Backend's tags; an uncontrolled URL
+    is in no Storage Backend and has no tags. With `verbose`, an entry describes its Storage Backend.
     """
 
     labels: frozenset[str] | None = None
@@ -41,11 +41,11 @@ class UrlFilter:
 
     @property
     def shows_nothing(self) -> bool:
-        """True where no URL can pass, whatever the Object."""
+        """True if no URL of any Object passes."""
         return self.labels is not None and not self.labels
 
     def shows_backend(self, storage_id: str, label: str, tags: Mapping[str, str | list[str]]) -> bool:
-        """True where the URLs of a Storage Backend pass, signed or not."""
+        """Return True if URLs of the Storage Backend pass, signed or plain."""
         return (
             (self.labels is None or label in self.labels)
             and (self.storage_ids is None or storage_id in self.storage_ids)
@@ -53,7 +53,7 @@ class UrlFilter:
         )
 
     def shows_uncontrolled(self, label: str | None) -> bool:
-        """True where a URL outside the Storage Backends, under a label of the client's, passes."""
+        """Return True if a URL outside the Storage Backends, with a label that a client gave it, passes."""
         return (
             (self.labels is None or label in self.labels)
             and self.storage_ids is None
@@ -63,23 +63,26 @@ class UrlFilter:
 
 
 def check_text(value: object, most_bytes: int) -> str:
-    """A text of 1 to `most_bytes` bytes of UTF-8, without U+0000. `ValueError` otherwise."""
+    """Return the value if it is a string of 1 to `most_bytes` bytes of UTF-8 without U+0000; else raise ValueError."""
     if type(value) is not str:
         raise ValueError("expected a string")
     if not value:
         raise ValueError("must not be empty")
     if "\x00" in value:
         raise ValueError("must not contain U+0000")
-    # No character takes more than four bytes.
+    # A character has at most four bytes.
     if len(value) * 4 > most_bytes and len(value.encode("utf-8", "surrogatepass")) > most_bytes:
         raise ValueError(f"must not be longer than {most_bytes} bytes of UTF-8")
     return value
 
 
 def check_label(value: object) -> str:
-    """The label of an uncontrolled URL: 1 to 1024 bytes without comma, so that `accept_get_urls` can name it.
+    """Return the label of an uncontrolled URL: 1 to 1024 bytes without comma, so that `accept_get_urls` can name it.
 
-    `ValueError` otherwise. That it is no Storage Backend's has to be asked of the store.
+    The caller has to check that no Storage Backend has this label.
+
+    Raises:
+        ValueError: The value is not such a label.
     """
     label = check_text(value, LABEL_BYTES)
     if "," in label:
@@ -88,7 +91,7 @@ def check_label(value: object) -> str:
 
 
 def check_url(value: object) -> str:
-    """An absolute http or https URL. `ValueError` otherwise."""
+    """Return the value if it is an absolute http or https URL; else raise ValueError."""
     url = check_text(value, URL_BYTES)
     if _URL.fullmatch(url) is None:
         raise ValueError("expected an absolute http or https URL")

@@ -1,4 +1,4 @@
-"""Ids: the UUIDs of `uuid.json`, and the keys that the store makes for itself."""
+"""Ids: the UUIDs of `uuid.json`, and internal keys."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ _UUID = re.compile(UUID_PATTERN, re.ASCII)
 
 
 def is_uuid(text: str) -> bool:
-    """True where `text` matches `uuid.json` exactly: lower case, versions 1 to 5."""
+    """Return True if `text` matches `uuid.json` exactly: lower case, versions 1 to 5."""
     return _UUID.fullmatch(text) is not None
 
 
 def new_id() -> str:
-    """A version 4 UUID."""
+    """Return a new UUID of version 4."""
     return str(uuid.uuid4())
 
 
 def new_object_id() -> str:
-    """A UUID in the form of version 4 whose first 48 bits are the time in milliseconds; 74 bits are random.
+    """Return a new UUID in the form of version 4 whose first 48 bits are the time in milliseconds; 74 bits are random.
 
-    What is allocated together lies together in every index over Objects: registering a recording then costs the pages
-    of its own moment, not one page of the whole archive for each Object. `uuid.json` knows no version 7.
+    So Objects that are allocated together lie together in every index over Objects. Registering a recording then
+    touches the index pages of its own time, not one page of the whole archive per Object. `uuid.json` excludes version
+    7, which is made for this.
     """
     return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | secrets.randbits(80), version=4))
 
 
 def new_key() -> int:
-    """A random internal key of 63 bits: unique without a sequence, so that any repository can keep it."""
+    """Return a random internal key of 63 bits: unique without a sequence, so that any repository can store it."""
     return secrets.randbits(63)

@@ -1,4 +1,4 @@
-"""How large things may be, the same on every repository."""
+"""Limits of size and number, the same on every repository."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ DOCUMENT_BYTES: Final = 64 * 1024
 """The largest document of a Flow, Source, Profile or Webhook, as JSON in UTF-8."""
 
 MOST_TAGS: Final = 500
-"""The tags of a document."""
+"""The largest number of tags of a document."""
 
 MOST_TAG_VALUES: Final = 1000
-"""The values of all tags of a document together: each of them is kept once more, to be found by."""
+"""The largest number of values of all tags of a document together: each is also stored in an index."""
 
 MOST_MEMBERS: Final = 1000
-"""The members of a `flow_collection`."""
+"""The largest number of members of a `flow_collection`."""
 
 MOST_SEGMENTS: Final = 10_000
-"""The Segments of one registration."""
+"""The largest number of Segments in one registration."""
 
 MOST_OBJECT_IDS: Final = 10_000
-"""The Objects that one request names to get storage for."""
+"""The largest number of Objects that one request for storage may name."""
 
 MOST_URLS: Final = 100
-"""The uncontrolled instances of an Object, given with a Segment or added later."""
+"""The largest number of uncontrolled instances of an Object, sent with a Segment or added later."""
 
 
 def check_document_size(document: Mapping[str, Any]) -> None:
-    """`Invalid` where the document has too many tags or members, or is, as compact JSON, above `DOCUMENT_BYTES`."""
+    """Raise Invalid if the document has too many tags or members, or more than `DOCUMENT_BYTES` as compact JSON."""
     tags = document.get("tags") or {}
     check_count("tags", len(tags), MOST_TAGS)
     values = sum(len(value) if isinstance(value, list) else 1 for value in tags.values())
@@ -40,10 +40,10 @@ def check_document_size(document: Mapping[str, Any]) -> None:
     check_count("flow_collection", len(document.get("flow_collection") or ()), MOST_MEMBERS)
     size = len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
     if size > DOCUMENT_BYTES:
-        raise Invalid(f"the document has {size} bytes; the largest allowed has {DOCUMENT_BYTES}")
+        raise Invalid(f"the document has {size} bytes; at most {DOCUMENT_BYTES} are allowed")
 
 
 def check_count(path: str, count: int, most: int) -> None:
-    """`Invalid` where the list or object at `path` has more than `most` items."""
+    """Raise Invalid if the list or object at `path` has more than `most` items."""
     if count > most:
         raise Invalid.field(path, f"expected at most {most} items, not {count}")

@@ -1,6 +1,6 @@
-"""Objects: the immutable pieces of media (or initialisation data) that Segments refer to, and where their bytes lie.
+"""Objects: the immutable pieces of media (or initialisation data) that Segments refer to, and their instances.
 
-Named tuples: a request makes a thousand of them, for which a frozen dataclass takes three times as long.
+They are named tuples, because a request makes a thousand of them, and a frozen dataclass takes three times as long.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Kind = Literal["media", "init"]
 class Instance(NamedTuple):
     """One copy of an Object's bytes.
 
-    Controlled: in the Storage Backend `storage_id` under `storage_key`, a name that is never used twice. Uncontrolled:
-    at `url`, under a `label` of the client's. `put_until` (microseconds) is when the last PUT URL for `storage_key`
-    ends. An instance that is not `ready` (a copy under way) is never shown.
+    A controlled instance is in the Storage Backend `storage_id` under `storage_key`, a name that is never used twice.
+    An uncontrolled one is at `url`, with a `label` that a client chose. `put_until` (microseconds) is when the last PUT
+    URL for `storage_key` ends. An instance that is not `ready` (a copy in progress) is never shown.
     """
 
     storage_id: str | None = None
@@ -29,7 +29,7 @@ class Instance(NamedTuple):
 
     @property
     def controlled(self) -> bool:
-        """True where the store looks after the bytes."""
+        """True if the bytes are in a Storage Backend of the store."""
         return self.storage_id is not None
 
 

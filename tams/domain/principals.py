@@ -1,4 +1,4 @@
-"""Who is asking, and what for."""
+"""Principals: the users and machines on whose behalf requests are made, and their scopes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SCOPES: Final = (READ, WRITE, DELETE, ADMIN)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The one on whose behalf a request is made; `name` is what `created_by` and `updated_by` show.
+    """The user or machine on whose behalf a request is made; `created_by` and `updated_by` show the `name`.
 
-    `scopes` are those of `SCOPES` that were granted; `groups` are the names by which classes of media are shared.
+    `scopes` are the granted ones of `SCOPES`. `groups` are the groups that classes of media grant permissions to.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Principal:
 
 
 ANONYMOUS: Final = Principal("anonymous")
-"""The principal of a request that needs no credentials and was not asked for any."""
+"""The principal of a request without credentials to an operation that needs none."""
 
 UNRESTRICTED: Final = Principal("anonymous", frozenset(SCOPES))
-"""Every request's principal where the store runs without authentication."""
+"""The principal of every request if the store runs without authentication."""

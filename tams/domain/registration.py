@@ -1,7 +1,7 @@
-"""Which Segments may be registered: the rules that need the stored Objects and the Flow.
+"""Rules of registration: those that need the stored Objects and the Flow.
 
-A list is judged in its order, and what was accepted earlier in it counts for what comes later: an overlap within the
-list, or an Object that its first item registers and its second uses again. A refused Segment changes nothing.
+A list is checked in its order, and Segments accepted earlier in it count for later ones: for an overlap within the
+list, or for an Object that one Segment registers and a later one uses again. A refused Segment changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tams.domain.timerange import TimeRange
 
 
 class FailedSegment(NamedTuple):
-    """A Segment that was refused, and why."""
+    """A refused Segment, and the reason."""
 
     request: SegmentRequest
     error: Invalid
@@ -29,8 +29,9 @@ class FailedSegment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a request comes to: the Segments to store, the Objects to store before them (new or changed), and what was
-    refused, each in the order of the request.
+    """The result of a request, in its order.
+
+    It holds the Segments to store, the new or changed Objects to store before them, and the refused Segments.
     """
 
     segments: list[Segment]
@@ -39,11 +40,11 @@ class Registered:
 
 
 class Registration:
-    """The judgement of one request, on the state of one transaction.
+    """The check of one request against the state of one transaction.
 
-    `objects` are the stored Objects that it names; `backend_labels` the labels of the Storage Backends, which no client
-    may use; `missing` the ids of Objects of which the bytes were looked for and not found; `hidden` those of stored
-    Objects that are answered for as if they were not there; `at` (microseconds) becomes the time of registration.
+    `objects` are the stored Objects that the request names. `backend_labels` are the labels of the Storage Backends,
+    which no client may use. `missing` holds the ids of Objects whose bytes were not found. `hidden` holds the ids of
+    stored Objects that are treated as if they did not exist. `at` (microseconds) becomes the time of registration.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Registration:
         self._ends: list[int] = []
 
     def judge(self, requests: Sequence[SegmentRequest], overlapping: Sequence[bool]) -> Registered:
-        """Judge the requests in order; `overlapping` says for each whether a stored Segment is in its way."""
+        """Check the requests in order; `overlapping` says for each whether a stored Segment overlaps it."""
         segments: list[Segment] = []
         changed: dict[str, Object] = {}
         failed: list[FailedSegment] = []
@@ -89,7 +90,7 @@ class Registration:
         ):
             raise Invalid.field("timerange", f"{request.timerange} overlaps a Segment of this Flow")
         used = request.object_range
-        stored = self._found(request.object_id)
+        stored = self._stored(request.object_id)
         if stored is not None and stored.kind is not None:
             item = self._used_again(request, stored)
             self._check_init_rule(item.init_object_id)
@@ -100,10 +101,10 @@ class Registration:
             init = self._init_object(request.init_object_id)
         object_start, object_end, object_closed = self._check_object_range(item, used)
 
-        # Nothing refuses it any more.
-        for touched in (init, item if item is not stored else None):
-            if touched is not None:
-                self._objects[touched.id] = changed[touched.id] = touched
+        # The Segment is accepted: no check follows.
+        for changed_object in (init, item if item is not stored else None):
+            if changed_object is not None:
+                self._objects[changed_object.id] = changed[changed_object.id] = changed_object
         self._starts.insert(position, start)
         self._ends.insert(position, end)
         return Segment(
@@ -123,24 +124,24 @@ class Registration:
             self._at,
         )
 
-    def _found(self, object_id: str) -> Object | None:
+    def _stored(self, object_id: str) -> Object | None:
         return None if object_id in self._hidden else self._objects.get(object_id)
 
     def _used_again(self, request: SegmentRequest, stored: Object) -> Object:
-        """An Object that is registered already: its properties are not to be changed."""
+        """Return an Object that is registered already, whose properties may not change."""
         if stored.kind == "init":
             raise Invalid.field("object_id", "this Object is an initialisation segment, which holds no media")
         if request.object_timerange is not None and request.object_timerange != stored.timerange:
             raise Invalid.field("object_timerange", f"the Object is registered with {stored.timerange}")
         if request.key_frame_count is not None and request.key_frame_count != stored.key_frame_count:
-            raise Invalid.field("key_frame_count", f"the Object is registered with {_given(stored.key_frame_count)}")
+            raise Invalid.field("key_frame_count", f"the Object is registered with {_printed(stored.key_frame_count)}")
         if request.init_object_id is not None and request.init_object_id != stored.init_object_id:
-            raise Invalid.field("init_object_id", f"the Object is registered with {_given(stored.init_object_id)}")
+            raise Invalid.field("init_object_id", f"the Object is registered with {_printed(stored.init_object_id)}")
         _check_stored_urls(request, stored)
         return stored
 
     def _first_use(self, request: SegmentRequest, allocated: Object | None, used: TimeRange) -> Object:
-        """The Object as its first registration makes it."""
+        """Return the Object as its first registration makes it."""
         if allocated is None:
             if not request.get_urls:
                 raise Invalid.field(
@@ -151,7 +152,7 @@ class Registration:
                 if label in self._backend_labels:
                     raise Invalid.field(f"get_urls[{index}].label", "it is the label of a Storage Backend")
             if request.object_id in self._hidden:
-                raise Invalid.field("object_id", "this id cannot be had: take another one")
+                raise Invalid.field("object_id", "this id is not available: choose another one")
             instances = tuple(Instance(url=url, label=label) for url, label in request.get_urls)
             created = self._at
             content_type = None
@@ -185,17 +186,17 @@ class Registration:
         )
 
     def _check_init_rule(self, init_object_id: str | None) -> None:
-        """`essence_parameters.init_segments` of the Flow says whether its Objects have initialisation Objects."""
+        """Require an initialisation Object if, and only if, the Flow's `essence_parameters.init_segments` is true."""
         if self._with_init and init_object_id is None:
             raise Invalid.field("init_object_id", "required: the Flow's init_segments is true")
         if not self._with_init and init_object_id is not None:
             raise Invalid.field("init_object_id", "the Flow's init_segments is not true")
 
     def _init_object(self, object_id: str | None) -> Object | None:
-        """The initialisation Object as its first use makes it; None where there is none or nothing to change."""
+        """Return the initialisation Object as its first use makes it, or None if there is none or nothing changes."""
         if object_id is None:
             return None
-        stored = self._found(object_id)
+        stored = self._stored(object_id)
         if stored is None:
             raise Invalid.field("init_object_id", "there is no such Object: have storage allocated for it")
         if stored.kind == "media":
@@ -216,9 +217,9 @@ class Registration:
         )
 
     def _check_object_range(self, item: Object, used: TimeRange) -> tuple[int, int, bool]:
-        """The Object's range: `used`, the Segment's shifted by `-ts_offset`, lies inside."""
+        """Return the Object's range after checking that it contains `used`, the Segment's shifted by `-ts_offset`."""
         covered = item.timerange or used
-        # Mostly the Segment is the first one, and uses all of the Object.
+        # Most Segments are the first ones of their Object, and use all of it.
         if covered is not used and not covered.contains(used):
             raise Invalid.field(
                 "timerange",
@@ -228,7 +229,7 @@ class Registration:
 
 
 def _check_stored_urls(request: SegmentRequest, stored: Object) -> None:
-    """URLs of a known Object are repeated or left out; new ones are for `/objects/{objectId}/instances`."""
+    """Refuse new URLs of a known Object: they are added at `/objects/{objectId}/instances`."""
     if request.get_urls:
         known = {(instance.url, instance.label) for instance in stored.instances if not instance.controlled}
         for index, entry in enumerate(request.get_urls):
@@ -238,5 +239,5 @@ def _check_stored_urls(request: SegmentRequest, stored: Object) -> None:
                 )
 
 
-def _given(value: object) -> str:
+def _printed(value: object) -> str:
     return "none" if value is None else f"{value}"

@@ -1,8 +1,8 @@
-"""What a client asks to have registered: one Segment or a list of them, read from plain JSON.
+"""Parser of registration bodies: one Segment or a list of Segments, from plain JSON.
 
-Only what can be judged without the store is judged here (`flow-segment-post.json`, and the rules of its descriptions);
-`tams.domain.registration` has the rest. A list of a thousand is read in about ten milliseconds, which is why no schema
-library takes part.
+It checks the rules that do not need the store (`flow-segment-post.json`, and the rules in its descriptions);
+`tams.domain.registration` checks the others. It is written by hand and not with a schema library, so that a list of a
+thousand is read in about ten milliseconds.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ OBJECT_ID_BYTES = 1024
 """The longest id of an Object, in bytes of UTF-8."""
 
 _MAX_INTEGER = 2**63 - 1
-# Enough to mend a list by; a wrong list of a hundred thousand does not need a hundred thousand messages.
+# Enough messages to correct a list, however many faults it has.
 _MOST_FAULTS = 100
 
 
 class SegmentRequest(NamedTuple):
-    """One Segment as a client asks for it. `ts_offset` and `last_duration` are in nanoseconds; `get_urls` are pairs of
-    URL and label; None is "not given". `timerange` and `object_timerange` are bounded and not empty.
+    """A Segment as a client sends it.
+
+    `ts_offset` and `last_duration` are in nanoseconds. `get_urls` are pairs of URL and label. None means that the
+    property was not sent. `timerange` and `object_timerange` are bounded and not empty.
     """
 
     object_id: str
@@ -41,15 +43,16 @@ class SegmentRequest(NamedTuple):
 
     @property
     def object_range(self) -> TimeRange:
-        """What the Segment uses of the Object, on the Object's own timeline: `timerange` shifted by `-ts_offset`."""
+        """The range that the Segment uses, on the Object's own timeline: `timerange` shifted by `-ts_offset`."""
         return self.timerange.shifted(-self.ts_offset) if self.ts_offset else self.timerange
 
 
 def parse_requests(body: Any) -> list[SegmentRequest]:
-    """The Segments of a request body: one object, or a list of them.
+    """Return the Segments of a request body: one object, or a list of objects. Unknown properties are ignored.
 
-    `Invalid`, with a path for each field at fault (`timerange`, `[3].get_urls[0].url`), where any of them breaks the
-    schema: then nothing of a list counts. Unknown properties are ignored.
+    Raises:
+        Invalid: A Segment breaks the schema, and with it the whole list. `errors` has the path of each field at fault
+            (`timerange`, `[3].get_urls[0].url`).
     """
     faults: dict[str, list[str]] = {}
     requests: list[SegmentRequest] = []
@@ -72,7 +75,7 @@ def parse_requests(body: Any) -> list[SegmentRequest]:
 
 
 def bounds(timerange: TimeRange) -> tuple[int, int]:
-    """Start and end (exclusive) of a bounded range, in nanoseconds."""
+    """Return the start and the exclusive end of a bounded range, in nanoseconds."""
     start, end = timerange.start, timerange.end
     if start is None or end is None:
         raise ValueError(f"{timerange} is not bounded")
@@ -80,7 +83,7 @@ def bounds(timerange: TimeRange) -> tuple[int, int]:
 
 
 def check_object_id(value: object) -> str:
-    """The id of an Object as a client may choose it: 1 to 1024 bytes of UTF-8. `ValueError` otherwise."""
+    """Return the value if it is an Object id, 1 to 1024 bytes of UTF-8; else raise ValueError."""
     return check_text(value, OBJECT_ID_BYTES)
 
 
@@ -92,13 +95,13 @@ class _Nested(ValueError):
         self.faults = faults
 
 
-def _read(item: Any, where: str, faults: dict[str, list[str]]) -> SegmentRequest | None:
-    """The request, or None with its faults added."""
+def _read(item: Any, path: str, faults: dict[str, list[str]]) -> SegmentRequest | None:
+    """Return the Segment of one item, or None after adding its faults to `faults`."""
     if type(item) is not dict:
-        faults[where] = ["expected a Segment: an object with object_id and timerange"]
+        faults[path] = ["expected a Segment: an object with object_id and timerange"]
         return None
     values: dict[str, Any] = {}
-    found: dict[str, str] = {}
+    item_faults: dict[str, str] = {}
     for name, value in item.items():
         reader = _READERS.get(name)
         if reader is None:
@@ -106,32 +109,32 @@ def _read(item: Any, where: str, faults: dict[str, list[str]]) -> SegmentRequest
         try:
             values[name] = reader(value)
         except _Nested as error:
-            found.update((name + rest, message) for rest, message in error.faults.items())
+            item_faults.update((name + rest, message) for rest, message in error.faults.items())
         except ValueError as error:
-            found[name] = str(error)
+            item_faults[name] = str(error)
     for name in ("object_id", "timerange"):
         if name not in item:
-            found[name] = "required"
-    if not found:
+            item_faults[name] = "required"
+    if not item_faults:
         request = SegmentRequest(**values)
-        _check_together(request, found)
-        if not found:
+        _check_together(request, item_faults)
+        if not item_faults:
             return request
-    prefix = f"{where}." if where else ""
-    faults.update((prefix + name, [message]) for name, message in found.items())
+    prefix = f"{path}." if path else ""
+    faults.update((prefix + name, [message]) for name, message in item_faults.items())
     return None
 
 
-def _check_together(request: SegmentRequest, found: dict[str, str]) -> None:
-    """The rules that take two properties."""
+def _check_together(request: SegmentRequest, item_faults: dict[str, str]) -> None:
+    """Check the rules that concern two properties; add faults to `item_faults`."""
     if request.ts_offset:
         start, end = bounds(request.timerange)
         if start - request.ts_offset < MIN_NS or end - request.ts_offset > MAX_NS:
-            found["ts_offset"] = (
+            item_faults["ts_offset"] = (
                 "the timerange shifted by -ts_offset lies beyond signed 64-bit nanoseconds (the years 1677 to 2262)"
             )
     if request.init_object_id is not None and request.init_object_id == request.object_id:
-        found["init_object_id"] = "an Object is media or an initialisation segment, never both"
+        item_faults["init_object_id"] = "an Object is media or an initialisation segment, never both"
 
 
 def _timerange(value: object) -> TimeRange:
@@ -154,7 +157,7 @@ def _duration(value: object) -> int:
 
 
 def _count(value: object) -> int:
-    """An integer as JSON Schema means it: 5.0 is 5 and true is none."""
+    """Return an integer as JSON Schema defines it: 5.0 is an integer and true is not."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:

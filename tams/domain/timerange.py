@@ -1,8 +1,8 @@
 """Media time: signed nanoseconds, and ranges of them.
 
-A timestamp is written `seconds:nanoseconds`, with an optional minus that holds for both parts (specification,
+A timestamp is written `seconds:nanoseconds`, with an optional minus that applies to both parts (specification,
 `timestamp.json`). Inside the store it is an `int` of nanoseconds, and a range is the half-open pair `[start, end)`: an
-inclusive end `b]` is `b + 1 ns` and an exclusive start `(a` is `a + 1 ns`, so that every comparison is one of integers.
+inclusive end `b]` is `b + 1 ns` and an exclusive start `(a` is `a + 1 ns`, so that all comparisons are of integers.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MAX_NS = 2**63 - 1
 _TIMESTAMP = r"(-?)(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8})"
 _TIMESTAMP_PATTERN = re.compile(_TIMESTAMP, re.ASCII)
 _TIMERANGE_PATTERN = re.compile(rf"([\[(])?(?:{_TIMESTAMP})?(?:(_)(?:{_TIMESTAMP})?)?([\])])?", re.ASCII)
-# More digits than this lie beyond any limit of ours; Python refuses to convert very long ones.
+# Numbers with more digits exceed every limit here, and Python refuses to convert very long ones.
 _MOST_DIGITS = 20
 _LIMIT = "it lies beyond signed 64-bit nanoseconds (the years 1677 to 2262)"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The half-open range `[start, end)` in nanoseconds; `None` is unbounded. Empty when `end <= start`.
+    """The half-open range `[start, end)` in nanoseconds; `None` is unbounded. It is empty if `end <= start`.
 
-    `closed` only says how the end is printed: as `end - 1 ns` inclusive, the way it was registered. It takes no part in
-    comparisons.
+    `closed` only affects how the end is printed: as `end - 1 ns` inclusive, the way it was registered. Comparisons
+    ignore it.
     """
 
     start: int | None
@@ -36,11 +36,11 @@ class TimeRange:
 
     @property
     def is_empty(self) -> bool:
-        """True for the range that holds no instant."""
+        """True if the range holds no instant."""
         return self.start is not None and self.end is not None and self.end <= self.start
 
     def overlaps(self, other: TimeRange) -> bool:
-        """True when the two share an instant."""
+        """Return True if the two ranges share an instant."""
         if self.is_empty or other.is_empty:
             return False
         return (self.start is None or other.end is None or self.start < other.end) and (
@@ -48,7 +48,7 @@ class TimeRange:
         )
 
     def contains(self, other: TimeRange) -> bool:
-        """True when `other` is not empty and lies wholly inside."""
+        """Return True if `other` is not empty and lies wholly inside."""
         if other.is_empty:
             return False
         return (self.start is None or (other.start is not None and self.start <= other.start)) and (
@@ -56,7 +56,7 @@ class TimeRange:
         )
 
     def shifted(self, offset: int) -> TimeRange:
-        """The same range `offset` nanoseconds later."""
+        """Return the range moved by `offset` nanoseconds."""
         return TimeRange(
             None if self.start is None else self.start + offset,
             None if self.end is None else self.end + offset,
@@ -72,7 +72,7 @@ NEVER = TimeRange(0, 0)
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds of a timestamp. `ValueError` where the text is malformed or beyond signed 64 bits."""
+    """Return the nanoseconds of a timestamp. Raises ValueError if it is malformed or beyond signed 64 bits."""
     match = _TIMESTAMP_PATTERN.fullmatch(text)
     if match is None:
         raise ValueError('expected a timestamp such as "1:40000000" or "-0:40000000" (seconds:nanoseconds)')
@@ -83,9 +83,10 @@ def parse_timestamp(text: str) -> int:
 
 
 def parse_query(text: str) -> TimeRange:
-    """The range of a query: open, exclusive, empty and unlimited ones included; clamped to what can be stored.
+    """Return the range of a query, which may be open, exclusive, empty or unlimited, clamped to what can be stored.
 
-    `ValueError` where the text does not match the pattern of `timerange.json`.
+    Raises:
+        ValueError: The text does not match the pattern of `timerange.json`.
     """
     match = _match(text)
     opening, s1, s2, s3, separator, e1, e2, e3, closing = match.groups()
@@ -93,7 +94,7 @@ def parse_query(text: str) -> TimeRange:
         return ETERNITY if separator else NEVER
     start = None if s2 is None else _nanoseconds(s1, s2, s3)
     if separator is None:
-        # A bare instant: an exclusive mark on either side leaves nothing of it.
+        # An instant: an exclusive mark on either side makes it empty.
         if opening == "(" or closing == ")" or start is None:
             return NEVER
         return _clamped(start, start + 1, closed=True)
@@ -109,9 +110,10 @@ def parse_query(text: str) -> TimeRange:
 
 
 def parse_bounded(text: str) -> TimeRange:
-    """The range of a segment or an object: bounded, not empty, beginning inclusively, within signed 64 bits.
+    """Return the range of a Segment or an Object: bounded, not empty, with an inclusive start, within signed 64 bits.
 
-    `ValueError` says which of these is missing.
+    Raises:
+        ValueError: The text is not such a range; the message says why.
     """
     match = _match(text)
     opening, s1, s2, s3, separator, e1, e2, e3, closing = match.groups()
@@ -137,14 +139,14 @@ def parse_bounded(text: str) -> TimeRange:
 
 
 def format_timestamp(nanoseconds: int) -> str:
-    """`seconds:nanoseconds`, the only way to write that instant without leading zeros."""
+    """Return `seconds:nanoseconds` without leading zeros: each instant has one such form."""
     if nanoseconds < 0:
         return f"-{-nanoseconds // NANOSECONDS}:{-nanoseconds % NANOSECONDS}"
     return f"{nanoseconds // NANOSECONDS}:{nanoseconds % NANOSECONDS}"
 
 
 def format_timerange(timerange: TimeRange) -> str:
-    """The text of a range: `[a_b)`, `[a_b]` and `[a]` where the end was registered inclusively, `_`, `()`."""
+    """Return the text of a range: `[a_b)`, `_`, `()`, or for a closed range `[a_b]` and `[a]`."""
     start, end = timerange.start, timerange.end
     if timerange.is_empty:
         return "()"
@@ -157,7 +159,7 @@ def format_timerange(timerange: TimeRange) -> str:
 
 
 def format_bounded(start: int, end: int, closed: bool) -> str:
-    """The text of `[start, end)` in nanoseconds, from plain integers: this runs once per row of a page."""
+    """Return the text of `[start, end)`. Takes plain integers (nanoseconds), because it runs once per row of a page."""
     if not closed:
         if start < 0:
             return f"[{format_timestamp(start)}_{format_timestamp(end)})"
@@ -180,9 +182,9 @@ def _nanoseconds(sign: str, seconds: str, nanoseconds: str) -> int:
 
 
 def _clamped(start: int | None, end: int | None, *, closed: bool) -> TimeRange:
-    """What is stored lies in `[MIN_NS, MAX_NS]`, so a bound beyond it is the same as none on that side.
+    """Return the range without bounds beyond `[MIN_NS, MAX_NS]`, where nothing is stored.
 
-    A range that lies beyond the limits altogether holds nothing that could be stored.
+    A range that lies wholly beyond the limits is empty.
     """
     if (start is not None and start > MAX_NS) or (end is not None and end <= MIN_NS):
         return NEVER

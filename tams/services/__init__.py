@@ -1,1 +1,1 @@
-"""What the store does: one module per resource, plain functions that take the `Store`. They own the transaction."""
+"""The store's operations: a folder per feature, plain functions that take the `Store` and own the transaction."""

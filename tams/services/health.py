@@ -1,4 +1,4 @@
-"""Whether the parts of the store answer."""
+"""Readiness of the parts of the store: the database and the Storage Backends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ logger = logging.getLogger(__name__)
 
 
 def check(store: Store) -> list[str]:
-    """The parts, all of which answer. `Unavailable` says which do not."""
+    """Check every part, and return their names if all of them answer.
+
+    Raises:
+        Unavailable: Parts do not answer; the message names them.
+    """
     parts, down = ["database"], []
     try:
         store.repository.check()

@@ -1,4 +1,4 @@
-"""What the service says of itself, and the two properties of it that clients may change."""
+"""The name and the description of the service, which clients may change."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _ID = "service"
 
 
 def names(store: Store) -> dict[str, str]:
-    """`name` and, where there is one, `description`: as set by a client, else as configured."""
-    changed = store.repository.ask(lambda read: read.document(_KIND, _ID))
+    """Return `name` and, if there is one, `description`: as a client set them, else as configured."""
+    document = store.repository.ask(lambda read: read.document(_KIND, _ID))
     configured = {"name": store.settings.name}
     if store.settings.description is not None:
         configured["description"] = store.settings.description
-    return configured | (changed.body if changed is not None else {})
+    return configured | (document.body if document is not None else {})
 
 
 def rename(store: Store, changes: Mapping[str, str]) -> None:
-    """Set `name`, `description` or both; what is not in `changes` stays."""
+    """Set `name`, `description` or both; a property that is not in `changes` stays."""
 
     def transact(tx: Write) -> None:
         tx.claim(("document", _ID))
-        stored = tx.document(_KIND, _ID)
-        kept: dict[str, Any] = stored.body if stored is not None else {}
-        tx.put_document(Document(_KIND, _ID, {**kept, **changes}))
+        document = tx.document(_KIND, _ID)
+        body: dict[str, Any] = document.body if document is not None else {}
+        tx.put_document(Document(_KIND, _ID, {**body, **changes}))
 
     if changes:
         store.write(transact)

@@ -1,4 +1,4 @@
-"""The Storage Backends of the service."""
+"""The listing of Storage Backends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 def list_backends(
     store: Store, tags: TagFilter, *, reverse: bool, after: Cursor | None, limit: int, principal: Principal
 ) -> Page[Backend]:
-    """A page of the Storage Backends that the principal may read from, by label (specification, `GET
-    /service/storage-backends`)."""
+    """Return a page of the Storage Backends that the principal may read from, by label.
+
+    Specification: `GET /service/storage-backends`.
+    """
     ordered = sorted(
         (alphabetical(storage.backend.label or None, storage.backend.id), storage.backend)
         for storage in store.shown_backends(store.access(principal)).values()
@@ -28,6 +30,8 @@ def list_backends(
     if reverse:
         ordered.reverse()
     if after is not None:
-        ordered = [(place, item) for place, item in ordered if (place < after if reverse else place > after)]
+        ordered = [
+            (sort_key, backend) for sort_key, backend in ordered if (sort_key < after if reverse else sort_key > after)
+        ]
     page = ordered[:limit]
     return Page([backend for _, backend in page], page[-1][0] if len(ordered) > limit else None)

@@ -1,1 +1,1 @@
-"""Who may see and change what: users, tokens, authorization, and reads restricted by access classes."""
+"""Access to the store: users, tokens, authorization, and reads restricted by access classes."""

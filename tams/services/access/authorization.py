@@ -1,7 +1,8 @@
-"""Whether somebody may do something with what is stored: the rules about classes that need the store.
+"""Permission checks that need the store: the rules about classes.
 
-`NotFound` hides what there is no permission on at all, with the words for what does not exist; `Forbidden` tells of one
-that is lacking. Whoever is not limited by classes costs no question.
+An item that a principal has no permission on does not exist for the principal: it raises `NotFound`, with the same
+message as an item that does not exist. If only the required permission is missing, it raises `Forbidden`. Unrestricted
+access costs no query.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ from tams.domain.objects import Object
 from tams.repository.port import Read, pages
 
 _PAGE = 1000
-_WORDS = {"read": "reading", "write": "changing", "delete": "deleting"}
+_OBJECT = "this Object"
 
 
 def lacking(permission: Permission, what: str) -> Forbidden:
-    """The refusal for a lacking permission on something that is known."""
-    return Forbidden(f"{_WORDS[permission]} {what} is not allowed by its classes to any of your groups")
+    """Return the error for a missing permission on an item that the principal may know of."""
+    return Forbidden(f"none of your groups may {permission} {what}")
 
 
 def require(
     access: Access, permission: Permission, classes: Collection[str], what: str, absent: NotFound | None = None
 ) -> None:
-    """`NotFound` where something of these classes is not to be known of; `Forbidden` where the permission is
-    lacking."""
+    """Require a permission on an item with these classes; `what` names the item in messages.
+
+    Raises:
+        NotFound: There is no permission on the item; it is `absent` if that is given.
+        Forbidden: There is another permission on the item.
+    """
     if access.may(permission, classes):
         return
     if not access.knows(classes):
@@ -36,23 +41,27 @@ def require(
 
 
 def readable_flows(read: Read, access: Access, flow_ids: Collection[str]) -> set[str]:
-    """Those of the Flows that exist and may be read."""
-    found = read.flows_by_id(flow_ids) if flow_ids else {}
-    return {flow_id for flow_id, flow in found.items() if access.may("read", document_classes(flow.metadata))}
+    """Return the ids of the Flows that exist and may be read."""
+    flows = read.flows_by_id(flow_ids) if flow_ids else {}
+    return {flow_id for flow_id, flow in flows.items() if access.may("read", document_classes(flow.metadata))}
 
 
 def readable_sources(read: Read, access: Access, source_ids: Collection[str]) -> set[str]:
-    """Those of the Sources that exist and may be read."""
-    found = read.sources_by_id(source_ids) if source_ids else {}
-    return {source_id for source_id, source in found.items() if access.may("read", document_classes(source.metadata))}
+    """Return the ids of the Sources that exist and may be read."""
+    sources = read.sources_by_id(source_ids) if source_ids else {}
+    return {source_id for source_id, source in sources.items() if access.may("read", document_classes(source.metadata))}
 
 
 def require_object(read: Read, access: Access, permission: Permission, item: Object) -> None:
-    """`NotFound` or `Forbidden` unless the Object may be read, written or deleted.
+    """Require a permission on an Object.
 
-    Reading takes read on one Flow that refers to it. Writing takes write on the Flow that was first to refer to it
-    while that is there, else on every Flow that refers to it; deleting takes delete on every one. While it is allocated
-    and not registered, the Flow that it was allocated to decides.
+    To read it takes read on one Flow that refers to it. To write it takes write on the Flow that referred to it first,
+    or, once that Flow is deleted, on every Flow that refers to it. To delete it takes delete on every Flow that refers
+    to it. Until it is registered, the Flow that it was allocated to decides.
+
+    Raises:
+        NotFound: There is no permission on the Object.
+        Forbidden: There is another permission on the Object.
     """
     if not access.is_limited:
         return
@@ -77,12 +86,12 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
 
 
 def unknown_object() -> NotFound:
-    """The refusal for an Object that does not exist, or is not to be known of."""
+    """Return the error for an Object that does not exist, or that the principal may not know of."""
     return NotFound("there is no Object with this id")
 
 
-def object_as_seen(read: Read, access: Access, item: Object) -> Object:
-    """The Object without the Flow that was first to refer to it, where that is gone or may not be read."""
+def visible_object(read: Read, access: Access, item: Object) -> Object:
+    """Return the Object, without the Flow that referred to it first if that is deleted or may not be read."""
     first = _first_flow(read, item)
     if first is not None and access.may("read", document_classes(first.metadata)):
         return item
@@ -90,48 +99,45 @@ def object_as_seen(read: Read, access: Access, item: Object) -> Object:
 
 
 def hidden_objects(read: Read, access: Access, flow: Flow, objects: Collection[Object]) -> set[str]:
-    """Those of the stored Objects that may not be used in the Flow, because they may not be read.
+    """Return the ids of the stored Objects that may not be used in the Flow, because they may not be read.
 
-    What was allocated to the Flow itself is its own.
+    Objects that were allocated to the Flow itself may be used.
     """
     if not access.is_limited:
         return set()
     registered = {item.id for item in objects if item.kind is not None}
     hidden = registered - read.referred_to(registered, access.readable()) if registered else set()
-    owners: dict[int, bool] = {flow.flow_key: True}
+    is_readable: dict[int, bool] = {flow.flow_key: True}
     for item in objects:
         if item.kind is None:
-            key = item.allocated_to or 0
-            if key not in owners:
-                owner = read.flow_of_key(key)
-                owners[key] = owner is not None and access.may("read", document_classes(owner.metadata))
-            if not owners[key]:
+            flow_key = item.allocated_to or 0
+            if flow_key not in is_readable:
+                owner = read.flow_of_key(flow_key)
+                is_readable[flow_key] = owner is not None and access.may("read", document_classes(owner.metadata))
+            if not is_readable[flow_key]:
                 hidden.add(item.id)
     return hidden
 
 
-_OBJECT = "this Object"
-
-
 def _first_flow(read: Read, item: Object) -> Flow | None:
-    """The Flow that was first to refer to the registered Object; None where it is gone.
+    """Return the Flow that referred to the registered Object first, or None if it is deleted.
 
-    A Flow that somebody made anew under its id is younger than the Object, and has no part in it.
+    A new Flow under the same id is younger than the Object, and is not that Flow.
     """
     flow = None if item.first_flow_id is None else read.flow(item.first_flow_id)
     return flow if flow is not None and flow.created < (item.registered or 0) else None
 
 
 def _may_all(read: Read, access: Access, permission: Permission, object_id: str) -> bool:
-    """Whether every Flow that refers to the Object gives the permission, and there is one."""
+    """Return True if at least one Flow refers to the Object, and every one that does gives the permission."""
     any_flow = False
-    for flow in _users(read, object_id):
+    for flow in _referring_flows(read, object_id):
         any_flow = True
         if not access.may(permission, document_classes(flow.metadata)):
             return False
     return any_flow
 
 
-def _users(read: Read, object_id: str) -> Iterator[Flow]:
+def _referring_flows(read: Read, object_id: str) -> Iterator[Flow]:
     for flow_ids in pages(lambda after: read.references(object_id, after=after, limit=_PAGE)):
         yield from read.flows_by_id(flow_ids).values()

@@ -1,4 +1,4 @@
-"""Giving classes to media that have none, in an archive that is older than its classes."""
+"""Assigning classes to media that have none, in an archive that is older than its classes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from tams.services.outbox import Outbox
 from tams.services.store import Store
 
 _BATCH: Final = 100
-_BY: Final = "tams classes assign"
+_UPDATED_BY: Final = "tams classes assign"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One batch: how many Sources or Flows it looked at, and how many of them had no class."""
+    """The result of a batch: how many Sources or Flows it read, and how many of them had no class."""
 
     looked_at: int
     changed: int
 
 
 def classify(store: Store, names: Sequence[str], *, dry_run: bool = False) -> Iterator[Step]:
-    """Give the classes to every Source and every Flow without any, batch by batch, a transaction for each; with
-    `dry_run` only find them."""
+    """Give the classes to every Source and Flow that has none, one batch per transaction; yield the result of each.
+
+    With `dry_run`, only count them.
+    """
 
     def list_sources(after: Cursor | None) -> Page[Source]:
         with store.repository.read() as read:
@@ -40,11 +42,11 @@ def classify(store: Store, names: Sequence[str], *, dry_run: bool = False) -> It
             return read.list_flows(FlowFilter(), order="created", reverse=True, after=after, limit=_BATCH)
 
     for sources in pages(list_sources):
-        bare = [source.id for source in sources if not document_classes(source.metadata)]
-        yield Step(len(sources), len(bare) if dry_run else _classify_sources(store, bare, names))
+        unclassified = [source.id for source in sources if not document_classes(source.metadata)]
+        yield Step(len(sources), len(unclassified) if dry_run else _classify_sources(store, unclassified, names))
     for flows in pages(list_flows):
-        bare = [flow.id for flow in flows if not document_classes(flow.metadata)]
-        yield Step(len(flows), len(bare) if dry_run else _classify_flows(store, bare, names))
+        unclassified = [flow.id for flow in flows if not document_classes(flow.metadata)]
+        yield Step(len(flows), len(unclassified) if dry_run else _classify_flows(store, unclassified, names))
 
 
 def _classify_sources(store: Store, source_ids: Sequence[str], names: Sequence[str]) -> int:
@@ -55,10 +57,10 @@ def _classify_sources(store: Store, source_ids: Sequence[str], names: Sequence[s
         for source in tx.sources_by_id(source_ids).values():
             if document_classes(source.metadata):
                 continue
-            document = _classified(source.metadata, names)
-            now_classified = replace(source, metadata=document, updated=source.next_change(store.now()))
-            tx.put_source(now_classified)
-            outbox.source_updated(now_classified)
+            metadata = _classified(source.metadata, names)
+            classified = replace(source, metadata=metadata, updated=source.next_change(store.now()))
+            tx.put_source(classified)
+            outbox.source_updated(classified)
             changed += 1
         return changed
 
@@ -75,17 +77,18 @@ def _classify_flows(store: Store, flow_ids: Sequence[str], names: Sequence[str])
         for flow in tx.flows_by_id(flow_ids).values():
             if document_classes(flow.metadata):
                 continue
-            document = {**_classified(flow.metadata, names), "metadata_version": versions[flow.id]}
-            now_classified = replace(flow, metadata=document, metadata_updated=flow.next_change(store.now()))
-            tx.put_flow(now_classified)
-            outbox.flow_updated(now_classified)
+            metadata = {**_classified(flow.metadata, names), "metadata_version": versions[flow.id]}
+            classified = replace(flow, metadata=metadata, metadata_updated=flow.next_change(store.now()))
+            tx.put_flow(classified)
+            outbox.flow_updated(classified)
             changed += 1
         return changed
 
     return store.write(transact) if flow_ids else 0
 
 
-def _classified(document: Metadata, names: Sequence[str]) -> Metadata:
-    changed = {**document, "tags": {**document.get("tags", {}), AUTH_CLASSES: list(names)}, "updated_by": _BY}
-    check_document_size(changed)
-    return changed
+def _classified(metadata: Metadata, names: Sequence[str]) -> Metadata:
+    tags = {**metadata.get("tags", {}), AUTH_CLASSES: list(names)}
+    classified = {**metadata, "tags": tags, "updated_by": _UPDATED_BY}
+    check_document_size(classified)
+    return classified

@@ -1,6 +1,6 @@
-"""Long-lived tokens, for players and machines: made and revoked by `tams tokens`, kept as hashes.
+"""Long-lived tokens for players and machines: made and revoked by `tams tokens`, stored as hashes.
 
-A token is `tams_` + its id + `_` + 256 random bits. A fast hash is enough for what nobody can guess.
+A token is `tams_` + its id + `_` + 256 random bits. A fast hash is enough, because the random bits cannot be guessed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KIND: Final = "token"
 """The kind of a token's document."""
 
 PREFIX: Final = "tams_"
-"""What every token begins with, and no JWT does."""
+"""The prefix of every token; no JWT begins with it."""
 
 _TOKEN: Final = re.compile(r"tams_([0-9a-f]{16})_[0-9a-f]{64}", re.ASCII)
 _ORDER: Final = "created"
@@ -35,7 +35,7 @@ _PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token. Times are in microseconds; `expires` None is never."""
+    """The record of a token. Times are in microseconds; `expires` is None if it never expires."""
 
     id: str
     name: str
@@ -46,15 +46,17 @@ class Token:
     hash: str
 
     def has_expired(self, now: int) -> bool:
-        """Whether its time has passed."""
+        """Return True if the token has expired at `now` (microseconds)."""
         return self.expires is not None and self.expires <= now
 
 
 def create(
     store: Store, name: str, scopes: Iterable[str], groups: Iterable[str], seconds: int | None
 ) -> tuple[Token, str]:
-    """Make a token that ends in `seconds` (None: never); with it the text that is shown once and then known to its
-    owner only."""
+    """Make a token that expires after `seconds`, or never if that is None.
+
+    Return its record, and its text, which is not stored: it has to be shown now and cannot be shown again.
+    """
     token_id = secrets.token_hex(8)
     text = f"{PREFIX}{token_id}_{secrets.token_hex(32)}"
     now = store.now()
@@ -70,7 +72,7 @@ def create(
 
 
 def find(store: Store, text: str) -> Token | None:
-    """The token that this text is, expired or not; None where there is none such, or no more."""
+    """Return the record of the token with this text, expired or not, or None if it is unknown or revoked."""
     match = _TOKEN.fullmatch(text)
     if match is None:
         return None
@@ -82,7 +84,7 @@ def find(store: Store, text: str) -> Token | None:
 
 
 def list_tokens(store: Store) -> Iterator[Token]:
-    """All tokens, latest first."""
+    """Yield all tokens, latest first."""
 
     def page_after(after: Cursor | None) -> Page[Document]:
         with store.repository.read() as read:
@@ -92,7 +94,7 @@ def list_tokens(store: Store) -> Iterator[Token]:
 
 
 def revoke(store: Store, token_id: str) -> None:
-    """End a token. `NotFound`."""
+    """Revoke a token. Raises NotFound if it does not exist."""
 
     def transact(tx: Write) -> None:
         tx.claim(("document", token_id))

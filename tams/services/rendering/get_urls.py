@@ -15,7 +15,7 @@ from tams.storage.port import Backend, Storage
 
 @dataclass(frozen=True, slots=True)
 class _BackendPlan:
-    """How the instances in one Storage Backend are shown; `description` is added to the URL of each entry."""
+    """The way to show the instances in one Storage Backend; `description` is added to the URL of each entry."""
 
     storage: Storage
     sign: Callable[[str], str] | None
@@ -24,7 +24,7 @@ class _BackendPlan:
 
 
 class UrlPlan:
-    """How one request shows `get_urls`; made for one response. `signed` is true once it holds a presigned URL.
+    """The way to show `get_urls` in one response. `signed` is true once the response holds a presigned URL.
 
     Instances in Storage Backends are shown if `access` may read from the backend. `base_url` is put before URLs on this
     service itself. The validity of presigned URLs begins when the plan is made.
