@@ -1,4 +1,4 @@
-"""The events that changes of Flows and Sources write: which, in what order, and what they hold."""
+"""Events of changes to Flows and Sources: their types, their order and their bodies."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _webhook(store: Store) -> None:
     listen(store)
 
 
-def made(client: FlaskClient, store: Store, document: Document) -> str:
-    """A Flow whose making has been told; its id."""
+def put_silently(client: FlaskClient, store: Store, document: Document) -> str:
+    """Create a Flow and discard its events; return its id."""
     flow_id = put(client, document)
     told(store)
     return flow_id
@@ -46,7 +46,7 @@ def test_a_new_flow_tells_of_its_new_source_first(client: FlaskClient, store: St
 
 def test_a_flow_of_a_source_that_is_there_is_told_alone(client: FlaskClient, store: Store) -> None:
     first = video()
-    made(client, store, first)
+    put_silently(client, store, first)
     second = put(client, video(source_id=first["source_id"]))
     answer = client.post("/flows", json=video(source_id=first["source_id"]))
     assert outlined(store) == [("flows/created", second), ("flows/created", answer.json["id"])]
@@ -62,7 +62,7 @@ def test_a_declared_source_is_told(client: FlaskClient, store: Store) -> None:
 
 def test_replacing_a_flow_is_an_update(client: FlaskClient, store: Store) -> None:
     document = video()
-    flow_id = made(client, store, document)
+    flow_id = put_silently(client, store, document)
     put(client, {**document, "label": "new"})
     (event,) = told(store)
     assert (event.type, event.body) == ("flows/updated", {"flow": get(client, flow_id)})
@@ -82,7 +82,7 @@ FLOW_PROPERTIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", FLOW_PROPERTIES)
 def test_each_property_of_a_flow_is_an_update(client: FlaskClient, store: Store, name: str) -> None:
-    flow_id = made(client, store, video())
+    flow_id = put_silently(client, store, video())
     path = f"/flows/{flow_id}/{name}"
     assert put_json(client, path, FLOW_PROPERTIES[name]).status_code == 204
     (event,) = told(store)
@@ -99,7 +99,7 @@ def test_each_property_of_a_flow_is_an_update(client: FlaskClient, store: Store,
 
 @pytest.mark.parametrize("name", ["label", "description", "tags/colour"])
 def test_each_property_of_a_source_is_an_update(client: FlaskClient, store: Store, name: str) -> None:
-    source_id = source_of(client, made(client, store, video()))
+    source_id = source_of(client, put_silently(client, store, video()))
     path = f"/sources/{source_id}/{name}"
     assert put_json(client, path, "x").status_code == 204
     (event,) = told(store)
@@ -113,7 +113,7 @@ def test_each_property_of_a_source_is_an_update(client: FlaskClient, store: Stor
 
 def test_a_flow_that_goes_to_another_source_may_make_one_and_end_one(client: FlaskClient, store: Store) -> None:
     document, source_id = video(), new_id()
-    flow_id = made(client, store, document)
+    flow_id = put_silently(client, store, document)
     put(client, {**document, "source_id": source_id})
     created, updated, deleted = told(store)
     assert (created.type, created.source_id) == ("sources/created", source_id)
@@ -124,8 +124,8 @@ def test_a_flow_that_goes_to_another_source_may_make_one_and_end_one(client: Fla
 
 def test_what_follows_from_a_collection_is_no_event_of_its_own(client: FlaskClient, store: Store) -> None:
     member, collector = video(), multi()
-    made(client, store, member)
-    made(client, store, collector)
+    put_silently(client, store, member)
+    put_silently(client, store, collector)
     put(client, {**collector, "flow_collection": [{"id": member["id"]}]})
     assert outlined(store) == [("flows/updated", collector["id"])]
     put(client, {**member, "label": "x"})
@@ -175,7 +175,7 @@ def test_a_deleted_collector_is_told_alone(client: FlaskClient, store: Store) ->
     member = video()
     put(client, member)
     collector = multi(member["id"])
-    made(client, store, collector)
+    put_silently(client, store, collector)
     client.delete(f"/flows/{collector['id']}")
     assert outlined(store) == [("flows/deleted", collector["id"]), ("sources/deleted", collector["source_id"])]
 
@@ -185,9 +185,9 @@ def test_a_deleted_source_is_told_after_its_flows(client: FlaskClient, store: St
     ids = [put(client, video(source_id=source_id)) for _ in range(2)]
     told(store)
     assert client.delete(f"/sources/{source_id}?cascade=true").status_code == 200
-    found = outlined(store)
-    assert sorted(found[:2]) == sorted(("flows/deleted", flow_id) for flow_id in ids)
-    assert found[2:] == [("sources/deleted", source_id)]
+    outline = outlined(store)
+    assert sorted(outline[:2]) == sorted(("flows/deleted", flow_id) for flow_id in ids)
+    assert outline[2:] == [("sources/deleted", source_id)]
 
 
 def test_a_deleted_source_without_flows_is_told(client: FlaskClient, store: Store) -> None:
@@ -234,11 +234,11 @@ def test_changes_of_other_things_are_not_told(client: FlaskClient, store: Store)
 
 
 class TestWithoutAWebhook:
-    """A store that nobody listens to."""
+    """A store without webhooks."""
 
     @pytest.fixture(autouse=True)
     def _webhook(self) -> None:
-        """There is none."""
+        """Register no webhook."""
 
     def test_nothing_is_told(self, client: FlaskClient, store: Store) -> None:
         flow_id = make_flow(client)
@@ -258,14 +258,14 @@ class TestWithoutAWebhook:
 def test_events_of_a_flow_come_in_the_order_of_its_changes_whatever_the_clocks_say(store: Store) -> None:
     moments = iter([1000, 990, 990, 10, 500, 3, 3, 3, 3, 3])
     odd = replace(store, now=lambda: next(moments))
-    somebody = Principal("somebody")
+    alice = Principal("alice")
     document = {**video(), "tags": {}}
     flow_id = document["id"]
-    flows.create(odd, document, somebody)
-    flows.set_property(odd, flow_id, "label", "x", somebody)
-    sources.set_property(odd, document["source_id"], "label", "x", somebody)
-    flows.put(odd, flow_id, document, somebody)
-    deletion.delete_flow(odd, flow_id, None, somebody)
+    flows.create(odd, document, alice)
+    flows.set_property(odd, flow_id, "label", "x", alice)
+    sources.set_property(odd, document["source_id"], "label", "x", alice)
+    flows.put(odd, flow_id, document, alice)
+    deletion.delete_flow(odd, flow_id, None, alice)
     events = told(store)
     of_flow = [event.type for event in events if event.flow_id]
     assert of_flow == ["flows/created", "flows/updated", "flows/updated", "flows/deleted"]

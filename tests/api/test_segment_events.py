@@ -1,4 +1,4 @@
-"""The events that Segments write: one for what a request adds, and one for each run that a change removes."""
+"""Events of Segments: one for the Segments that a request adds, and one for each run that a change removes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _webhook(store: Store) -> None:
 
 @pytest.fixture
 def flow_id(client: FlaskClient, store: Store) -> str:
-    """A Flow whose making has been told."""
+    """Create a Flow and discard its events."""
     flow_id = make_flow(client)
     told(store)
     return flow_id
 
 
 def deleted(store: Store) -> list[str]:
-    """The timeranges told since the last look, when nothing else was."""
+    """Return the timeranges of the new events, all of which report deleted Segments."""
     events = told(store)
     assert {event.type for event in events} <= {"flows/segments_deleted"}
     assert all(event.body.keys() == {"timerange"} for event in events)
@@ -63,28 +63,28 @@ class TestAdding:
         self, client: FlaskClient, store: Store, flow_id: str
     ) -> None:
         ids = allocate(client, flow_id, 3)
-        wanted = [{"object_id": ids[n], "timerange": SECOND.format(n // 2, n // 2 + 1)} for n in range(3)]
-        assert len(client.post(f"/flows/{flow_id}/segments", json=wanted).json["failed_segments"]) == 1
+        segments = [{"object_id": ids[n], "timerange": SECOND.format(n // 2, n // 2 + 1)} for n in range(3)]
+        assert len(client.post(f"/flows/{flow_id}/segments", json=segments).json["failed_segments"]) == 1
         (event,) = told(store)
         assert [segment.object_id for segment in added_segments(event)] == [ids[0], ids[2]]
 
     def test_where_all_are_refused_nothing_is_told(self, client: FlaskClient, store: Store, flow_id: str) -> None:
-        wanted = [{"object_id": "unknown", "timerange": SECOND.format(n, n + 1)} for n in range(2)]
-        for body, status in (([], 201), (wanted, 200), (wanted[0], 400), ([{"object_id": 5}], 400)):
+        segments = [{"object_id": "unknown", "timerange": SECOND.format(n, n + 1)} for n in range(2)]
+        for body, status in (([], 201), (segments, 200), (segments[0], 400), ([{"object_id": 5}], 400)):
             assert client.post(f"/flows/{flow_id}/segments", json=body).status_code == status
-        assert client.post(f"/flows/{new_id()}/segments", json=wanted).status_code == 404
+        assert client.post(f"/flows/{new_id()}/segments", json=segments).status_code == 404
         client.put(f"/flows/{flow_id}/read_only", json=True)
         told(store)
-        assert client.post(f"/flows/{flow_id}/segments", json=wanted).status_code == 403
+        assert client.post(f"/flows/{flow_id}/segments", json=segments).status_code == 403
         assert told(store) == []
 
     def test_a_long_list_is_told_in_parts(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         names = [f"{n}" + "\x01é" * 300 for n in range(100)]
         urls = [{"url": "https://example.com/", "label": "away"}]
-        wanted = [
+        segments = [
             {"object_id": name, "timerange": SECOND.format(n, n + 1), "get_urls": urls} for n, name in enumerate(names)
         ]
-        assert client.post(f"/flows/{flow_id}/segments", json=wanted).status_code == 201
+        assert client.post(f"/flows/{flow_id}/segments", json=segments).status_code == 201
         events = told(store)
         assert [event.position for event in events] == [0, 1, 2]
         assert all(50_000 < len(orjson.dumps(event)) < 100_000 for event in events)
@@ -142,7 +142,9 @@ class TestDeleting:
         reuse(client, other, [object_id])
         told(store)
         assert client.delete(f"/objects/{object_id}?cascade=true").status_code == 200
-        assert sorted(outlined(store)) == sorted(("flows/segments_deleted", each) for each in (flow_id, other))
+        assert sorted(outlined(store)) == sorted(
+            ("flows/segments_deleted", changed_id) for changed_id in (flow_id, other)
+        )
 
     def test_what_deletes_nothing_tells_nothing(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         (object_id,) = record(client, flow_id, 1)
@@ -184,7 +186,7 @@ class TestInTheBackground:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        """Requests delete at most four Segments themselves."""
+        """Limit the Segments that a request deletes itself to four."""
         return replace(settings, delete_inline_limit=4)
 
     def test_each_batch_tells_what_it_removed(self, client: FlaskClient, store: Store, flow_id: str) -> None:

@@ -1,4 +1,4 @@
-"""`/service/webhooks`: registering, changing, listing. What is sent is tested in tests/worker and tests/e2e."""
+"""`/service/webhooks`: registering, changing, listing. Deliveries are tested in tests/worker and tests/e2e."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY: list[EventType] = list(EVENT_TYPES)  # type: ignore[arg-type]
 
 
 def post(client: FlaskClient, **body: Any) -> dict[str, Any]:
-    """The registered webhook."""
+    """Register a webhook and return it."""
     answer = client.post("/service/webhooks", json={"url": URL, "events": EVERY, **body})
     assert answer.status_code == 201, answer.text
     assert answer.json is not None
@@ -31,19 +31,19 @@ def post(client: FlaskClient, **body: Any) -> dict[str, Any]:
 
 
 def put(client: FlaskClient, webhook_id: str, **body: Any) -> Any:
-    """The answer to a change."""
+    """Change a webhook; return the response."""
     default = {"id": webhook_id, "url": URL, "events": EVERY, "status": "created"}
     return client.put(f"/service/webhooks/{webhook_id}", json=default | body)
 
 
 def faults(answer: Any) -> list[str]:
-    """The fields at fault of a 400."""
+    """Return the fields at fault in a 400 response."""
     assert answer.status_code == 400, answer.text
     return list(answer.json["errors"])
 
 
 def fail(store: Store, webhook_id: str) -> None:
-    """What the worker does when a receiver keeps failing."""
+    """Put the webhook into the status that the worker sets if a receiver keeps failing."""
 
     def transact(tx: Any) -> None:
         tx.claim(("document", webhook_id))
@@ -73,23 +73,23 @@ class TestRegistering:
     def test_the_service_says_that_it_can_be_done(self, client: FlaskClient) -> None:
         said = client.get("/service").json
         assert said is not None
-        assert [each["name"] for each in said["event_stream_mechanisms"]] == ["webhooks"]
+        assert [mechanism["name"] for mechanism in said["event_stream_mechanisms"]] == ["webhooks"]
 
     def test_the_least(self, client: FlaskClient) -> None:
-        made = post(client)
-        assert made == {"id": made["id"], "url": URL, "events": EVERY, "status": "created"}
-        assert client.get(f"/service/webhooks/{made['id']}").json == made
-        head = client.head(f"/service/webhooks/{made['id']}")
+        webhook = post(client)
+        assert webhook == {"id": webhook["id"], "url": URL, "events": EVERY, "status": "created"}
+        assert client.get(f"/service/webhooks/{webhook['id']}").json == webhook
+        head = client.head(f"/service/webhooks/{webhook['id']}")
         assert (head.status_code, head.data) == (200, b"")
 
     def test_everything(self, client: FlaskClient) -> None:
-        made = post(client, **FULL, api_key_value="Bearer secret", status="disabled", unknown=5, error={"type": "x"})
-        assert made == {"id": made["id"], "url": URL, "events": EVERY, **FULL, "status": "disabled"}
+        webhook = post(client, **FULL, api_key_value="Bearer secret", status="disabled", unknown=5, error={"type": "x"})
+        assert webhook == {"id": webhook["id"], "url": URL, "events": EVERY, **FULL, "status": "disabled"}
 
     def test_the_value_of_the_key_is_never_answered(self, client: FlaskClient) -> None:
-        made = post(client, api_key_name="X-Key", api_key_value="open sesame")
-        path = f"/service/webhooks/{made['id']}"
-        changed = put(client, made["id"], api_key_name="X-Key", api_key_value="another sesame")
+        webhook = post(client, api_key_name="X-Key", api_key_value="open sesame")
+        path = f"/service/webhooks/{webhook['id']}"
+        changed = put(client, webhook["id"], api_key_name="X-Key", api_key_value="another sesame")
         for answer in (client.get(path), client.get("/service/webhooks"), changed):
             assert "sesame" not in answer.text
             assert "api_key_value" not in answer.text
@@ -162,9 +162,9 @@ class TestRegistering:
     )
     def test_a_url_that_leads_inside_is_refused(self, client: FlaskClient, url: str) -> None:
         assert faults(client.post("/service/webhooks", json={"url": url, "events": []})) == ["url"]
-        made = post(client)
-        assert faults(put(client, made["id"], url=url)) == ["url"]
-        assert client.get(f"/service/webhooks/{made['id']}").json == made
+        webhook = post(client)
+        assert faults(put(client, webhook["id"], url=url)) == ["url"]
+        assert client.get(f"/service/webhooks/{webhook['id']}").json == webhook
 
     def test_a_name_that_does_not_exist_yet_is_accepted(self, client: FlaskClient) -> None:
         assert post(client, url="https://receiver.invalid/")["url"] == "https://receiver.invalid/"
@@ -176,21 +176,21 @@ class TestRegistering:
 
 class TestChanging:
     def test_everything_is_replaced_but_the_value_of_the_key(self, client: FlaskClient, store: Store) -> None:
-        made = post(client, **FULL, api_key_value="Bearer secret")
-        answer = put(client, made["id"], events=["flows/created"], api_key_name="X-Key")
+        webhook = post(client, **FULL, api_key_value="Bearer secret")
+        answer = put(client, webhook["id"], events=["flows/created"], api_key_name="X-Key")
         assert answer.status_code == 201
-        changed = {"id": made["id"], "url": URL, "events": ["flows/created"], "api_key_name": "X-Key"}
+        changed = {"id": webhook["id"], "url": URL, "events": ["flows/created"], "api_key_name": "X-Key"}
         assert answer.json == changed | {"status": "created"}
-        assert client.get(f"/service/webhooks/{made['id']}").json == answer.json
+        assert client.get(f"/service/webhooks/{webhook['id']}").json == answer.json
         with store.repository.read() as read:
-            kept = webhooks.load(read, made["id"])
-        assert kept is not None
-        assert kept.key_header == {"X-Key": "Bearer secret"}
-        put(client, made["id"], api_key_name="X-Key", api_key_value="new")
+            stored = webhooks.load(read, webhook["id"])
+        assert stored is not None
+        assert stored.key_header == {"X-Key": "Bearer secret"}
+        put(client, webhook["id"], api_key_name="X-Key", api_key_value="new")
         with store.repository.read() as read:
-            kept = webhooks.load(read, made["id"])
-        assert kept is not None
-        assert kept.key_header == {"X-Key": "new"}
+            stored = webhooks.load(read, webhook["id"])
+        assert stored is not None
+        assert stored.key_header == {"X-Key": "new"}
 
     @pytest.mark.parametrize(
         ("change", "path"),
@@ -203,15 +203,15 @@ class TestChanging:
         ],
     )
     def test_wrong_changes_change_nothing(self, client: FlaskClient, change: dict[str, Any], path: str) -> None:
-        made = post(client, **FULL)
-        assert faults(put(client, made["id"], **change)) == [path]
-        assert client.get(f"/service/webhooks/{made['id']}").json == made
+        webhook = post(client, **FULL)
+        assert faults(put(client, webhook["id"], **change)) == [path]
+        assert client.get(f"/service/webhooks/{webhook['id']}").json == webhook
 
     @pytest.mark.parametrize("missing", ["id", "url", "events", "status"])
     def test_what_is_required_is_required(self, client: FlaskClient, missing: str) -> None:
-        made = post(client)
-        body = {name: value for name, value in made.items() if name != missing}
-        assert faults(client.put(f"/service/webhooks/{made['id']}", json=body)) == [missing]
+        webhook = post(client)
+        body = {name: value for name, value in webhook.items() if name != missing}
+        assert faults(client.put(f"/service/webhooks/{webhook['id']}", json=body)) == [missing]
 
     def test_what_is_not_there_is_not_found_whatever_the_body(self, client: FlaskClient) -> None:
         for path in (f"/service/webhooks/{new_id()}", "/service/webhooks/x"):
@@ -222,22 +222,22 @@ class TestChanging:
             assert client.put(path, data="x", content_type="text/plain").status_code == 404
 
     def test_states(self, client: FlaskClient, store: Store) -> None:
-        made = post(client)
+        webhook = post(client)
         for status in ("created", "disabled", "disabled", "created", "created"):
-            assert put(client, made["id"], status=status).json["status"] == status
-        fail(store, made["id"])
-        shown = client.get(f"/service/webhooks/{made['id']}").json
-        assert shown is not None
-        assert shown["status"] == "error"
-        assert shown["error"]["summary"] == "the receiver answered 500"
-        assert set(shown["error"]) == {"type", "summary", "time"}
-        assert faults(put(client, made["id"], status="disabled")) == ["status"]
-        again = put(client, made["id"], status="created", error=shown["error"])
-        assert again.json == made
+            assert put(client, webhook["id"], status=status).json["status"] == status
+        fail(store, webhook["id"])
+        body = client.get(f"/service/webhooks/{webhook['id']}").json
+        assert body is not None
+        assert body["status"] == "error"
+        assert body["error"]["summary"] == "the receiver answered 500"
+        assert set(body["error"]) == {"type", "summary", "time"}
+        assert faults(put(client, webhook["id"], status="disabled")) == ["status"]
+        again = put(client, webhook["id"], status="created", error=body["error"])
+        assert again.json == webhook
 
     def test_a_webhook_that_is_deleted_is_gone(self, client: FlaskClient) -> None:
-        made = post(client)
-        path = f"/service/webhooks/{made['id']}"
+        webhook = post(client)
+        path = f"/service/webhooks/{webhook['id']}"
         answer = client.delete(path)
         assert (answer.status_code, answer.data) == (204, b"")
         assert client.get(path).status_code == client.delete(path).status_code == 404
@@ -247,8 +247,8 @@ class TestChanging:
 class TestListing:
     def test_by_url_in_code_points_and_then_by_id_page_after_page(self, client: FlaskClient) -> None:
         urls = [f"https://8.8.8.8/{path}" for path in ("b", "a", "B", "a", "", "a/b", "%C3%A4")]
-        made = sorted((post(client, url=url) for url in urls), key=lambda each: (each["url"], each["id"]))
-        for reverse, expected in (("false", made), ("TRUE", made[::-1])):
+        webhook = sorted((post(client, url=url) for url in urls), key=lambda webhook: (webhook["url"], webhook["id"]))
+        for reverse, expected in (("false", webhook), ("TRUE", webhook[::-1])):
             for limit in (1, 3, 7, 100):
                 url: str | None = f"/service/webhooks?limit={limit}&reverse_order={reverse}"
                 listed: list[Any] = []
@@ -280,7 +280,7 @@ class TestListing:
         ):
             listed = client.get(f"/service/webhooks?{query}").json
             assert listed is not None
-            assert [each["id"] for each in listed] == expected, query
+            assert [webhook["id"] for webhook in listed] == expected, query
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=x", "page=x", "reverse_order=1", "tag_exists.a=1", "tag.a=,"])
     def test_what_is_malformed_is_refused(self, client: FlaskClient, query: str) -> None:
@@ -288,50 +288,50 @@ class TestListing:
 
 
 class TestQueues:
-    """What a change of its state does to what waits for a webhook."""
+    """The waiting events of a webhook when its status changes."""
 
     def happen(self, client: FlaskClient, store: Store) -> None:
-        """Two events."""
+        """Cause two events."""
         make_flow(client)
         while fan_out(store):
             pass
 
     def look(self, store: Store, webhook_id: str) -> tuple[int, str | None]:
-        """How many wait, and the lane of the job."""
+        """Return how many events wait, and the lane of the job."""
         with store.repository.read() as read:
             return waiting(read, webhook_id), load_queue(read, webhook_id).lane
 
     def test_it_is_kept_while_disabled_and_nothing_is_added(self, client: FlaskClient, store: Store) -> None:
-        made = post(client)
-        assert self.look(store, made["id"]) == (0, None)
+        webhook = post(client)
+        assert self.look(store, webhook["id"]) == (0, None)
         self.happen(client, store)
-        assert self.look(store, made["id"]) == (2, "deliver")
-        put(client, made["id"], status="disabled")
-        assert self.look(store, made["id"]) == (2, None)
+        assert self.look(store, webhook["id"]) == (2, "deliver")
+        put(client, webhook["id"], status="disabled")
+        assert self.look(store, webhook["id"]) == (2, None)
         self.happen(client, store)
-        assert self.look(store, made["id"]) == (2, None)
-        put(client, made["id"], status="created")
-        assert self.look(store, made["id"]) == (2, "deliver")
+        assert self.look(store, webhook["id"]) == (2, None)
+        put(client, webhook["id"], status="created")
+        assert self.look(store, webhook["id"]) == (2, "deliver")
 
     def test_it_grows_on_in_error_and_is_sent_again_afterwards(self, client: FlaskClient, store: Store) -> None:
-        made = post(client)
-        put(client, made["id"], status="disabled")
-        put(client, made["id"], status="created")
-        fail(store, made["id"])
+        webhook = post(client)
+        put(client, webhook["id"], status="disabled")
+        put(client, webhook["id"], status="created")
+        fail(store, webhook["id"])
         self.happen(client, store)
-        assert self.look(store, made["id"]) == (2, None)
-        assert webhooks.replay(store, made["id"])
-        assert self.look(store, made["id"]) == (2, "deliver")
-        assert not webhooks.replay(store, made["id"])
+        assert self.look(store, webhook["id"]) == (2, None)
+        assert webhooks.replay(store, webhook["id"])
+        assert self.look(store, webhook["id"]) == (2, "deliver")
+        assert not webhooks.replay(store, webhook["id"])
 
     def test_of_a_deleted_webhook_nothing_is_left(self, client: FlaskClient, store: Store) -> None:
-        made = post(client)
+        webhook = post(client)
         other = post(client)
         self.happen(client, store)
-        client.delete(f"/service/webhooks/{made['id']}")
+        client.delete(f"/service/webhooks/{webhook['id']}")
         self.happen(client, store)
         with store.repository.read() as read:
-            assert load_queue(read, made["id"]).sequence == 0
+            assert load_queue(read, webhook["id"]).sequence == 0
             assert waiting(read, other["id"]) == 4
         assert store.repository.lease("deliver", "w", 10, 5)[0].job_id == other["id"]
-        assert [job.job_id for job in store.repository.lease("forget-deliveries", "w", 10, 5)] == [made["id"]]
+        assert [job.job_id for job in store.repository.lease("forget-deliveries", "w", 10, 5)] == [webhook["id"]]

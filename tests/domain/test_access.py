@@ -39,7 +39,7 @@ def test_groups_have_what_the_file_gives_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("", "there is no class: write [classes.NAME]"),
         ("classes = 5", "there is no class: write [classes.NAME]"),
@@ -57,12 +57,12 @@ def test_groups_have_what_the_file_gives_them(path: Path) -> None:
         ("[classes.news", "is not TOML: "),
     ],
 )
-def test_a_wrong_file_is_refused_with_what_to_write(path: Path, content: str, told: str) -> None:
+def test_a_wrong_file_is_refused_with_what_to_write(path: Path, content: str, expected: str) -> None:
     path.write_text(content)
     with pytest.raises(ConfigurationError) as refusal:
         read_classes(path)
     assert str(refusal.value).startswith(str(path))
-    assert told in str(refusal.value)
+    assert expected in str(refusal.value)
 
 
 def test_a_file_that_is_not_there_is_refused(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How the collection of a Source follows from those of its Flows."""
+"""Collections of Sources, derived from those of their Flows."""
 
 from __future__ import annotations
 

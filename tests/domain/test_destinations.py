@@ -1,4 +1,4 @@
-"""Where requests to URLs of clients may lead."""
+"""Permitted destinations of requests to URLs that clients chose."""
 
 from __future__ import annotations
 
@@ -171,8 +171,8 @@ class TestAddresses:
 
     @given(st.ip_addresses(v=4))
     def test_that_python_finds_private_never_pass(self, address: object) -> None:
-        found = ip_address(str(address))
-        assert found.is_global or not is_global(found)
+        parsed = ip_address(str(address))
+        assert parsed.is_global or not is_global(parsed)
 
 
 class TestTheAllowList:

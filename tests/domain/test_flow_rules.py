@@ -1,4 +1,4 @@
-"""The rules for Flow metadata that the JSON schemas hold in words."""
+"""The rules for Flow metadata that the JSON schemas state in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`get_urls`: what may be put there, and which of them are shown."""
+"""`get_urls`: rules for those that a client sends, and filters for those that are shown."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def test_an_empty_list_of_labels_shows_nothing() -> None:
 
 
 def test_labels_choose_among_backends_and_clients_urls_alike() -> None:
-    wanted = UrlFilter(labels=frozenset({"disk", "mine"}))
-    assert wanted.shows_backend(*DISK)
-    assert not wanted.shows_backend(*TAPE)
-    assert wanted.shows_uncontrolled("mine")
-    assert not wanted.shows_uncontrolled("yours")
-    assert not wanted.shows_uncontrolled(None)
+    url_filter = UrlFilter(labels=frozenset({"disk", "mine"}))
+    assert url_filter.shows_backend(*DISK)
+    assert not url_filter.shows_backend(*TAPE)
+    assert url_filter.shows_uncontrolled("mine")
+    assert not url_filter.shows_uncontrolled("yours")
+    assert not url_filter.shows_uncontrolled(None)
 
 
 def test_storage_ids_leave_out_what_is_in_no_backend() -> None:
-    wanted = UrlFilter(storage_ids=frozenset({TAPE[0]}))
-    assert wanted.shows_backend(*TAPE)
-    assert not wanted.shows_backend(*DISK)
-    assert not wanted.shows_uncontrolled("mine")
+    url_filter = UrlFilter(storage_ids=frozenset({TAPE[0]}))
+    assert url_filter.shows_backend(*TAPE)
+    assert not url_filter.shows_backend(*DISK)
+    assert not url_filter.shows_uncontrolled("mine")
 
 
 def test_a_clients_url_is_not_presigned() -> None:
@@ -60,18 +60,18 @@ def test_a_clients_url_is_not_presigned() -> None:
     ],
 )
 def test_tags_are_those_of_the_backend(tags: TagFilter, disk: bool, tape: bool, uncontrolled: bool) -> None:
-    wanted = UrlFilter(backend_tags=tags)
-    assert wanted.shows_backend(*DISK) is disk
-    assert wanted.shows_backend(*TAPE) is tape
-    assert wanted.shows_uncontrolled("mine") is uncontrolled
+    url_filter = UrlFilter(backend_tags=tags)
+    assert url_filter.shows_backend(*DISK) is disk
+    assert url_filter.shows_backend(*TAPE) is tape
+    assert url_filter.shows_uncontrolled("mine") is uncontrolled
 
 
 def test_filters_combine() -> None:
     labels = (None, frozenset({"disk"}), frozenset({"tape"}))
     storage_ids = (None, frozenset({DISK[0]}), frozenset({TAPE[0]}))
     tags = (TagFilter(), TagFilter(exists=(("tier", True),)))
-    for each in product(labels, storage_ids, tags):
-        label, storage_id, tag = each
+    for values in product(labels, storage_ids, tags):
+        label, storage_id, tag = values
         alone = (UrlFilter(labels=label), UrlFilter(storage_ids=storage_id), UrlFilter(backend_tags=tag))
         together = UrlFilter(labels=label, storage_ids=storage_id, backend_tags=tag)
         for backend in (DISK, TAPE):

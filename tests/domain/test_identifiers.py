@@ -9,17 +9,17 @@ from tams.domain.identifiers import is_uuid, new_id, new_object_id
 
 
 def test_an_id_is_a_version_4_uuid() -> None:
-    made = new_id()
-    assert is_uuid(made)
-    assert uuid.UUID(made).version == 4
+    new = new_id()
+    assert is_uuid(new)
+    assert uuid.UUID(new).version == 4
 
 
 def test_an_object_id_begins_with_its_moment() -> None:
     before = time.time_ns() // 1_000_000
-    made = new_object_id()
+    new = new_object_id()
     after = time.time_ns() // 1_000_000
-    assert is_uuid(made)
-    assert before <= uuid.UUID(made).int >> 80 <= after
+    assert is_uuid(new)
+    assert before <= uuid.UUID(new).int >> 80 <= after
 
 
 def test_object_ids_are_never_the_same() -> None:

@@ -1,4 +1,4 @@
-"""What a client may ask to have registered, judged without the store."""
+"""The parser of registration bodies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEGMENT = {"object_id": "a", "timerange": "[0:0_1:0)"}
 
 
 def faults(body: Any) -> dict[str, list[str]]:
-    """What is wrong with the body, by path."""
+    """Return the faults in the body, by path."""
     with pytest.raises(Invalid) as caught:
         parse_requests(body)
     assert str(caught.value)

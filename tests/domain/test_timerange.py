@@ -32,7 +32,7 @@ instants = st.one_of(
 
 @st.composite
 def written(draw: st.DrawFn, bound: st.SearchStrategy[int] = instants) -> str:
-    """A timerange as a client may write it, whether or not it makes sense."""
+    """Draw a timerange as a client may write it, sensible or not."""
     start = draw(st.none() | bound)
     end = draw(st.none() | bound)
     opening = draw(st.sampled_from(["", "[", "("]))
@@ -46,7 +46,7 @@ def written(draw: st.DrawFn, bound: st.SearchStrategy[int] = instants) -> str:
 
 @st.composite
 def bounded(draw: st.DrawFn) -> TimeRange:
-    """A range as Segments have it."""
+    """Draw a range as Segments have it."""
     start, end = sorted(draw(st.lists(instants, min_size=2, max_size=2, unique=True)))
     return TimeRange(start, end, draw(st.booleans()))
 
@@ -57,14 +57,14 @@ LINE = range(-8, 9)
 
 
 def holds(timerange: TimeRange, instant: int) -> bool:
-    """Whether the instant is in the range, by the definition of a half-open pair."""
+    """Return True if the instant is in the range, by the definition of a half-open pair."""
     return (timerange.start is None or timerange.start <= instant) and (
         timerange.end is None or instant < timerange.end
     )
 
 
 def to_oracle(timerange: TimeRange) -> Oracle:
-    """The same range as mediatimestamp has it."""
+    """Return the range as a value of mediatimestamp."""
 
     def at(nanoseconds: int | None) -> Timestamp | None:
         return None if nanoseconds is None else Timestamp.from_nanosec(nanoseconds)
@@ -223,20 +223,20 @@ def test_the_whole_of_64_bits_can_be_registered() -> None:
 
 @given(written())
 def test_a_query_holds_the_instants_that_mediatimestamp_says(text: str) -> None:
-    asked = parse_query(text)
+    timerange = parse_query(text)
     if "_" not in text and not {"(", ")"}.isdisjoint(text):
         # An instant cannot have exclusive marks (`timerange.json`); mediatimestamp passes over some of them.
-        assert asked.is_empty
+        assert timerange.is_empty
         return
     try:
         oracle = Oracle.from_str(text)
     except ValueError:
         # mediatimestamp refuses reversed ranges, which for us hold nothing.
-        assert asked.is_empty
+        assert timerange.is_empty
         return
-    for edge in (asked.start, asked.end):
+    for edge in (timerange.start, timerange.end):
         for instant in (0,) if edge is None else (edge - 1, edge, edge + 1):
-            assert holds(asked, instant) == (Timestamp.from_nanosec(instant) in oracle)
+            assert holds(timerange, instant) == (Timestamp.from_nanosec(instant) in oracle)
 
 
 @pytest.mark.parametrize("text", ["_", "[_", "_]", "(_)", "[_)"])
@@ -293,8 +293,8 @@ def test_a_malformed_query_is_refused(text: str) -> None:
 
 @given(written())
 def test_what_a_query_means_survives_being_written_and_read(text: str) -> None:
-    asked = parse_query(text)
-    assert parse_query(str(asked)) == (NEVER if asked.is_empty else asked)
+    timerange = parse_query(text)
+    assert parse_query(str(timerange)) == (NEVER if timerange.is_empty else timerange)
 
 
 # Comparing

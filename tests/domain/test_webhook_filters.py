@@ -1,4 +1,4 @@
-"""Which events a webhook wants, as things were at the change."""
+"""Events that a webhook selects, given the collections at the time of the change."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ OF_SOURCES = [kind for kind in ALL if kind.startswith("sources/")]
 
 
 def wants(event: Event, **filters: Any) -> bool:
-    """Whether a webhook with these filters wants it."""
+    """Return True if a webhook with these filters selects the event."""
     document = {"url": "https://example.com", "events": ALL, **filters}
     return Webhook("w", document, "started", None, "owner", "http://store").selects(event)
 
 
 def of_flow(kind: EventType = "flows/updated", by: tuple[str, ...] = (), source_by: tuple[str, ...] = ()) -> Event:
-    """An event of the Flow `f` of the Source `s`."""
+    """Return an event of the Flow `f` of the Source `s`."""
     return Event("e", kind, 1, 0, "s", "f", by, source_by)
 
 
 def of_source(kind: EventType = "sources/updated", by: tuple[str, ...] = ()) -> Event:
-    """An event of the Source `s`."""
+    """Return an event of the Source `s`."""
     return Event("e", kind, 1, 0, "s", source_collected_by=by)
 
 

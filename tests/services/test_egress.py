@@ -1,4 +1,4 @@
-"""Requests to URLs of clients, tried with real connections: where they go, and how long they may take."""
+"""Requests to URLs of clients, over real connections: permitted destinations, and deadlines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOPBACK = parse_allowed(("127.0.0.1",))
 
 
 def post(client: Egress, url: str, seconds: float = 5, body: bytes | None = b"{}") -> tuple[int, bytes]:
-    """Status and body of the answer to one request."""
+    """Send one request; return the status and the body of the response."""
     connection = client.connection(url)
     try:
         answer = connection.send_request("POST", {"X-Test": "yes"}, body, seconds)
@@ -62,7 +62,7 @@ class TestWhereRequestsGo:
     def test_a_name_that_leads_inside_is_refused_at_registration_whatever_else_it_leads_to(self) -> None:
         for addresses in (["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2606:4700::1111", "::1"], ["fe80::1%2"]):
             with pytest.raises(DestinationRefused):
-                Egress(Allowed(), lambda *_, found=addresses: found).check("http://name.example/")  # type: ignore[misc]
+                Egress(Allowed(), lambda *_, resolved=addresses: resolved).check("http://name.example/")  # type: ignore[misc]
         Egress(Allowed(), lambda *_: ["8.8.8.8", "2606:4700::1111"]).check("http://name.example/")
 
     def test_a_name_that_does_not_resolve_in_time_is_accepted_at_registration_and_judged_later(self) -> None:
@@ -80,16 +80,16 @@ class TestWhereRequestsGo:
             post(Egress(Allowed(), unknown), "http://name.example/")
 
     def test_a_name_server_that_changes_its_answer_gains_nothing(self) -> None:
-        """The address that was judged is the one that is connected to: the name is not looked up in between."""
+        """The checked address is the one that is connected to: the name is not resolved again in between."""
         with (
             receiver(answering(), "127.0.0.1") as permitted,
             receiver(answering(), "127.0.0.2", permitted.port) as forbidden,
         ):
             turns = itertools.cycle([["127.0.0.1"], ["127.0.0.2"]])
-            asked: list[str] = []
+            host_names: list[str] = []
 
             def rebinding(host: str, _port: int, _seconds: float) -> list[str]:
-                asked.append(host)
+                host_names.append(host)
                 return next(turns)
 
             client = Egress(LOOPBACK, rebinding)
@@ -100,7 +100,7 @@ class TestWhereRequestsGo:
                 else:
                     with pytest.raises(DestinationRefused):
                         post(client, url)
-            assert len(asked) == 6
+            assert len(host_names) == 6
             assert (permitted.connections, forbidden.connections) == (3, 0)
 
     def test_of_several_addresses_only_those_that_are_permitted_are_tried(self) -> None:
@@ -144,7 +144,7 @@ class TestWhereRequestsGo:
 
 @contextmanager
 def no_more_connections(address: str, port: int) -> Iterator[None]:
-    """A socket there that listens, and whose queue is full."""
+    """Open a listening socket whose queue is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((address, port), backlog=0))
         for _ in range(3):
@@ -271,7 +271,7 @@ class TestTls:
 
     @pytest.fixture
     def tls(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-        """A server's side for `hooks.example`, which this machine trusts for the test."""
+        """Return the server's TLS context for `hooks.example`, trusted during the test."""
         certificate, key = certificate_for("hooks.example")
         path = tmp_path / "hooks.pem"
         path.write_bytes(key + certificate)
@@ -283,12 +283,12 @@ class TestTls:
         return context
 
     def test_the_name_is_asked_for_and_verified(self, tls: ssl.SSLContext) -> None:
-        asked: list[str | None] = []
-        tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+        server_names: list[str | None] = []
+        tls.sni_callback = lambda _socket, name, _context: server_names.append(name)
         with receiver(answering(), tls=tls) as there:
             client = Egress(LOOPBACK, resolve=always("127.0.0.1"))
             assert post(client, f"https://hooks.example:{there.port}/") == (200, b"ok")
-            assert asked == ["hooks.example"]
+            assert server_names == ["hooks.example"]
 
     @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
     def test_another_name_is_refused_before_anything_is_sent(self, tls: ssl.SSLContext, host: str) -> None:
@@ -307,7 +307,7 @@ class TestTls:
 
 
 def always(*addresses: str) -> egress.Resolve:
-    """A name server with one answer."""
+    """Return a resolver that always gives the same answer."""
 
     def resolve(_host: str, _port: int, _seconds: float) -> Sequence[str]:
         return addresses
@@ -316,7 +316,7 @@ def always(*addresses: str) -> egress.Resolve:
 
 
 def certificate_for(name: str) -> tuple[bytes, bytes]:
-    """A certificate that vouches for itself, and its key, both in PEM."""
+    """Write a self-signed certificate and its key, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -36,9 +36,9 @@ def test_a_password_is_kept_as_a_salted_hash() -> None:
     assert not is_password(PASSWORD.upper(), first)
 
 
-@pytest.mark.parametrize("kept", ["", "plain text", "$argon2id$", "$1$abc$def", PASSWORD])
-def test_what_is_no_hash_matches_nothing(kept: str) -> None:
-    assert not is_password(PASSWORD, kept)
+@pytest.mark.parametrize("password_hash", ["", "plain text", "$argon2id$", "$1$abc$def", PASSWORD])
+def test_what_is_no_hash_matches_nothing(password_hash: str) -> None:
+    assert not is_password(PASSWORD, password_hash)
 
 
 @pytest.mark.parametrize("password", ["", "x" * 11, "x" * (LONGEST_PASSWORD + 1)])
@@ -105,7 +105,7 @@ def test_a_missing_file_is_no_empty_one(file: UsersFile) -> None:
 
 
 class TestStart:
-    """`TAMS_AUTH=basic` without users lets nobody in, and says so at once."""
+    """`TAMS_AUTH=basic` without users is refused at the start, because no client could log in."""
 
     @pytest.fixture
     def settings(self, file: UsersFile) -> Settings:

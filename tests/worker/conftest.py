@@ -15,14 +15,14 @@ from tests.support.worker_site import Site
 
 @pytest.fixture(params=[engine(name) for name in ("sqlite", "postgresql", "vast_roomy")])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each adapter."""
+    """Create an empty database, once per adapter."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return new()
 
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    """What the store under test is set to: it may send to this machine, and does not wait for long."""
+    """Return settings by which the store may send to this machine, and waits only briefly."""
     return Settings.from_env(
         environment_of(database_url),
         environment="development",
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:
-    """The store."""
-    made = Site(settings)
-    yield made
-    made.store.repository.close()
+    """Open a store for the test."""
+    site = Site(settings)
+    yield site
+    site.store.repository.close()

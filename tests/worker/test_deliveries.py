@@ -1,4 +1,4 @@
-"""Events from the change to the receiver, on each database."""
+"""Events on their way from the change to the receiver, on each database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE = 20
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:
-    """Wait until it holds."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"still waiting: {what}"
@@ -41,44 +41,44 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 
 
 class Got:
-    """What a receiver got: `answers` are given one after the other, then the last one again and again."""
+    """The requests that a receiver got."""
 
     def __init__(self, there: Receiver) -> None:
         self._there = there
         self.url = f"http://127.0.0.1:{there.port}/hook"
 
     def headers(self) -> list[dict[str, str]]:
-        """Those of each request, names in lower case."""
+        """Return the headers of each request, names in lower case."""
         return [
             dict(line.lower().split(": ", 1) if number else ("", line) for number, line in enumerate(lines))
             for lines in (head.decode().split("\r\n") for head in list(self._there.heads))
         ]
 
     def bodies(self) -> list[Any]:
-        """What was sent."""
+        """Return the JSON body of each request."""
         return [orjson.loads(body) for body in list(self._there.bodies)]
 
     def raw(self) -> list[tuple[list[str], bytes]]:
-        """Lines of the head, and the body, as they came."""
+        """Return the lines of the head and the body of each request."""
         heads = [head.decode().split("\r\n") for head in list(self._there.heads)]
         return list(zip(heads, list(self._there.bodies), strict=False))
 
 
 @contextmanager
 def taking(*answers: Callable[[socket.socket], None]) -> Iterator[Got]:
-    """A receiver that gives these answers, and the last one again and again."""
-    given = count()
+    """Run a receiver that gives these answers in turn, and then repeats the last one."""
+    answer_numbers = count()
     chosen = answers or (answering("204 No Content", b""),)
 
     def answer(connection: socket.socket) -> None:
-        chosen[min(next(given), len(chosen) - 1)](connection)
+        chosen[min(next(answer_numbers), len(chosen) - 1)](connection)
 
     with receiver(answer) as there:
         yield Got(there)
 
 
 def spread(site: Site) -> None:
-    """Share out all events."""
+    """Fan out all events."""
     while fan_out(site.store):
         pass
 
@@ -97,27 +97,27 @@ class TestWhatIsSent:
             object_id = allocate(client, flow_id)[0]
             register(client, flow_id, object_id, "[0:0_1:0)")
             shown_segment = client.get(f"/flows/{flow_id}/segments?accept_get_urls=").json
-            # Of an Object that has gone by then there is no URL to be told.
+            # Of an Object that has gone by then there is no URL to send.
             eventually(lambda: len(got.bodies()) == 5, "the events so far")
             client.delete(f"/flows/{flow_id}/segments?timerange=[0:0_1:0)")
             client.delete(f"/flows/{flow_id}")
             eventually(lambda: len(got.bodies()) >= 8, "all events")
-        told = {body["event_type"]: body for body in got.bodies()}
-        assert set(told) == {
+        bodies = {body["event_type"]: body for body in got.bodies()}
+        assert set(bodies) == {
             *("flows/created", "flows/updated", "flows/deleted", "flows/segments_added", "flows/segments_deleted"),
             *("sources/created", "sources/updated", "sources/deleted"),
         }
-        for body in told.values():
+        for body in bodies.values():
             assert set(body) == {"event_timestamp", "event_type", "event"}
             assert body["event_timestamp"].endswith("Z")
-        assert told["flows/created"]["event"]["flow"]["label"] == "first"
-        assert told["flows/updated"]["event"] == {"flow": shown_flow}
-        assert told["flows/deleted"]["event"] == {"flow_id": flow_id}
-        assert told["sources/created"]["event"]["source"]["id"] == source_id
-        assert told["sources/updated"]["event"] == {"source": shown_source}
-        assert told["sources/deleted"]["event"] == {"source_id": source_id}
-        assert told["flows/segments_deleted"]["event"] == {"flow_id": flow_id, "timerange": "[0:0_1:0)"}
-        added = told["flows/segments_added"]["event"]
+        assert bodies["flows/created"]["event"]["flow"]["label"] == "first"
+        assert bodies["flows/updated"]["event"] == {"flow": shown_flow}
+        assert bodies["flows/deleted"]["event"] == {"flow_id": flow_id}
+        assert bodies["sources/created"]["event"]["source"]["id"] == source_id
+        assert bodies["sources/updated"]["event"] == {"source": shown_source}
+        assert bodies["sources/deleted"]["event"] == {"source_id": source_id}
+        assert bodies["flows/segments_deleted"]["event"] == {"flow_id": flow_id, "timerange": "[0:0_1:0)"}
+        added = bodies["flows/segments_added"]["event"]
         assert added["flow_id"] == flow_id
         assert shown_segment is not None
         [segment] = added["segments"]
@@ -130,7 +130,7 @@ class TestWhatIsSent:
     def test_segments_are_shown_as_each_webhook_wants(self, site: Site) -> None:
         client = site.client
         storage = next(iter(site.store.storages.values())).backend
-        wanted: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = {
+        variants: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = {
             "none": ({"accept_get_urls": []}, lambda segment: segment["get_urls"] == []),
             "other": ({"accept_get_urls": ["other"]}, lambda segment: segment["get_urls"] == []),
             "label": ({"accept_get_urls": [storage.label]}, lambda segment: len(segment["get_urls"]) == 1),
@@ -147,18 +147,21 @@ class TestWhatIsSent:
             "no object": ({}, lambda segment: "object_timerange" not in segment),
         }
         with taking() as got, site.working():
-            for name, (options, _) in wanted.items():
+            for name, (options, _) in variants.items():
                 site.register(
                     f"{got.url}?{name.replace(' ', '-')}",
                     **options | {"events": ["flows/segments_added"]},
                 )
             flow_id = make_flow(client)
             register(client, flow_id, allocate(client, flow_id)[0], "[0:0_1:0)")
-            eventually(lambda: len(got.bodies()) == len(wanted), "an event for each")
-        seen = {}
+            eventually(lambda: len(got.bodies()) == len(variants), "an event for each")
+        first_segments = {}
         for lines, body in got.raw():
-            seen[lines[0].split("?")[1].split()[0].replace("-", " ")] = orjson.loads(body)["event"]["segments"][0]
-        assert {name: fits(seen[name]) for name, (_, fits) in wanted.items()} == dict.fromkeys(wanted, True)
+            name = lines[0].split("?")[1].split()[0].replace("-", " ")
+            first_segments[name] = orjson.loads(body)["event"]["segments"][0]
+        assert {name: fits(first_segments[name]) for name, (_, fits) in variants.items()} == dict.fromkeys(
+            variants, True
+        )
 
     def test_it_says_which_event_it_is_and_proves_who_sends_it(self, site: Site) -> None:
         with taking() as got, site.working():
@@ -190,11 +193,11 @@ class TestWhatIsSent:
             ]
             assert client.post(f"/flows/{flow_id}/segments", json=segments).status_code == 201
 
-            def told() -> list[str]:
-                return [each["timerange"] for body in got.bodies() for each in body["event"]["segments"]]
+            def timeranges() -> list[str]:
+                return [segment["timerange"] for body in got.bodies() for segment in body["event"]["segments"]]
 
-            eventually(lambda: len(told()) == 1000, "all Segments")
-        assert told() == [segment["timerange"] for segment in segments]
+            eventually(lambda: len(timeranges()) == 1000, "all Segments")
+        assert timeranges() == [segment["timerange"] for segment in segments]
         assert 1 < len(got.bodies()) < 10
 
 
@@ -238,9 +241,9 @@ class TestFailures:
             webhook_id = site.register(got.url)
             make_flow(site.client)
             eventually(lambda: site.webhook(webhook_id)["status"] == "error", "the error")
-            shown = site.webhook(webhook_id)
-            assert reason in shown["error"]["summary"]
-            assert shown["error"]["type"] == "DeliveryFailed"
+            webhook = site.webhook(webhook_id)
+            assert reason in webhook["error"]["summary"]
+            assert webhook["error"]["type"] == "DeliveryFailed"
             assert {headers["webhook-sequence"] for headers in got.headers()} == {"1"}
             assert len({headers["webhook-id"] for headers in got.headers()}) == 1
             assert len(got.headers()) >= 3
@@ -284,19 +287,19 @@ class TestFailures:
             webhook_id = patient.register(broken.url)
             make_flow(patient.client)
             eventually(lambda: self.lane(patient, webhook_id) == "deliver-slowly", "the wait")
-            shown = patient.webhook(webhook_id)
-            body = {**shown, "url": got.url, "status": "created"}
+            webhook = patient.webhook(webhook_id)
+            body = {**webhook, "url": got.url, "status": "created"}
             assert patient.client.put(f"/service/webhooks/{webhook_id}", json=body).status_code == 201
             eventually(lambda: len(got.bodies()) == 2, "both events")
         patient.store.repository.close()
 
     def left(self, site: Site, webhook_id: str) -> int:
-        """How many events wait."""
+        """Return how many events wait."""
         with site.store.repository.read() as read:
             return waiting(read, webhook_id)
 
     def lane(self, site: Site, webhook_id: str) -> str | None:
-        """Where the job is."""
+        """Return the lane of the job."""
         with site.store.repository.read() as read:
             return load_queue(read, webhook_id).lane
 
@@ -338,7 +341,7 @@ class TestManyReceivers:
         assert list(by_webhook.values()) == [list(range(1, 43))] * 6
 
     def test_a_webhook_gets_everything_that_happens_after_its_registration(self, site: Site) -> None:
-        """Registered while events are shared out all the time; what was not shared out before may come, too."""
+        """A webhook registered while events are fanned out may also get events that were not fanned out before."""
         stop = threading.Event()
 
         def share() -> None:
@@ -349,16 +352,16 @@ class TestManyReceivers:
 
         sharing = threading.Thread(target=share)
         sharing.start()
-        made: list[str] = []
+        webhook_ids: list[str] = []
         flows: list[str] = []
         for _ in range(15):
-            made.append(site.register("http://127.0.0.1:9/", events=["flows/created"]))
+            webhook_ids.append(site.register("http://127.0.0.1:9/", events=["flows/created"]))
             flows.append(make_flow(site.client))
         stop.set()
         sharing.join()
         spread(site)
         with site.store.repository.read() as read:
-            for number, webhook_id in enumerate(made):
+            for number, webhook_id in enumerate(webhook_ids):
                 waits = [delivery.event.flow_id for delivery in read.deliveries(webhook_id, 100)]
                 assert len(waits) >= 15 - number
                 assert waits == flows[-len(waits) :]
@@ -373,8 +376,8 @@ class TestTheBacklog:
             for number in range(100):
                 site.client.put(f"/flows/{flow_id}/label", json=str(number))
                 spread(site)
-            shown = site.webhook(webhook_id)
-            assert (shown["status"], shown["error"]["type"]) == ("error", "BacklogExceeded")
+            webhook = site.webhook(webhook_id)
+            assert (webhook["status"], webhook["error"]["type"]) == ("error", "BacklogExceeded")
             assert webhooks.replay(site.store, webhook_id)
             with site.working():
                 eventually(lambda: got.bodies() and got.bodies()[-1]["event"]["flow"]["label"] == "99", "the last one")
