@@ -6,7 +6,6 @@ The body has the members of `error.json`, `request_id` and `message`, and, where
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from tams.api.context import request_id
 from tams.domain import clock
 from tams.domain.errors import Conflict, Forbidden, IntegrityBroken, Invalid, NotFound, TamsError, Unavailable
+from tams.services.rendering.deletions import blockers_json
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, StorageError, TooLarge
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _domain_error(error: TamsError) -> Response:
     if isinstance(error, Invalid) and error.errors:
         members["errors"] = error.errors
     if isinstance(error, Conflict) and error.blocked_by is not None:
-        members["blocked_by"] = asdict(error.blocked_by)
+        members["blocked_by"] = blockers_json(error.blocked_by)
     if isinstance(error, Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
         logger.warning("request %s: %s", request_id(), error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tams.domain.clock import format_time
 from tams.domain.deletion import Counts, DeleteRequest
+from tams.domain.errors import Blockers
 
 
 def delete_request_json(request: DeleteRequest) -> dict[str, Any]:
@@ -28,6 +29,11 @@ def delete_request_json(request: DeleteRequest) -> dict[str, Any]:
     if request.error is not None:
         body["error"] = request.error
     return body
+
+
+def blockers_json(blockers: Blockers) -> dict[str, Any]:
+    """Return what prevents a deletion: the property `blocked_by` of an error."""
+    return asdict(blockers)
 
 
 def deleted_json(counts: Counts) -> dict[str, Any]:
