@@ -19,6 +19,7 @@ from functools import cache
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from typing_extensions import override
 
 from tams.domain.destinations import Allowed, Destination, parse_destination
@@ -118,21 +119,12 @@ class Connection(http.client.HTTPConnection):
         """
         self._deadline = time.monotonic() + seconds
         self._longest_wait = longest_wait
-        used_before = self.sock is not None
-        try:
-            return self._exchange(method, headers, body)
-        except ConnectionError:
-            self.close()
-            if not used_before:
-                raise
-        except BaseException:
-            self.close()
-            raise
-        try:
-            return self._exchange(method, headers, body)
-        except BaseException:
-            self.close()
-            raise
+        # Only a connection that was open before can have been closed by the peer between two requests.
+        attempts = 1 if self.sock is None else 2
+        retrying = Retrying(
+            retry=retry_if_exception_type(ConnectionError), stop=stop_after_attempt(attempts), reraise=True
+        )
+        return retrying(self._exchange, method, headers, body)
 
     def connect(self) -> None:
         """Connect to the first permitted address that answers, and start TLS for an https URL."""
@@ -148,8 +140,12 @@ class Connection(http.client.HTTPConnection):
         self.sock = _DeadlineSocket(connected, self._seconds_left)
 
     def _exchange(self, method: str, headers: Mapping[str, str], body: bytes | None) -> http.client.HTTPResponse:
-        self.request(method, self._destination.target, body, dict(headers))
-        return self.getresponse()
+        try:
+            self.request(method, self._destination.target, body, dict(headers))
+            return self.getresponse()
+        except BaseException:
+            self.close()
+            raise
 
     def _open_socket(self) -> socket.socket:
         addresses = self._addresses(self._destination, self._seconds_left())
