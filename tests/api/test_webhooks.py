@@ -217,7 +217,8 @@ class TestChanging:
         for path in (f"/service/webhooks/{new_id()}", "/service/webhooks/x"):
             for method in ("GET", "HEAD", "DELETE"):
                 assert client.open(path, method=method).status_code == 404
-            for body in ({}, None, "{"):
+            bodies: tuple[Any, ...] = ({}, None, "{")
+            for body in bodies:
                 assert client.put(path, json=body).status_code == 404
             assert client.put(path, data="x", content_type="text/plain").status_code == 404
 

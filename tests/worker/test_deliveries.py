@@ -48,11 +48,14 @@ class Got:
         self.url = f"http://127.0.0.1:{there.port}/hook"
 
     def headers(self) -> list[dict[str, str]]:
-        """Return the headers of each request, names in lower case."""
-        return [
-            dict(line.lower().split(": ", 1) if number else ("", line) for number, line in enumerate(lines))
-            for lines in (head.decode().split("\r\n") for head in list(self._there.heads))
-        ]
+        """Return the headers of each request in lower case, and the request line under the empty name."""
+        requests = (head.decode().split("\r\n") for head in list(self._there.heads))
+        return [dict([("", lines[0]), *(self._header(line) for line in lines[1:])]) for lines in requests]
+
+    @staticmethod
+    def _header(line: str) -> tuple[str, str]:
+        name, value = line.lower().split(": ", 1)
+        return name, value
 
     def bodies(self) -> list[Any]:
         """Return the JSON body of each request."""
