@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tams.domain.flow_rules import VIDEO
-from tams.domain.flows import Flow
 from tams.domain.timerange import TimeRange
 
 FlowOrder = Literal["created", "metadata_updated", "label"]
@@ -69,22 +67,3 @@ class FlowFilter:
     frame_height: int | None = None
     init_segments: bool | None = None
     collected_by: tuple[str, ...] | None = None
-
-
-def filtered_properties(flow: Flow) -> dict[str, object]:
-    """Return the properties of the Flow that `FlowFilter` compares for equality, by a short name."""
-    metadata = flow.metadata
-    essence = metadata.get("essence_parameters") or {}
-    properties: dict[str, object] = {
-        "source": flow.source_id,
-        "label": metadata.get("label"),
-        "profile": metadata.get("profile_id"),
-        "codec": metadata.get("codec"),
-        "status": metadata.get("status"),
-        "format": metadata.get("format"),
-        "init_segments": essence.get("init_segments") is True,
-    }
-    if metadata.get("format") == VIDEO:
-        properties["frame_width"] = essence.get("frame_width")
-        properties["frame_height"] = essence.get("frame_height")
-    return {name: value for name, value in properties.items() if value is not None}

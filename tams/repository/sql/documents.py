@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,11 +10,19 @@ import orjson
 from sqlalchemy import ColumnElement, Executable, bindparam, delete, exists, insert, literal_column, select
 
 from tams.domain.filters import NO_TAGS, TagFilter
+from tams.repository.codecs import encode
+from tams.repository.index import document_facets, document_filter, facet
 from tams.repository.port import Cursor, Document, Page
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.facets import facet, tag_facets, wanted
-from tams.repository.sql.rows import encoded
+from tams.repository.sql.facets import (
+    DigestFilter,
+    FacetShape,
+    digest_filter,
+    facet_digest,
+    facet_digests,
+    filtered,
+)
 from tams.repository.sql.tables import document_keys, documents
 
 _COLUMNS = (documents.c.id, documents.c.body, documents.c.listed_by, documents.c.tags)
@@ -27,11 +35,12 @@ _DELETE = delete(documents).where(*_ONE)
 _DELETE_KEYS = delete(document_keys).where(*_KEYS_OF_ONE)
 _ADD_KEYS = insert(document_keys)
 
-_UNFILTERED = facet("")
+_UNFILTERED = facet_digest(facet(""))
+"""The facet of every document."""
 
 
 @lru_cache(maxsize=64)
-def _page(reverse: bool, continued: bool, present: tuple[int, ...], absent: int) -> Executable:
+def _page(reverse: bool, continued: bool, shape: FacetShape) -> Executable:
     value = document_keys.c.value
     statement = (
         select(value, *_COLUMNS)
@@ -49,15 +58,10 @@ def _page(reverse: bool, continued: bool, present: tuple[int, ...], absent: int)
     if continued:
         after: ColumnElement[Any] = bindparam("after")
         statement = statement.where(value < after if reverse else value > after)
-    for number, size in enumerate(present):
-        names = [f"present_{number}_{index}" for index in range(size)]
-        statement = statement.where(_has(f"held_{number}", names))
-    for index in range(absent):
-        statement = statement.where(~_has(f"unheld_{index}", [f"absent_{index}"]))
-    return statement.order_by(value.desc() if reverse else value).limit(bindparam("limit"))
+    return filtered(statement, shape, _has_any).order_by(value.desc() if reverse else value).limit(bindparam("limit"))
 
 
-def _has(alias: str, names: list[str]) -> ColumnElement[bool]:
+def _has_any(alias: str, names: Sequence[str]) -> ColumnElement[bool]:
     other = document_keys.alias(alias)
     return exists(
         select(literal_column("1"))
@@ -94,24 +98,22 @@ class DocumentReads:
         tags: TagFilter = NO_TAGS,
     ) -> Page[Document]:
         """Documents of the kind whose keys and tags match, by their key `order`. The cursor is its last value."""
-        filters = wanted(where, tags, None)
-        if () in filters.present:
+        filters = document_filter(where, tags)
+        if filters.matches_nothing:
             return Page([], None)
-        # One facet is walked, the others are looked up for each of its documents.
-        walked = next((group for group in filters.present if len(group) == 1), (_UNFILTERED,))
-        groups = [group for group in filters.present if group is not walked]
+        digests = digest_filter(filters)
+        # The range of one facet is read; the others are looked up for each of its documents.
+        driver = next((group for group in digests.present if len(group) == 1), (_UNFILTERED,))
+        others = DigestFilter(tuple(group for group in digests.present if group is not driver), digests.absent)
         values: dict[str, Any] = {
             "of_kind": kind,
-            "facet": walked[0],
+            "facet": driver[0],
             "order": order,
             "after": after,
             "limit": limit + 1,
+            **others.parameters,
         }
-        for number, group in enumerate(groups):
-            values.update((f"present_{number}_{index}", each) for index, each in enumerate(group))
-        values.update((f"absent_{index}", each) for index, each in enumerate(filters.absent))
-        shape = tuple(len(group) for group in groups)
-        statement = _page(reverse, after is not None, shape, len(filters.absent))
+        statement = _page(reverse, after is not None, others.shape)
         rows = self._session.rows(statement, values)
         return Page(
             [_document(kind, row[1:]) for row in rows[:limit]],
@@ -132,17 +134,17 @@ class DocumentWrites(DocumentReads):
             {
                 "kind": document.kind,
                 "id": document.id,
-                "body": encoded(document.body),
-                "listed_by": encoded(keys),
-                "tags": encoded(document.tags),
+                "body": encode(document.body),
+                "listed_by": encode(keys),
+                "tags": encode(document.tags),
             },
         )
         session.run(_DELETE_KEYS, this)
-        facets = {_UNFILTERED, *(facet(name, value) for name, value in keys.items()), *tag_facets(document.tags)}
+        digests = {_UNFILTERED, *facet_digests(document_facets(document))}
         session.run_many(
             _ADD_KEYS,
             ("kind", "id", "facet", "name", "value"),
-            [(document.kind, document.id, each, name, value) for each in facets for name, value in keys.items()],
+            [(document.kind, document.id, digest, name, value) for digest in digests for name, value in keys.items()],
         )
 
     def delete_document(self, kind: str, document_id: str) -> bool:

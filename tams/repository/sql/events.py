@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from tams.domain.events import Delivery, Event
+from tams.repository.codecs import decode_event, encode
 from tams.repository.sql.engine import Session
-from tams.repository.sql.rows import encoded
 from tams.repository.sql.tables import deliveries, outbox
 
 _APPEND = insert(outbox)
@@ -51,7 +50,7 @@ class DeliveryReads:
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
         """The first `limit` that wait for the webhook, by sequence."""
         rows = self._session.rows(_WAITING, {"webhook": webhook_id, "limit": limit})
-        return [Delivery(webhook_id, sequence, _event(text)) for sequence, text in rows]
+        return [Delivery(webhook_id, sequence, decode_event(text)) for sequence, text in rows]
 
 
 class EventWrites(DeliveryReads):
@@ -59,7 +58,7 @@ class EventWrites(DeliveryReads):
 
     def append_events(self, events: Sequence[Event]) -> None:
         """Put events into the outbox."""
-        rows = [(event.created, event.position, event.id, encoded(event)) for event in events]
+        rows = [(event.created, event.position, event.id, encode(event)) for event in events]
         self._session.run_many(_APPEND, ("created", "position", "id", "event"), rows)
 
     def take_events(self, limit: int) -> list[Event]:
@@ -69,12 +68,12 @@ class EventWrites(DeliveryReads):
             session.rows(_LOCK, {"lock": _TAKING})
         rows = session.rows(_NEXT, {"limit": limit})
         session.run_many(_TAKE, ("of_created", "of_position", "of_id"), [row[:3] for row in rows])
-        return [_event(row[3]) for row in rows]
+        return [decode_event(row[3]) for row in rows]
 
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Have events wait for webhooks."""
         # Most events go to several webhooks.
-        texts = {delivery.event.id: encoded(delivery.event) for delivery in deliveries}
+        texts = {delivery.event.id: encode(delivery.event) for delivery in deliveries}
         rows = [(delivery.webhook_id, delivery.sequence, texts[delivery.event.id]) for delivery in deliveries]
         self._session.run_many(_ADD, ("webhook_id", "sequence", "event"), rows)
 
@@ -90,10 +89,3 @@ class EventWrites(DeliveryReads):
             return False
         self.ack(webhook_id, beyond[0] - 1)
         return True
-
-
-def _event(text: str) -> Event:
-    fields = orjson.loads(text)
-    for name in ("flow_collected_by", "source_collected_by", "classes"):
-        fields[name] = tuple(fields[name])
-    return Event(**fields)

@@ -1,57 +1,78 @@
-"""Filters as an inverted index: for each thing that a resource can be filtered by, a digest, kept beside every order.
+"""Digests of facets (`tams.repository.index`) in index tables, beside every sort text of the resource that has them.
 
-So a page of a filtered listing is one index range, in order, whatever the filter. Digests of 128 bits stand for texts
-that may be longer than an index entry can be.
+A page of a filtered listing is therefore one index range, in order, whatever the filter. Digests of 128 bits stand for
+texts that may be longer than an index entry can be.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tams.domain.filters import TagFilter
+from sqlalchemy import ColumnElement, Select
+
+from tams.repository.index import Facet, FacetFilter
+
+_DIGEST_BYTES = 16
 
 
-class Wanted(NamedTuple):
-    """`present`: of each group at least one facet; `absent`: none of these."""
+class FacetShape(NamedTuple):
+    """What a filter adds to the text of a statement: the size of each group in `present`, and the size of `absent`."""
+
+    present: tuple[int, ...]
+    absent: int
+
+
+class DigestFilter(NamedTuple):
+    """A `FacetFilter` as digests: at least one of each group in `present`, and none of `absent`."""
 
     present: tuple[tuple[bytes, ...], ...]
     absent: tuple[bytes, ...]
 
+    @property
+    def shape(self) -> FacetShape:
+        """Return what the filter adds to the text of a statement."""
+        return FacetShape(tuple([len(group) for group in self.present]), len(self.absent))
 
-def facet(name: str, value: object = "") -> bytes:
-    """The digest of `name` having `value`."""
-    return hashlib.blake2b(f"{name}\0{value}".encode(), digest_size=16).digest()
-
-
-COLLECTED_BY_NONE = facet("collected_by")
-
-
-def tag_facets(tags: Mapping[str, Any]) -> Iterable[bytes]:
-    """That a tag is there, and each value that it holds."""
-    for name, held in tags.items():
-        yield facet("tag", name)
-        for value in [held] if isinstance(held, str) else held:
-            yield _tag_value(name, value)
+    @property
+    def parameters(self) -> dict[str, bytes]:
+        """Return the values of the parameters that `filtered` names."""
+        values = {f"absent_{index}": digest for index, digest in enumerate(self.absent)}
+        for number, group in enumerate(self.present):
+            values.update((f"present_{number}_{index}", digest) for index, digest in enumerate(group))
+        return values
 
 
-def collected_by_facets(collectors: Iterable[str]) -> Iterable[bytes]:
-    """Each collector, or that there is none."""
-    found = [facet("collected_by", collector) for collector in collectors]
-    return found or [COLLECTED_BY_NONE]
+def facet_digest(facet: Facet) -> bytes:
+    """Return the digest that stands for a facet in an index table."""
+    return hashlib.blake2b(facet.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
-def wanted(equal: Mapping[str, object], tags: TagFilter, collected_by: tuple[str, ...] | None) -> Wanted:
-    """The facets that a filter asks for; entries of `equal` that are None ask for nothing."""
-    present: list[tuple[bytes, ...]] = [(facet(name, value),) for name, value in equal.items() if value is not None]
-    present += [tuple(dict.fromkeys(_tag_value(name, value) for value in values)) for name, values in tags.any_of]
-    present += [(facet("tag", name),) for name, there in tags.exists if there]
-    if collected_by is not None:
-        present.append(tuple(dict.fromkeys(collected_by_facets(collected_by))))
-    return Wanted(tuple(present), tuple(facet("tag", name) for name, there in tags.exists if not there))
+def facet_digests(facets: Iterable[Facet]) -> set[bytes]:
+    """Return the digests that stand for the facets of one resource."""
+    return {facet_digest(facet) for facet in facets}
 
 
-def _tag_value(name: str, value: str) -> bytes:
-    # No tag name holds U+0000, so that name and value cannot be taken for another pair.
-    return facet("tag value", f"{name}\0{value}")
+def digest_filter(filters: FacetFilter) -> DigestFilter:
+    """Return a filter as digests."""
+    return DigestFilter(
+        tuple([tuple([facet_digest(facet) for facet in group]) for group in filters.present]),
+        tuple([facet_digest(facet) for facet in filters.absent]),
+    )
+
+
+def filtered(
+    statement: Select[Any], shape: FacetShape, has_any: Callable[[str, Sequence[str]], ColumnElement[bool]]
+) -> Select[Any]:
+    """Add the conditions of a filter to a statement.
+
+    `has_any` takes an alias for the index table, and names of parameters; its condition is that the row has a facet
+    with one of these digests.
+    """
+    for number, size in enumerate(shape.present):
+        names = [f"present_{number}_{index}" for index in range(size)]
+        statement = statement.where(has_any(f"held_{number}", names))
+    for index in range(shape.absent):
+        statement = statement.where(~has_any(f"unheld_{index}", [f"absent_{index}"]))
+    return statement

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 
 from tams.domain.errors import IntegrityBroken
-from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
+from tams.domain.filters import FlowFilter, FlowOrder
 from tams.domain.flows import Flow
-from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
+from tams.repository.codecs import decode_list, encode
+from tams.repository.index import flow_facets, flow_filter, flow_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
-from tams.repository.sql.rows import encoded, texts_of
-from tams.repository.sql.tables import flow_collectors, flow_facets, flow_keys, flows, segments
+from tams.repository.sql.facets import digest_filter, facet_digests
+from tams.repository.sql.tables import flow_collectors, flow_keys, flows, segments
+from tams.repository.sql.tables import flow_facets as facets
 
 
 def _edge(column: ColumnElement[Any], last: bool) -> ColumnElement[Any]:
@@ -49,9 +50,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     _edge(segments.c.closed, last=True),
 )
 
-_RESOURCE = listing.Resource(
-    flows, flow_facets, "flow_id", _COLUMNS, flows.join(flow_keys, flow_keys.c.key == flows.c.key)
-)
+_RESOURCE = listing.Resource(flows, facets, "flow_id", _COLUMNS, flows.join(flow_keys, flow_keys.c.key == flows.c.key))
 
 _BY_ID = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.id == bindparam("flow_id"))
 _BY_KEY = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.key == bindparam("flow_key"))
@@ -67,8 +66,8 @@ _PUT = upsert(flows, where=flows.c.key == bindparam("same_key"))
 _DELETE = delete(flows).where(flows.c.id == bindparam("flow_id"))
 _KEY = select(flows.c.key).where(flows.c.id == bindparam("flow_id"))
 _DELETE_KEY = delete(flow_keys).where(flow_keys.c.key == bindparam("flow_key"))
-_DELETE_FACETS = delete(flow_facets).where(flow_facets.c.flow_id == bindparam("owner"))
-_ADD_FACETS = insert(flow_facets)
+_DELETE_FACETS = delete(facets).where(facets.c.flow_id == bindparam("owner"))
+_ADD_FACETS = insert(facets)
 _FACET_ROW = ("flow_id", "facet", "by_created", "by_metadata_updated", "by_label")
 _DELETE_COLLECTORS = delete(flow_collectors).where(flow_collectors.c.flow_id == bindparam("owner"))
 _ADD_COLLECTORS = insert(flow_collectors)
@@ -83,7 +82,7 @@ def _flow(row: listing.Row) -> Flow:
         orjson.loads(row[3]),
         row[4],
         row[5],
-        texts_of(row[6]),
+        decode_list(row[6]),
         row[7],
         None if start is None else TimeRange(start, end, bool(row[11])),
         row[8],
@@ -125,22 +124,20 @@ class FlowReads:
                     "before": MAX_NS if end is None else end,
                     "beyond": MIN_NS if start is None else start,
                 }
-        filters = wanted(
-            {
-                "source": where.source_id,
-                "label": where.label,
-                "profile": where.profile_id,
-                "codec": where.codec,
-                "status": where.status,
-                "frame_width": where.frame_width,
-                "frame_height": where.frame_height,
-                "format": where.format,
-                "init_segments": where.init_segments,
-            },
-            where.tags,
-            where.collected_by,
+        filters = flow_filter(where)
+        if filters.matches_nothing:
+            return Page([], None)
+        rows, cursor = listing.page(
+            self._session,
+            _RESOURCE,
+            digest_filter(filters),
+            order=order,
+            reverse=reverse,
+            after=after,
+            limit=limit,
+            extra=extra,
+            parameters=parameters,
         )
-        rows, cursor = listing.page(self._session, _RESOURCE, filters, order, reverse, after, limit, extra, parameters)
         return Page([_flow(row) for row in rows], cursor)
 
 
@@ -151,12 +148,8 @@ class FlowWrites:
 
     def put_flow(self, flow: Flow) -> None:
         """Store the Flow, new or changed."""
-        session, document = self._session, flow.metadata
-        orders = {
-            "by_created": newest_first(flow.created, flow.id),
-            "by_metadata_updated": newest_first(flow.metadata_updated, flow.id),
-            "by_label": alphabetical(document.get("label"), flow.id),
-        }
+        session = self._session
+        sort_texts = flow_sort_texts(flow)
         session.run(
             _PUT_KEY,
             {"key": flow.flow_key, "segment_count": 0, "init_count": 0, "segments_updated": flow.segments_updated},
@@ -168,17 +161,21 @@ class FlowWrites:
                 "key": flow.flow_key,
                 "same_key": flow.flow_key,
                 "source_id": flow.source_id,
-                "document": encoded(document),
+                "document": encode(flow.metadata),
                 "created": flow.created,
                 "metadata_updated": flow.metadata_updated,
-                "collected_by": encoded(flow.collected_by),
-                **orders,
+                "collected_by": encode(flow.collected_by),
+                **sort_texts,
             },
         )
         if not stored:
             raise IntegrityBroken(f"Flow {flow.id} is stored under another key")
         session.run(_DELETE_FACETS, {"owner": flow.id})
-        session.run_many(_ADD_FACETS, _FACET_ROW, [(flow.id, each, *orders.values()) for each in set(_facets(flow))])
+        session.run_many(
+            _ADD_FACETS,
+            _FACET_ROW,
+            [(flow.id, digest, *sort_texts.values()) for digest in facet_digests(flow_facets(flow))],
+        )
         session.run(_DELETE_COLLECTORS, {"owner": flow.id})
         session.run_many(
             _ADD_COLLECTORS,
@@ -200,9 +197,3 @@ class FlowWrites:
     def end_flow_key(self, flow_key: int) -> None:
         """Forget the key of a detached Flow."""
         self._session.run(_DELETE_KEY, {"flow_key": flow_key})
-
-
-def _facets(flow: Flow) -> Iterator[bytes]:
-    yield from (facet(name, value) for name, value in filtered_properties(flow).items())
-    yield from tag_facets(flow.metadata.get("tags") or {})
-    yield from collected_by_facets(flow.collected_by)

@@ -9,10 +9,10 @@ import orjson
 from sqlalchemy import bindparam, delete, exists, literal_column, select, update
 
 from tams.domain.clock import MICROSECONDS, now
+from tams.repository.codecs import encode
 from tams.repository.port import Job
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.rows import encoded
 from tams.repository.sql.tables import jobs
 
 _ENQUEUE = upsert(jobs, update=["payload", "due", "available", "worker"])
@@ -73,7 +73,7 @@ class JobWrites(JobReads):
             (job.kind, job.job_id): (
                 job.kind,
                 job.job_id,
-                encoded(job.payload),
+                encode(job.payload),
                 job.due,
                 job.due,
                 job.attempts,
@@ -114,4 +114,4 @@ def postpone(session: Session, job: Job, due: int, payload: Mapping[str, Any] | 
     if payload is None:
         session.run(_POSTPONE, values)
     else:
-        session.run(_POSTPONE_CHANGED, {**values, "changed": encoded(dict(payload))})
+        session.run(_POSTPONE_CHANGED, {**values, "changed": encode(dict(payload))})

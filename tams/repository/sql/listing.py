@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +22,7 @@ from sqlalchemy import (
 from tams.repository.port import Cursor, Page
 from tams.repository.sql.dialects import texts
 from tams.repository.sql.engine import Session
-from tams.repository.sql.facets import Wanted
+from tams.repository.sql.facets import DigestFilter, FacetShape, filtered
 
 Row = tuple[Any, ...]
 
@@ -49,8 +49,7 @@ class _Shape:
     reverse: bool
     after: bool
     driven: bool
-    present: tuple[int, ...]
-    absent: int
+    facets: FacetShape
     extra: ColumnElement[bool] | None
     narrow: bool
 
@@ -58,7 +57,8 @@ class _Shape:
 def page(
     session: Session,
     resource: Resource,
-    filters: Wanted,
+    filters: DigestFilter,
+    *,
     order: str,
     reverse: bool,
     after: Cursor | None,
@@ -66,40 +66,28 @@ def page(
     extra: ColumnElement[bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Page[Row]:
-    """Rows of `resource.columns` in the order. `extra` is one more condition, of which `parameters` are the values."""
-    if () in filters.present:
-        return Page([], None)
+    """Return rows of `resource.columns` in the order of the column `by_{order}`, whose last text is the cursor.
+
+    `extra` is one more condition, and `parameters` are the values of its parameters.
+    """
     groups = _rarest_first(session, resource, filters.present)
-    driver = groups[0] if groups else None
-    values: dict[str, Any] = {"after": after, "limit": limit + 1, **(parameters or {})}
-    for number, group in enumerate(groups[1:]):
-        values.update((f"present_{number}_{position}", wanted) for position, wanted in enumerate(group))
-    values.update((f"absent_{position}", unwanted) for position, unwanted in enumerate(filters.absent))
-    several = driver is not None and len(driver) > 1
+    driver = groups[0] if groups else ()
+    others = DigestFilter(tuple(groups[1:]), filters.absent)
+    narrow = len(driver) > 1
     statement = _statement(
-        resource,
-        _Shape(
-            order,
-            reverse,
-            after is not None,
-            driver is not None,
-            tuple(len(group) for group in groups[1:]),
-            len(filters.absent),
-            extra,
-            several,
-        ),
+        resource, _Shape(order, reverse, after is not None, bool(driver), others.shape, extra, narrow)
     )
-    if driver is None or not several:
-        if driver is not None:
-            values["driver"] = driver[0]
-        rows = session.rows(statement, values)
+    values: dict[str, Any] = {"after": after, "limit": limit + 1, **(parameters or {}), **others.parameters}
+    if narrow:
+        # The ranges of several facets are merged: of each the sort texts and ids, and then the rows of the page.
+        places: set[Row] = set()
+        for digest in driver:
+            places.update(session.rows(statement, {**values, "driver": digest}))
+        first = sorted(places, reverse=reverse)[: limit + 1]
+        rows_by_id = {row[0]: row for row in by_id(session, resource, [row[1] for row in first])}
+        rows = [(position, *rows_by_id[owner]) for position, owner in first]
     else:
-        narrow: set[Row] = set()
-        for wanted in driver:
-            narrow.update(session.rows(statement, {**values, "driver": wanted}))
-        chosen = sorted(narrow, reverse=reverse)[: limit + 1]
-        found = {row[0]: row for row in by_id(session, resource, [row[1] for row in chosen])}
-        rows = [(position, *found[owner]) for position, owner in chosen]
+        rows = session.rows(statement, {**values, "driver": driver[0]} if driver else values)
     return Page([row[1:] for row in rows[:limit]], rows[limit - 1][0] if len(rows) > limit else None)
 
 
@@ -158,17 +146,13 @@ def _statement(resource: Resource, shape: _Shape) -> Executable:
     if shape.after:
         after: ColumnElement[Any] = bindparam("after")
         statement = statement.where(position < after if shape.reverse else position > after)
-    for number, size in enumerate(shape.present):
-        names = [f"present_{number}_{index}" for index in range(size)]
-        statement = statement.where(_has(resource, f"held_{number}", names))
-    for index in range(shape.absent):
-        statement = statement.where(~_has(resource, f"unheld_{index}", [f"absent_{index}"]))
+    statement = filtered(statement, shape.facets, partial(_has_any, resource))
     if shape.extra is not None:
         statement = statement.where(shape.extra)
     return statement.order_by(position.desc() if shape.reverse else position).limit(bindparam("limit"))
 
 
-def _has(resource: Resource, alias: str, names: list[str]) -> ColumnElement[bool]:
+def _has_any(resource: Resource, alias: str, names: Sequence[str]) -> ColumnElement[bool]:
     facets = resource.facets.alias(alias)
     return exists(
         select(literal_column("1"))

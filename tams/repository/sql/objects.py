@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -25,10 +25,11 @@ from sqlalchemy import (
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.domain.objects import Instance, Object
 from tams.domain.timerange import TimeRange
+from tams.repository.index import allocation_cursor, parse_allocation_cursor, tag_filter
 from tams.repository.port import Counted, Cursor, Page
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Row, Session
-from tams.repository.sql.facets import Wanted, wanted
+from tams.repository.sql.facets import FacetShape, digest_filter, filtered
 from tams.repository.sql.tables import (
     deliveries,
     documents,
@@ -144,25 +145,21 @@ _ADD_INSTANCES = insert(object_instances)
 
 
 @lru_cache(maxsize=64)
-def _references(continued: bool, present: tuple[int, ...], absent: int) -> Executable:
+def _references(continued: bool, shape: FacetShape) -> Executable:
     """Flows that use an Object, one look into the index for each, however many Segments they use it in."""
     statement = select(flows.c.id)
     used = _keys("used", segments.c.object_id).union(_keys("needed", segments.c.init_object_id)).subquery()
     statement = statement.select_from(used.join(flows, flows.c.key == used.c.flow_key))
     if continued:
         statement = statement.where(flows.c.id > bindparam("after"))
-    for number, size in enumerate(present):
-        names = [f"present_{number}_{index}" for index in range(size)]
-        statement = statement.where(_held(f"held_{number}", names))
-    for index in range(absent):
-        statement = statement.where(~_held(f"unheld_{index}", [f"absent_{index}"]))
+    statement = filtered(statement, shape, _has_any_facet)
     # Sorted once they are found: PostgreSQL would rather walk through all Flows, which are in order.
     found = statement.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
     return select(found.c.id).order_by(found.c.id).limit(bindparam("limit"))
 
 
 @lru_cache(maxsize=64)
-def _referred_to(present: tuple[int, ...], absent: int) -> Executable:
+def _referred_to(shape: FacetShape) -> Executable:
     """Those of the Objects that a Flow uses, as media or to initialise media."""
 
     def used(column: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -171,12 +168,7 @@ def _referred_to(present: tuple[int, ...], absent: int) -> Executable:
             .select_from(segments.join(flows, flows.c.key == segments.c.flow_key))
             .where(column == _ids.c.value)
         )
-        for number, size in enumerate(present):
-            names = [f"present_{number}_{index}" for index in range(size)]
-            statement = statement.where(_held(f"held_{number}", names))
-        for index in range(absent):
-            statement = statement.where(~_held(f"unheld_{index}", [f"absent_{index}"]))
-        return exists(statement)
+        return exists(filtered(statement, shape, _has_any_facet))
 
     return select(_ids.c.value).where(or_(used(segments.c.object_id), used(segments.c.init_object_id)))
 
@@ -191,7 +183,7 @@ def _keys(name: str, column: ColumnElement[Any]) -> Any:
     return select(walk.c.flow_key).where(walk.c.flow_key.is_not(None))
 
 
-def _held(alias: str, names: list[str]) -> ColumnElement[bool]:
+def _has_any_facet(alias: str, names: Sequence[str]) -> ColumnElement[bool]:
     held = flow_facets.alias(alias)
     return exists(
         select(literal_column("1"))
@@ -269,21 +261,23 @@ class ObjectReads:
         self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
-        filters: Wanted = wanted({}, flow_tags, None)
-        if () in filters.present:
+        filters = tag_filter(flow_tags)
+        if filters.matches_nothing:
             return Page([], None)
-        values = {"object_id": object_id, "after": after, "limit": limit + 1, **_facet_values(filters)}
-        statement = _references(after is not None, tuple(len(group) for group in filters.present), len(filters.absent))
+        digests = digest_filter(filters)
+        values = {"object_id": object_id, "after": after, "limit": limit + 1, **digests.parameters}
+        statement = _references(after is not None, digests.shape)
         found = [row[0] for row in self._session.rows(statement, values)]
         return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
 
     def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
         """Those of the Objects that `references` has a Flow for."""
-        filters: Wanted = wanted({}, flow_tags, None)
-        if not object_ids or () in filters.present:
+        filters = tag_filter(flow_tags)
+        if not object_ids or filters.matches_nothing:
             return set()
-        values = {"ids": self._session.array(sorted(set(object_ids))), **_facet_values(filters)}
-        statement = _referred_to(tuple(len(group) for group in filters.present), len(filters.absent))
+        digests = digest_filter(filters)
+        values = {"ids": self._session.array(sorted(set(object_ids))), **digests.parameters}
+        statement = _referred_to(digests.shape)
         return {row[0] for row in self._session.rows(statement, values)}
 
     def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
@@ -292,12 +286,10 @@ class ObjectReads:
         if after is None:
             rows = self._session.rows(_ALLOCATIONS, values)
         else:
-            moment, _, object_id = after.partition(" ")
-            rows = self._session.rows(
-                _MORE_ALLOCATIONS, {**values, "after_created": int(moment), "after_id": object_id}
-            )
+            moment, object_id = parse_allocation_cursor(after)
+            rows = self._session.rows(_MORE_ALLOCATIONS, {**values, "after_created": moment, "after_id": object_id})
         found = self.objects([row[0] for row in rows[:limit]])
-        cursor = f"{rows[limit - 1][1]} {rows[limit - 1][0]}" if len(rows) > limit else None
+        cursor = allocation_cursor(rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
         return Page([found[row[0]] for row in rows[:limit]], cursor)
 
     def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
@@ -369,13 +361,6 @@ class ObjectWrites(ObjectReads):
 
     def _learn_instances(self, object_ids: list[str]) -> None:
         self._known.update(self.instances(object_ids))
-
-
-def _facet_values(filters: Wanted) -> dict[str, Any]:
-    values: dict[str, Any] = {f"absent_{position}": each for position, each in enumerate(filters.absent)}
-    for number, group in enumerate(filters.present):
-        values.update((f"present_{number}_{position}", each) for position, each in enumerate(group))
-    return values
 
 
 def _object_row(each: Object) -> Row:

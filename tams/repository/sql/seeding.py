@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import text
 
-from tams.domain.errors import NotFound
-from tams.domain.flows import Flow
 from tams.domain.timerange import NANOSECONDS
-from tams.repository.seed_batches import portions
+from tams.repository.seed_batches import SAMPLES_PER_SEGMENT, SeedBatch, seed_batch, seed_batches
 from tams.repository.sql.dialects import PerDialect
 from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.transaction import SqlWrite
@@ -41,15 +39,14 @@ _ADD = (
         f"{_OBJECT_ID}, CAST(:at AS BIGINT), CAST(:content_type AS TEXT), 'media', CAST(:at AS BIGINT), "
         f"{_START}, {_END}, FALSE, CAST(:flow_id AS TEXT)",
     ),
-    # The key has the form of those of `LocalStorage`.
     _statement(
         "object_instances (object_id, position, storage_id, storage_key, put_until, ready)",
-        f"{_OBJECT_ID}, 0, CAST(:storage_id AS TEXT), '5ee/00000' || CAST(:prefix AS TEXT) || {{digits}}, 0, TRUE",
+        f"{_OBJECT_ID}, 0, CAST(:storage_id AS TEXT), CAST(:storage_key_prefix AS TEXT) || {{digits}}, 0, TRUE",
     ),
     _statement(
         "segments (flow_key, start_ns, end_ns, closed, object_id, sample_count, object_start, object_end, "
         "object_closed, registered)",
-        f"CAST(:flow_key AS BIGINT), {_START}, {_END}, FALSE, {_OBJECT_ID}, 25, {_START}, {_END}, "
+        f"CAST(:flow_key AS BIGINT), {_START}, {_END}, FALSE, {_OBJECT_ID}, {SAMPLES_PER_SEGMENT}, {_START}, {_END}, "
         "FALSE, CAST(:at AS BIGINT)",
     ),
 )
@@ -68,14 +65,14 @@ def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage
     """
     database = Database(database_url)
     try:
-        for parts in portions(flow_ids, count, _BATCH):
+        for parts in seed_batches(flow_ids, count, _BATCH):
             with database.session(database.dialect.begin_write) as session:
                 tx = SqlWrite(session)
                 tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
-                for flow_id, batch in parts:
-                    _add(session, tx.flow(flow_id), batch, storage_id, now)
+                for flow_id, size in parts:
+                    _add(session, seed_batch(tx.flow(flow_id), size, now), storage_id)
                 session.commit()
-            yield sum(batch for _, batch in parts)
+            yield sum(size for _, size in parts)
     finally:
         database.close()
 
@@ -91,21 +88,18 @@ def renew_statistics(database_url: str) -> None:
         database.close()
 
 
-def _add(session: Session, flow: Flow | None, count: int, storage_id: str, now: int) -> None:
-    if flow is None:
-        raise NotFound("there is no such Flow any more")
-    last = None if flow.extent is None else flow.extent.end
-    first = 0 if last is None else -(-last // NANOSECONDS)
+def _add(session: Session, batch: SeedBatch, storage_id: str) -> None:
     values = {
-        "first": first,
-        "end": first + count,
-        "prefix": f"{flow.flow_key:016x}",
-        "at": flow.next_change(now),
-        "content_type": flow.metadata.get("container"),
-        "flow_id": flow.id,
-        "flow_key": flow.flow_key,
+        "first": batch.first,
+        "end": batch.end,
+        "prefix": batch.prefix,
+        "storage_key_prefix": batch.storage_key_prefix,
+        "at": batch.moment,
+        "content_type": batch.flow.metadata.get("container"),
+        "flow_id": batch.flow.id,
+        "flow_key": batch.flow.flow_key,
         "storage_id": storage_id,
     }
     for statement in _ADD:
         session.run(statement, values)
-    session.run(_COUNT, {"more": count, "at": values["at"], "flow_key": flow.flow_key})
+    session.run(_COUNT, {"more": batch.end - batch.first, "at": batch.moment, "flow_key": batch.flow.flow_key})

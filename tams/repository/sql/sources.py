@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import orjson
 from sqlalchemy import bindparam, delete, insert, select
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
-from tams.domain.sort_keys import alphabetical, newest_first
+from tams.repository.codecs import decode_list, encode
+from tams.repository.index import source_facets, source_filter, source_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
 from tams.repository.sql.dialects import upsert
 from tams.repository.sql.engine import Session
-from tams.repository.sql.facets import collected_by_facets, facet, tag_facets, wanted
-from tams.repository.sql.rows import encoded, texts_of
-from tams.repository.sql.tables import source_collectors, source_facets, sources
+from tams.repository.sql.facets import digest_filter, facet_digests
+from tams.repository.sql.tables import source_collectors, sources
+from tams.repository.sql.tables import source_facets as facets
 
 _COLUMNS = (
     sources.c.id,
@@ -28,13 +29,13 @@ _COLUMNS = (
     sources.c.collected_by,
 )
 
-_RESOURCE = listing.Resource(sources, source_facets, "source_id", _COLUMNS, sources)
+_RESOURCE = listing.Resource(sources, facets, "source_id", _COLUMNS, sources)
 
 _BY_ID = select(*_COLUMNS).where(sources.c.id == bindparam("source_id"))
 _PUT = upsert(sources)
 _DELETE = delete(sources).where(sources.c.id == bindparam("source_id"))
-_DELETE_FACETS = delete(source_facets).where(source_facets.c.source_id == bindparam("owner"))
-_ADD_FACETS = insert(source_facets)
+_DELETE_FACETS = delete(facets).where(facets.c.source_id == bindparam("owner"))
+_ADD_FACETS = insert(facets)
 _FACET_ROW = ("source_id", "facet", "by_created", "by_updated", "by_label")
 _DELETE_COLLECTORS = delete(source_collectors).where(source_collectors.c.source_id == bindparam("owner"))
 _ADD_COLLECTORS = insert(source_collectors)
@@ -47,8 +48,8 @@ def _source(row: listing.Row) -> Source:
         row[2],
         row[3],
         bool(row[4]),
-        () if row[5] == "[]" else tuple(orjson.loads(row[5])),
-        texts_of(row[6]),
+        decode_list(row[5]),
+        decode_list(row[6]),
     )
 
 
@@ -70,8 +71,18 @@ class SourceReads:
         self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
-        filters = wanted({"label": where.label, "format": where.format}, where.tags, where.collected_by)
-        rows, cursor = listing.page(self._session, _RESOURCE, filters, order, reverse, after, limit)
+        filters = source_filter(where)
+        if filters.matches_nothing:
+            return Page([], None)
+        rows, cursor = listing.page(
+            self._session,
+            _RESOURCE,
+            digest_filter(filters),
+            order=order,
+            reverse=reverse,
+            after=after,
+            limit=limit,
+        )
         return Page([_source(row) for row in rows], cursor)
 
 
@@ -83,27 +94,25 @@ class SourceWrites:
     def put_source(self, source: Source) -> None:
         """Store the Source, new or changed."""
         session = self._session
-        orders = {
-            "by_created": newest_first(source.created, source.id),
-            "by_updated": newest_first(source.updated, source.id),
-            "by_label": alphabetical(source.metadata.get("label"), source.id),
-        }
+        sort_texts = source_sort_texts(source)
         session.run(
             _PUT,
             {
                 "id": source.id,
-                "document": encoded(source.metadata),
+                "document": encode(source.metadata),
                 "created": source.created,
                 "updated": source.updated,
                 "implicit": source.implicit,
-                "collection": encoded(source.collection),
-                "collected_by": encoded(source.collected_by),
-                **orders,
+                "collection": encode(source.collection),
+                "collected_by": encode(source.collected_by),
+                **sort_texts,
             },
         )
         session.run(_DELETE_FACETS, {"owner": source.id})
         session.run_many(
-            _ADD_FACETS, _FACET_ROW, [(source.id, each, *orders.values()) for each in set(_facets(source))]
+            _ADD_FACETS,
+            _FACET_ROW,
+            [(source.id, digest, *sort_texts.values()) for digest in facet_digests(source_facets(source))],
         )
         session.run(_DELETE_COLLECTORS, {"owner": source.id})
         session.run_many(
@@ -115,12 +124,3 @@ class SourceWrites:
     def delete_source(self, source_id: str) -> None:
         """Remove it. `IntegrityBroken` while it has Flows."""
         self._session.run(_DELETE, {"source_id": source_id})
-
-
-def _facets(source: Source) -> Iterator[bytes]:
-    for name in ("label", "format"):
-        value = source.metadata.get(name)
-        if value is not None:
-            yield facet(name, value)
-    yield from tag_facets(source.metadata.get("tags") or {})
-    yield from collected_by_facets(source.collected_by)

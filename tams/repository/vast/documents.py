@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import orjson
 
 from tams.domain.filters import NO_TAGS, TagFilter
+from tams.repository.index import document_facets, document_filter
 from tams.repository.port import Cursor, Document, Page
 from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.facets import column, facet, tag_facets, wanted
+from tams.repository.vast.facets import facet_terms, facets_column
 from tams.repository.vast.predicates import equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import DOCUMENTS, Row
@@ -38,7 +39,7 @@ class DocumentReads(Reads):
 
         There are few of a kind: the keys of all that match are looked at, and the documents of the page are read.
         """
-        terms = wanted(where, tags, None)
+        terms = facet_terms(document_filter(where, tags))
         if terms is None:
             return Page([], None)
         places = []
@@ -65,16 +66,15 @@ class DocumentWrites(DocumentReads, Writes):
     def put_document(self, document: Document) -> None:
         """Store the document, new or changed."""
         self._needs(f"document {document.id}")
-        keys = dict(document.keys)
         self._view.put(
             DOCUMENTS,
             {
                 "kind": document.kind,
                 "id": document.id,
                 "body": encoded(document.body),
-                "listed_by": encoded(keys),
+                "listed_by": encoded(dict(document.keys)),
                 "tags": encoded(document.tags),
-                "facets": column([*(facet(name, value) for name, value in keys.items()), *tag_facets(document.tags)]),
+                "facets": facets_column(document_facets(document)),
             },
         )
 

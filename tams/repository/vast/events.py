@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
-
 from tams.domain.events import Delivery, Event
+from tams.repository.codecs import decode_event
 from tams.repository.vast.base import Reads, Writes
 from tams.repository.vast.predicates import Term, among, equal
 from tams.repository.vast.rows import encoded
@@ -27,7 +26,7 @@ class DeliveryReads(Reads):
         between = [mine, Term("sequence", ">=", first[0]), Term("sequence", "<=", first[-1])]
         rows = self._view.select(DELIVERIES, ("event",), between)
         rows.sort(key=lambda row: row["sequence"])
-        return [Delivery(webhook_id, row["sequence"], _event(row["event"])) for row in rows]
+        return [Delivery(webhook_id, row["sequence"], decode_event(row["event"])) for row in rows]
 
 
 class EventWrites(DeliveryReads, Writes):
@@ -47,7 +46,7 @@ class EventWrites(DeliveryReads, Writes):
         rows = {row["place"]: row for row in self._view.select(OUTBOX, ("event",), [among("place", places)])}
         for place in places:
             self._view.remove(OUTBOX, (place,))
-        return [_event(rows[place]["event"]) for place in places]
+        return [decode_event(rows[place]["event"]) for place in places]
 
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Have events wait for webhooks."""
@@ -78,10 +77,3 @@ class EventWrites(DeliveryReads, Writes):
 def _place(event: Event) -> str:
     """The order of the events as a text: numbers of a fixed width, and the id."""
     return f"{event.created + 2**63:016x}{event.position + 2**63:016x}{event.id}"
-
-
-def _event(text: str) -> Event:
-    fields = orjson.loads(text)
-    for name in ("flow_collected_by", "source_collected_by", "classes"):
-        fields[name] = tuple(fields[name])
-    return Event(**fields)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 import orjson
 
-from tams.domain.filters import FlowFilter, FlowOrder, filtered_properties
+from tams.domain.filters import FlowFilter, FlowOrder
 from tams.domain.flows import Flow
-from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
+from tams.repository.codecs import decode_list
+from tams.repository.index import flow_facets, flow_filter, flow_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
 from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.facets import collected_by_facets, column, facet, tag_facets, wanted
+from tams.repository.vast.facets import facet_terms, facets_column
 from tams.repository.vast.predicates import Term, among, equal
-from tams.repository.vast.rows import encoded, texts_of
+from tams.repository.vast.rows import encoded
 from tams.repository.vast.scan.ordered import earliest
 from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
 
@@ -43,21 +44,7 @@ class FlowReads(Reads):
         self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
-        terms = wanted(
-            {
-                "source": where.source_id,
-                "label": where.label,
-                "profile": where.profile_id,
-                "codec": where.codec,
-                "status": where.status,
-                "frame_width": where.frame_width,
-                "frame_height": where.frame_height,
-                "format": where.format,
-                "init_segments": where.init_segments,
-            },
-            where.tags,
-            where.collected_by,
-        )
+        terms = facet_terms(flow_filter(where))
         if terms is None:
             return Page([], None)
         terms.append(_ATTACHED)
@@ -113,21 +100,18 @@ class FlowWrites(FlowReads, Writes):
             self._needs(f"source {flow.source_id}")
             if not self._view.look_up(SOURCES, "id", [flow.source_id]):
                 raise self._broken(f"Flow {flow.id} has no Source {flow.source_id}")
-        document = flow.metadata
         row = {
             **(before or _WITHOUT_SEGMENTS),
             "key": flow.flow_key,
             "id": flow.id,
             "detached": False,
             "source_id": flow.source_id,
-            "document": encoded(document),
+            "document": encoded(flow.metadata),
             "created": flow.created,
             "metadata_updated": flow.metadata_updated,
             "collected_by": encoded(flow.collected_by),
-            "facets": column(_facets(flow)),
-            "by_created": newest_first(flow.created, flow.id),
-            "by_metadata_updated": newest_first(flow.metadata_updated, flow.id),
-            "by_label": alphabetical(document.get("label"), flow.id),
+            "facets": facets_column(flow_facets(flow)),
+            **flow_sort_texts(flow),
         }
         if row["segment_count"] == 0:
             row["segments_updated"] = flow.segments_updated
@@ -183,14 +167,8 @@ def _flow(row: Row) -> Flow:
         orjson.loads(row["document"]),
         row["created"],
         row["metadata_updated"],
-        texts_of(row["collected_by"]),
+        decode_list(row["collected_by"]),
         row["segments_updated"],
         None if start is None else TimeRange(start, end, row["last_closed"]),
         row["segment_count"],
     )
-
-
-def _facets(flow: Flow) -> Iterator[str]:
-    yield from (facet(name, value) for name, value in filtered_properties(flow).items())
-    yield from tag_facets(flow.metadata.get("tags") or {})
-    yield from collected_by_facets(flow.collected_by)

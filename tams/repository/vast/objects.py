@@ -10,9 +10,10 @@ import orjson
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.domain.objects import Instance, Object
 from tams.domain.timerange import TimeRange
+from tams.repository.index import allocation_cursor, parse_allocation_cursor, tag_filter
 from tams.repository.port import Counted, Cursor, Page
 from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.facets import wanted
+from tams.repository.vast.facets import facet_terms
 from tams.repository.vast.predicates import Term, among, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import (
@@ -62,7 +63,7 @@ class ObjectReads(Reads):
         self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
-        terms = wanted({}, flow_tags, None)
+        terms = facet_terms(tag_filter(flow_tags))
         keys = self._flow_keys("object_id", object_id) | self._flow_keys("init_object_id", object_id)
         if terms is None or not keys:
             return Page([], None)
@@ -74,7 +75,7 @@ class ObjectReads(Reads):
 
     def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
         """Those of the Objects that `references` has a Flow for."""
-        terms = wanted({}, flow_tags, None)
+        terms = facet_terms(tag_filter(flow_tags))
         ids = set(object_ids)
         if terms is None or not ids:
             return set()
@@ -92,14 +93,13 @@ class ObjectReads(Reads):
         terms = [Term("kind", "null"), Term("created", "<", created)]
         last: tuple[int, str] | None = None
         if after is not None:
-            moment, _, object_id = after.partition(" ")
-            last = (int(moment), object_id)
+            last = parse_allocation_cursor(after)
             terms.append(Term("created", ">=", last[0]))
         rows = self._view.select(OBJECTS, ("id", "created"), terms)
         order = sorted((row["created"], row["id"]) for row in rows)
         order = [each for each in order if last is None or each > last][: limit + 1]
         found = self.objects([object_id for _, object_id in order[:limit]])
-        cursor = f"{order[limit - 1][0]} {order[limit - 1][1]}" if len(order) > limit else None
+        cursor = allocation_cursor(*order[limit - 1]) if len(order) > limit else None
         return Page([found[object_id] for _, object_id in order[:limit]], cursor)
 
     def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:

@@ -1,25 +1,23 @@
-"""JSON text columns."""
+"""JSON text columns, within the size of a cell."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from tams.domain.errors import Invalid
+from tams.repository import codecs
 
-_MOST = 126 * 1024
-"""What a cell holds, in bytes."""
+_CELL_BYTES = 126 * 1024
 
 
 def encoded(value: Any) -> str:
-    """JSON text of a document. `Invalid` where it does not fit into a cell."""
-    text = orjson.dumps(value)
-    if len(text) > _MOST:
-        raise Invalid(f"this database keeps {_MOST} bytes of one thing, and {len(text)} would be needed")
-    return text.decode()
+    """Return the JSON text of a value.
 
-
-def texts_of(column: str) -> tuple[str, ...]:
-    """The texts in a column that holds a list of them; mostly there are none."""
-    return () if column == "[]" else tuple(orjson.loads(column))
+    Raises:
+        Invalid: the text does not fit into a cell of 126 KiB.
+    """
+    text = codecs.encode(value)
+    size = len(text.encode())
+    if size > _CELL_BYTES:
+        raise Invalid(f"this database keeps {_CELL_BYTES} bytes of one thing, and {size} would be needed")
+    return text

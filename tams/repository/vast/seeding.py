@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from tams.domain.errors import IntegrityBroken, NotFound
-from tams.domain.flows import Flow
+from tams.domain.errors import IntegrityBroken
 from tams.domain.identifiers import new_id
 from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import NANOSECONDS, TimeRange
-from tams.repository.seed_batches import portions
+from tams.repository.seed_batches import SAMPLES_PER_SEGMENT, SeedBatch, seed_batch, seed_batches
 from tams.repository.vast.connection import Address
 from tams.repository.vast.objects import object_row
 from tams.repository.vast.predicates import Term
@@ -38,68 +37,63 @@ def add_segments(address: Address, flow_ids: Sequence[str], count: int, storage_
     """
     repository = VastRepository(address)
     try:
-        for parts in portions(flow_ids, count, _BATCH):
+        for parts in seed_batches(flow_ids, count, _BATCH):
 
             def transact(tx: Write, parts: Sequence[tuple[str, int]] = parts) -> None:
                 tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
-                for flow_id, batch in parts:
-                    _add(cast("VastWrite", tx), tx.flow(flow_id), batch, storage_id, now)
+                for flow_id, size in parts:
+                    _add(cast("VastWrite", tx), seed_batch(tx.flow(flow_id), size, now), storage_id)
 
             repository.write(new_id(), transact)
-            yield sum(batch for _, batch in parts)
+            yield sum(size for _, size in parts)
     finally:
         repository.close()
 
 
-def _add(tx: VastWrite, flow: Flow | None, count: int, storage_id: str, now: int) -> None:
-    if flow is None:
-        raise NotFound("there is no such Flow any more")
-    last = None if flow.extent is None else flow.extent.end
-    first = 0 if last is None else -(-last // NANOSECONDS)
-    view, at = tx._view, flow.next_change(now)
+def _add(tx: VastWrite, batch: SeedBatch, storage_id: str) -> None:
+    view, flow = tx._view, batch.flow
     segments = []
     # No lock for each Object: nobody else makes ids that begin with the key of this Flow.
-    ends = (_object_id(flow, first), _object_id(flow, first + count - 1))
+    ends = (_object_id(batch, batch.first), _object_id(batch, batch.end - 1))
     if view.bounded(OBJECTS, (), [Term("id", ">=", ends[0]), Term("id", "<=", ends[1])], 1)[0]:
         raise IntegrityBroken(f"Objects from {ends[0]} on are there already")
-    for n in range(first, first + count):
-        timerange = TimeRange(n * NANOSECONDS, (n + 1) * NANOSECONDS, False)
-        object_id = _object_id(flow, n)
-        # The key has the form of those of `LocalStorage`.
-        key = f"5ee/00000{flow.flow_key:016x}{n:016x}"
-        made = Object(
+    for n in range(batch.first, batch.end):
+        start, end = n * NANOSECONDS, (n + 1) * NANOSECONDS
+        object_id = _object_id(batch, n)
+        storage_key = f"{batch.storage_key_prefix}{n:016x}"
+        media_object = Object(
             object_id,
-            at,
-            (Instance(storage_id, key, 0, None, None, True),),
+            batch.moment,
+            (Instance(storage_id, storage_key, 0, None, None, True),),
             content_type=flow.metadata.get("container"),
             kind="media",
-            registered=at,
-            timerange=timerange,
+            registered=batch.moment,
+            timerange=TimeRange(start, end, False),
             first_flow_id=flow.id,
         )
         segment = Segment(
-            n * NANOSECONDS,
-            (n + 1) * NANOSECONDS,
+            start,
+            end,
             False,
             object_id,
             ts_offset=None,
             last_duration=None,
             sample_offset=None,
-            sample_count=25,
-            object_start=n * NANOSECONDS,
-            object_end=(n + 1) * NANOSECONDS,
+            sample_count=SAMPLES_PER_SEGMENT,
+            object_start=start,
+            object_end=end,
             object_closed=False,
             key_frame_count=None,
             init_object_id=None,
-            registered=at,
+            registered=batch.moment,
         )
         segments.append(segment)
-        view.add(OBJECTS, object_row(made))
-        view.add(STORAGE_KEYS, {"storage_id": storage_id, "storage_key": key, "object_id": object_id})
+        view.add(OBJECTS, object_row(media_object))
+        view.add(STORAGE_KEYS, {"storage_id": storage_id, "storage_key": storage_key, "object_id": object_id})
         view.add(SEGMENTS, segment_row(flow.flow_key, segment))
     (row,) = view.look_up(FLOWS, "key", [flow.flow_key])
     view.put(FLOWS, grown(row, segments))
 
 
-def _object_id(flow: Flow, n: int) -> str:
-    return f"{flow.flow_key:016x}-{n:016x}"
+def _object_id(batch: SeedBatch, n: int) -> str:
+    return f"{batch.prefix}-{n:016x}"

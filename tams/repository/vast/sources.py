@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import orjson
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
-from tams.domain.sort_keys import alphabetical, newest_first
+from tams.repository.codecs import decode_list
+from tams.repository.index import source_facets, source_filter, source_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
 from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.facets import collected_by_facets, column, facet, tag_facets, wanted
+from tams.repository.vast.facets import facet_terms, facets_column
 from tams.repository.vast.predicates import equal
-from tams.repository.vast.rows import encoded, texts_of
+from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import FLOWS, SOURCES, Row
 
 
@@ -33,7 +34,7 @@ class SourceReads(Reads):
         self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
-        terms = wanted({"label": where.label, "format": where.format}, where.tags, where.collected_by)
+        terms = facet_terms(source_filter(where))
         if terms is None:
             return Page([], None)
         found = listing.page(self._view, SOURCES, f"by_{order}", terms, reverse=reverse, after=after, limit=limit)
@@ -56,10 +57,8 @@ class SourceWrites(SourceReads, Writes):
                 "implicit": source.implicit,
                 "collection": encoded(source.collection),
                 "collected_by": encoded(source.collected_by),
-                "facets": column(_facets(source)),
-                "by_created": newest_first(source.created, source.id),
-                "by_updated": newest_first(source.updated, source.id),
-                "by_label": alphabetical(source.metadata.get("label"), source.id),
+                "facets": facets_column(source_facets(source)),
+                **source_sort_texts(source),
             },
         )
 
@@ -80,15 +79,6 @@ def _source(row: Row) -> Source:
         row["created"],
         row["updated"],
         row["implicit"],
-        () if row["collection"] == "[]" else tuple(orjson.loads(row["collection"])),
-        texts_of(row["collected_by"]),
+        decode_list(row["collection"]),
+        decode_list(row["collected_by"]),
     )
-
-
-def _facets(source: Source) -> Iterator[str]:
-    for name in ("label", "format"):
-        value = source.metadata.get(name)
-        if value is not None:
-            yield facet(name, value)
-    yield from tag_facets(source.metadata.get("tags") or {})
-    yield from collected_by_facets(source.collected_by)
