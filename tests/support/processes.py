@@ -121,7 +121,7 @@ def take_jobs(url: str, worker: str) -> list[str]:
     while jobs := repository.lease("k", worker, 3, 60):
         for job in jobs:
             taken.append(job.job_id)
-            repository.write(new_id(), lambda tx, done=job: tx.finish(done.kind, done.key))  # type: ignore[misc]
+            repository.write(new_id(), lambda tx, done=job: tx.finish(done.kind, done.job_id))  # type: ignore[misc]
     repository.close()
     return taken
 
