@@ -1,6 +1,6 @@
-"""Run by `tams.repository.sql.migrate` for one step, on its connection.
+"""Alembic's environment. `tams.repository.sql.migrate` runs it for one migration, on its connection.
 
-On SQLite the transaction has begun already. On PostgreSQL it is Alembic's, so that a step can leave it.
+On SQLite the transaction has begun already. On PostgreSQL Alembic manages it, so that a migration can leave it.
 """
 
 from __future__ import annotations

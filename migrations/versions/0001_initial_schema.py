@@ -13,7 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make all tables."""
+    """Create all tables."""
     op.create_table(
         "documents",
         sa.Column("kind", TEXT, nullable=False),
@@ -292,7 +292,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove all tables."""
+    """Drop all tables."""
     for table in (
         "flow_facets",
         "flow_collectors",

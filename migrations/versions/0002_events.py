@@ -1,4 +1,4 @@
-"""Events: the outbox, what waits for each webhook, and the tags of documents."""
+"""Events: the outbox, the deliveries of each webhook, and the tags of documents."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the two tables and the column."""
+    """Create the two tables, and add the column for tags."""
     op.create_table(
         "outbox",
         sa.Column("created", INTEGER, autoincrement=False, nullable=False),
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the column and the tables."""
     op.drop_column("documents", "tags")
     op.drop_table("deliveries")
     op.drop_table("outbox")

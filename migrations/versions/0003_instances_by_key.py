@@ -1,4 +1,4 @@
-"""Instances are listed by their keys within a storage backend."""
+"""An index of instances by Storage Backend and storage key, for listings of a Storage Backend."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,12 +19,12 @@ _AFTER = ("storage_id", "storage_key")
 
 
 def upgrade() -> None:
-    """A key is unique in its storage backend, and found by both."""
+    """Make storage keys unique within their Storage Backend, and index both columns together."""
     _replace(_BEFORE, _AFTER)
 
 
 def downgrade() -> None:
-    """A key is unique, and found by itself."""
+    """Make storage keys unique across all Storage Backends."""
     _replace(_AFTER, _BEFORE)
 
 
@@ -34,7 +34,7 @@ def _replace(old: tuple[str, ...], new: tuple[str, ...]) -> None:
         op.drop_constraint(_name(old), _TABLE, type_="unique")
         op.execute(f"ALTER TABLE {_TABLE} ADD CONSTRAINT {_name(new)} UNIQUE USING INDEX {_name(new)}")
         return
-    # SQLite cannot take a constraint away: the rows move to another table.
+    # SQLite cannot drop a constraint: the rows move to a new table.
     for column in ("label", "storage_id"):
         op.drop_index(f"uq_{_TABLE}_object_id_{column}", _TABLE)
     op.rename_table(_TABLE, f"{_TABLE}_before")
@@ -57,7 +57,7 @@ def _replace(old: tuple[str, ...], new: tuple[str, ...]) -> None:
         sa.UniqueConstraint(*new, name=_name(new)),
         sqlite_with_rowid=False,
     )
-    op.execute(f"INSERT INTO {_TABLE} SELECT * FROM {_TABLE}_before")  # noqa: S608 - all of it is written here
+    op.execute(f"INSERT INTO {_TABLE} SELECT * FROM {_TABLE}_before")  # noqa: S608 - made of constants
     op.drop_table(f"{_TABLE}_before")
     for column in ("label", "storage_id"):
         op.create_index(

@@ -1,4 +1,4 @@
-"""The schema says which code it serves, so that the version before goes on running on it."""
+"""A table that states which code can work with the schema, so that the version before keeps running on it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the table of one row, which each step from this one on writes."""
+    """Create the table. It has one row, which this and every later migration writes."""
     op.create_table(
         "schema_reach",
         sa.Column("revision", TEXT, nullable=False),
@@ -23,5 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("schema_reach")

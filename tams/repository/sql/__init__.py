@@ -4,7 +4,8 @@ from tams.repository.sql.repository import SqlRepository
 
 
 def upgrade(database_url: str) -> None:
-    """See `migrate.upgrade`. Alembic is imported only here, because serving processes have no use for it."""
+    """Upgrade the schema as `migrate.upgrade` does."""
+    # Imported late, because processes that serve requests do not need Alembic.
     from tams.repository.sql import migrate
 
     migrate.upgrade(database_url)

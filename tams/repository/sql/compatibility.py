@@ -1,7 +1,8 @@
-"""Which code a schema serves: a database is upgraded first, and what runs goes on until it is restarted.
+"""Schema compatibility: which code can work with a schema.
 
-Each step of the schema from 0004 on says in `serves` the oldest `REVISION` whose code can work with what it leaves.
-Revisions are numbers of four digits, so that they compare as texts.
+A database is upgraded first, and processes of the version before keep running until they are restarted. Each migration
+from 0004 on states in `serves` the oldest `REVISION` whose code can work with the schema that it leaves. Revisions have
+four digits, so that they compare as texts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ READ = select(schema_reach.c.serves).where(schema_reach.c.revision == bindparam(
 
 
 def read(connection: Connection, schema: str) -> str | None:
-    """The oldest code that the schema serves; None where it does not say so."""
+    """Return the oldest revision whose code can work with the schema; None if the schema does not state it."""
     if not inspect(connection).has_table(schema_reach.name):
         return None
     serves: str | None = connection.execute(READ, {"schema": schema}).scalar()
@@ -24,7 +25,7 @@ def read(connection: Connection, schema: str) -> str | None:
 
 
 def record(connection: Connection, revision: Any) -> None:
-    """Keep what the script of the revision promises, in the transaction that leads to it; old ones promise nothing."""
+    """Store the `serves` of a migration, in its own transaction. Migrations before 0004 have none."""
     serves = getattr(revision.module, "serves", None)
     if serves is not None:
         connection.execute(delete(schema_reach))

@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: opening, beginning, locking, lists as parameters, and what their errors mean."""
+"""The differences of SQLite and PostgreSQL: connect, begin, lock, list parameters, upserts, and errors."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NullType
+from typing_extensions import override
 
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.repository.port import Key, Pace
 
 SECOND_MS = 1000
 WAIT_SECONDS = 30
-"""How long a transaction waits for a lock before it gives up."""
+"""Longest wait of a transaction for a lock, before it fails."""
 
 _CACHE_KIB = 2048
-"""Of each SQLite connection."""
+"""Page cache of each SQLite connection."""
 
-_PAUSES = (0.0005, 0.0015)
-"""Seconds, at least and at most, after which a writer of SQLite asks again for the lock that another process has."""
+_POLL_SECONDS = (0.0005, 0.0015)
+"""The shortest and the longest pause before a writer of SQLite asks again for the lock that another process holds."""
 
 _LOG_BYTES = 64 * 1024 * 1024
+"""The size to which the write-ahead log of SQLite is cut back after it has grown."""
 
 _OBJECT_STRIPES = 512
-"""Objects are locked by stripe: a server has room for some thousand locks, and a deletion may claim a thousand."""
-
+"""Objects are locked by stripe: a server holds a few thousand locks, and one deletion may claim a thousand Objects."""
 
 NO_ANSWER = "The database does not answer."
 
-
-# Every question is a walk along an index that stops at the end of the page. The planner guesses from statistics how far
-# it has to walk, and where it is wrong, reads and sorts whole tables: it is told to do so only where nothing else is
-# possible.
+# Every query reads an index range up to the end of its page. The planner estimates the length of the range from
+# statistics, and a wrong estimate makes it read and sort whole tables: these settings allow that only if there is no
+# other plan.
 _ONLY_INDEX_RANGES = " ".join(
     f"-c enable_{way}=off"
     for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort", "incremental_sort", "material")
@@ -51,15 +51,15 @@ _ONLY_INDEX_RANGES = " ".join(
 
 
 class LostRace(Contended):
-    """The engine gave way to another transaction: a write is run again."""
+    """The engine aborted the transaction in favour of another one: the write is run again."""
 
 
 class LostConnection(Unavailable):
-    """The connection broke: a write is run again on another one."""
+    """The connection was lost: the write is run again on another one."""
 
 
 class PerDialect(NamedTuple):
-    """One statement that cannot be written alike for both engines."""
+    """A statement that has to be written differently for each engine."""
 
     sqlite: Executable
     postgresql: Executable
@@ -69,121 +69,133 @@ Statement: TypeAlias = Executable | PerDialect
 
 
 class Dialect(Protocol):
-    """What the rest of the adapter asks of an engine."""
+    """An engine, as far as it differs from the others.
+
+    `positional` is the style of positional parameters that the driver supports. `one_writer`: the engine lets one
+    transaction write at a time, so that claims need no locks. `pace`: see `Repository.pace`. `doubtful_commits`: a
+    connection may be lost between a commit and its answer.
+    """
 
     name: str
     begin_read: str
     begin_write: str
     positional: Literal["qmark", "format"]
-    """The style of parameters by position that the driver knows."""
     one_writer: bool
-    """The engine lets one transaction write at a time, so that claims have nothing to do."""
     pace: Pace
-    """How to go about large numbers so that others hardly notice."""
     doubtful_commits: bool
-    """A connection may be lost between a commit and its answer."""
 
     def arguments(self, url: URL) -> dict[str, Any]:
-        """What `create_engine` is told."""
+        """Return the arguments for `create_engine`.
+
+        Raises:
+            ValueError: the URL does not name a database that can be used.
+        """
 
     def prepare(self, connection: Any) -> None:
         """Set up a new connection of the driver."""
 
     def begin(self, connection: Any, begin: str) -> None:
-        """Begin a transaction by `begin_read` or `begin_write`. Waits for the write lock where there is only one."""
+        """Begin a transaction by `begin_read` or `begin_write`. With `one_writer`, this waits for the write lock."""
 
     def array(self, values: Collection[Any]) -> Any:
-        """A list as a parameter of `texts` or `integers`."""
+        """Return a list as the value of a parameter of `texts` or `integers`."""
 
     def locks(self, keys: Collection[Key]) -> list[int]:
-        """The numbers of the locks that the claims need, in the order in which everybody takes them."""
+        """Return the numbers of the locks that the claims need, in the order in which every transaction takes them."""
 
     def error(self, error: Exception) -> Exception:
-        """What an error of the driver means: a domain error, `LostRace` or `LostConnection`."""
+        """Translate an error of the driver to a domain error, `LostRace` or `LostConnection`."""
 
 
-class Sqlite:
-    """One file, one writer at a time, readers beside it (write-ahead log)."""
+class Sqlite(Dialect):
+    """One file with one writer at a time, which readers do not wait for (write-ahead log)."""
 
     name = "sqlite"
     begin_read = "BEGIN"
     begin_write = "BEGIN IMMEDIATE"
     positional: Literal["qmark", "format"] = "qmark"
     one_writer = True
-    # Everybody who writes waits for a whole transaction, and asks only now and then whether it has ended.
+    # Every other writer waits for a whole transaction, and polls for its end.
     pace = Pace(40, 3.0)
     doubtful_commits = False
 
+    @override
     def arguments(self, url: URL) -> dict[str, Any]:
         if url.database in (None, "", ":memory:"):
-            raise ValueError("a SQLite database has to be a file: sqlite:///path/to/tams.db")
-        # No isolation level: the driver begins nothing by itself, so that a transaction starts where and how we say.
+            raise ValueError("A SQLite database has to be a file: sqlite:///path/to/tams.db.")
+        # Without an isolation level the driver begins no transaction by itself: `begin` decides when and how.
         return {
             "connect_args": {"isolation_level": None, "timeout": WAIT_SECONDS, "cached_statements": 256},
             "paramstyle": "named",
         }
 
+    @override
     def prepare(self, connection: Any) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
-        # In write-ahead logging only FULL keeps the last commits through a loss of power.
+        # With a write-ahead log, only FULL preserves the last commits through a loss of power.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-        # What the log keeps of the disk after it has grown in a rush.
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
 
+    @override
     def begin(self, connection: Any, begin: str) -> None:
         if begin != self.begin_write:
             connection.execute(begin)
             return
-        # SQLite itself would ask for the lock after ever longer pauses, up to a tenth of a second, and find it taken
-        # by those who came later.
+        # SQLite's own busy handler pauses longer and longer, up to 0.1 s, so that later writers take the lock first.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
             until = time.monotonic() + WAIT_SECONDS
             while not _has_begun(connection, begin, until):
-                time.sleep(random.uniform(*_PAUSES))  # noqa: S311
+                time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311
         finally:
             connection.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * SECOND_MS}")
 
+    @override
     def array(self, values: Collection[Any]) -> str:
         return orjson.dumps(values if isinstance(values, list) else list(values)).decode()
 
+    @override
     def locks(self, keys: Collection[Key]) -> list[int]:
         return []
 
+    @override
     def error(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.IntegrityError):
-            return IntegrityBroken(f"the database refused it: {error}")
+            return IntegrityBroken(f"The database refused the change: {error}")
         if isinstance(error, sqlite3.OperationalError):
-            # The low byte is the error's family; extended codes say more in the others.
+            # The low byte is the family of the error; extended codes use the other bytes.
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 return Contended("The database is busy with other writes.")
             if code == sqlite3.SQLITE_FULL:
-                return Unavailable("The database has no room left.", retry_after=60)
+                return Unavailable("The disk of the database is full.", retry_after=60)
             if code != sqlite3.SQLITE_ERROR:
                 return Unavailable("The database cannot be read or written.")
             if "no such table" in str(error) or "no such column" in str(error):
-                return Unavailable("The database has not been set up for this version of the store.")
+                return Unavailable(
+                    "The database lacks a table or column that this version of the store needs. Run `tams db upgrade`."
+                )
             return error
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError):
             return Unavailable("The database cannot be read or written.")
         return error
 
 
-class Postgresql:
-    """Reads are repeatable and read-only; writes are read-committed, so that what is read after a claim is current."""
+class Postgresql(Dialect):
+    """Reads are repeatable and read-only. Writes are read-committed, so that reads after a claim are current."""
 
     name = "postgresql"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED"
     positional: Literal["qmark", "format"] = "format"
     one_writer = False
-    # Locks are shared by many Objects, so that others wait for a transaction that claims hundreds.
+    # Many Objects share a lock, so other requests wait for a transaction that claims hundreds of them.
     pace = Pace(50, 3.0)
     doubtful_commits = True
 
+    @override
     def arguments(self, url: URL) -> dict[str, Any]:
         connect: dict[str, Any] = {
             "autocommit": True,
@@ -193,18 +205,24 @@ class Postgresql:
             connect["connect_timeout"] = 5
         return {"connect_args": connect}
 
+    @override
     def prepare(self, connection: Any) -> None:
-        """Nothing: everything is said by the options of the connection."""
+        # The options of the connection say everything.
+        return
 
+    @override
     def begin(self, connection: Any, begin: str) -> None:
         connection.execute(begin)
 
+    @override
     def array(self, values: Collection[Any]) -> list[Any]:
         return values if isinstance(values, list) else list(values)
 
+    @override
     def locks(self, keys: Collection[Key]) -> list[int]:
         return sorted({_lock(kind, name) for kind, name in keys})
 
+    @override
     def error(self, error: Exception) -> Exception:
         import psycopg
 
@@ -212,32 +230,38 @@ class Postgresql:
             return error
         state = error.sqlstate or ""
         if state.startswith("23"):
-            return IntegrityBroken(f"the database refused it: {error.diag.message_primary}")
+            return IntegrityBroken(f"The database refused the change: {error.diag.message_primary}")
         if state in ("40001", "40P01"):
-            return LostRace("The transaction lost against others too many times.")
+            return LostRace("The transaction lost too many races against others. Try again.")
         if state == "55P03":
             return Contended("The database is busy with other writes.")
         if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):
             return LostConnection(NO_ANSWER)
         if state in ("42P01", "42703"):
-            return Unavailable("The database has not been set up for this version of the store.")
+            return Unavailable(
+                "The database lacks a table or column that this version of the store needs. Run `tams db upgrade`."
+            )
         if state.startswith(("53", "58", "57", "25006", "XX", "3D", "28")):
             return Unavailable("The database cannot be read or written.")
         return error
 
 
 def dialect_of(url: URL) -> Dialect:
-    """The engine that a URL names. `ValueError` for one that is not supported."""
+    """Return the dialect of the engine that a URL names.
+
+    Raises:
+        ValueError: the engine or its driver is not supported.
+    """
     backend = url.get_backend_name()
     if backend == "sqlite":
         return Sqlite()
     if backend == "postgresql" and url.get_driver_name() == "psycopg":
         return Postgresql()
-    raise ValueError("the database URL has to begin with sqlite:/// or postgresql+psycopg://")
+    raise ValueError("The database URL has to begin with sqlite:/// or postgresql+psycopg://.")
 
 
 def _has_begun(connection: Any, begin: str, until: float) -> bool:
-    """Begin unless another process writes; after `until` raise what the driver says."""
+    """Begin a transaction. Return False if another process writes; after `until`, raise the error of the driver."""
     try:
         connection.execute(begin)
     except sqlite3.OperationalError as error:
@@ -254,7 +278,7 @@ def _lock(kind: str, name: str) -> int:
 
 
 class _Elements(FunctionElement[Any]):
-    """A list parameter as a table."""
+    """A list parameter as a table. `type_name` is the type of its elements on PostgreSQL."""
 
     inherit_cache = True
     type_name: str
@@ -286,19 +310,22 @@ def _list(name: str) -> ColumnElement[Any]:
 
 
 def texts(name: str) -> TableValuedAlias:
-    """The list of texts in the parameter `name` as a table (`value`, and its position in `key`)."""
+    """Return the list of texts in the parameter `name` as a table: `value`, and its position in `key`."""
     return _Texts(_list(name)).table_valued("value", "key")
 
 
 def integers(name: str) -> TableValuedAlias:
-    """The list of integers in the parameter `name` as a table (`value`, and its position in `key`)."""
+    """Return the list of integers in the parameter `name` as a table: `value`, and its position in `key`."""
     return _Integers(_list(name)).table_valued("value", "key")
 
 
 def upsert(
     table: Table, *, update: Sequence[str] | None = None, where: ColumnElement[bool] | None = None
 ) -> PerDialect:
-    """Insert a row, or change the one of the same primary key: all other columns, or those in `update`."""
+    """Return a statement that inserts a row, or updates the row with the same primary key.
+
+    It updates the columns in `update`, or all columns outside the key, if `where` holds for the stored row.
+    """
     key = [column.name for column in table.primary_key]
     changed = [c.name for c in table.columns if c.name not in key] if update is None else update
     lite, post = sqlite.insert(table), postgresql.insert(table)
@@ -311,7 +338,7 @@ def upsert(
 
 
 def insert_new(table: Table) -> PerDialect:
-    """Insert a row unless its primary key is taken."""
+    """Return a statement that inserts a row unless its primary key exists."""
     key = [column.name for column in table.primary_key]
     return PerDialect(
         sqlite.insert(table).on_conflict_do_nothing(key),

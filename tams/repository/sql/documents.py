@@ -1,4 +1,4 @@
-"""Small JSON documents, listed by their keys."""
+"""Small JSON documents: read, list by their keys, store and delete."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Executable, bindparam, delete, exists, insert, literal_column, select
+from typing_extensions import override
 
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.repository.codecs import encode
 from tams.repository.index import document_facets, document_filter, facet
 from tams.repository.port import Cursor, Document, Page
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.dialects import upsert
-from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import (
     DigestFilter,
     FacetShape,
@@ -76,16 +77,15 @@ def _has_any(alias: str, names: Sequence[str]) -> ColumnElement[bool]:
     )
 
 
-class DocumentReads:
-    """What can be asked about documents."""
+class DocumentReads(ReadPart):
+    """Read and list documents."""
 
-    _session: Session
-
+    @override
     def document(self, kind: str, document_id: str) -> Document | None:
-        """The document."""
         row = self._session.row(_GET, {"of_kind": kind, "document_id": document_id})
         return None if row is None else _document(kind, row)
 
+    @override
     def list_documents(
         self,
         kind: str,
@@ -97,7 +97,7 @@ class DocumentReads:
         limit: int,
         tags: TagFilter = NO_TAGS,
     ) -> Page[Document]:
-        """Documents of the kind whose keys and tags match, by their key `order`. The cursor is its last value."""
+        # The cursor is the last value of the key `order`.
         filters = document_filter(where, tags)
         if filters.matches_nothing:
             return Page([], None)
@@ -121,11 +121,11 @@ class DocumentReads:
         )
 
 
-class DocumentWrites(DocumentReads):
-    """What can be done to documents."""
+class DocumentWrites(DocumentReads, WritePart):
+    """Store and delete documents."""
 
+    @override
     def put_document(self, document: Document) -> None:
-        """Store the document, new or changed."""
         session = self._session
         this = {"of_kind": document.kind, "document_id": document.id}
         keys = dict(document.keys)
@@ -147,8 +147,8 @@ class DocumentWrites(DocumentReads):
             [(document.kind, document.id, digest, name, value) for digest in digests for name, value in keys.items()],
         )
 
+    @override
     def delete_document(self, kind: str, document_id: str) -> bool:
-        """Remove it; whether it was there."""
         return self._session.run(_DELETE, {"of_kind": kind, "document_id": document_id}) > 0
 
 

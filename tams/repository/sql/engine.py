@@ -1,7 +1,8 @@
-"""Connections, and statements that are compiled once.
+"""Connections, sessions, and statements that are compiled once.
 
 Statements are SQLAlchemy Core. They run on the driver's own cursor, because a connection of SQLAlchemy costs six times
-as much as the reading of one Flow; the pool, the dialects and the schema are SQLAlchemy's.
+as much as reading one Flow. The pool, the dialects and the schema are SQLAlchemy's. `tools/bench` measures the reads
+that this serves (`measurements`).
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ Parameters: TypeAlias = Mapping[str, Any]
 
 _POOL_SIZE = 8
 _POOL_OVERFLOW = 56
-_MOST_STATEMENTS = 2000
+_STATEMENT_CACHE_SIZE = 2000
 
 
 class Session:
-    """An open transaction on one connection of the driver."""
+    """An open transaction on one connection of the driver. `changed` is True once it has written."""
 
     __slots__ = ("_connection", "_database", "_failure", "array", "changed")
 
@@ -46,15 +47,14 @@ class Session:
         self._failure: Exception | None = None
         self.array = database.dialect.array
         self.changed = False
-        """Whether anything was written."""
 
     @property
     def dialect(self) -> Dialect:
-        """The engine's peculiarities."""
+        """Return what differs between the engines."""
         return self._database.dialect
 
     def rows(self, statement: Statement, parameters: Parameters) -> list[Row]:
-        """All rows of the answer."""
+        """Run a query and return all rows."""
         cursor = self._execute(statement, parameters)
         try:
             return cast("list[Row]", cursor.fetchall())
@@ -62,7 +62,7 @@ class Session:
             raise self._failed(error) from error
 
     def row(self, statement: Statement, parameters: Parameters) -> Row | None:
-        """The first row of the answer."""
+        """Run a query and return the first row, or None."""
         cursor = self._execute(statement, parameters)
         try:
             return cast("Row | None", cursor.fetchone())
@@ -70,26 +70,26 @@ class Session:
             raise self._failed(error) from error
 
     def run(self, statement: Statement, parameters: Parameters) -> int:
-        """Change something; how many rows it was."""
+        """Run a statement that changes rows, and return their number."""
         self.changed = True
         return cast("int", self._execute(statement, parameters).rowcount)
 
     def run_many(self, statement: Statement, names: tuple[str, ...], rows: Sequence[Row]) -> None:
-        """Run one statement for each row of parameters, whose names are `names`.
+        """Run a statement once for each row of parameters, which have the `names`.
 
-        Rows rather than mappings: binding a thousand of them takes half the time.
+        Rows instead of mappings halve the time to bind a thousand of them.
         """
         self.changed = True
         if not rows:
             return
-        text, arranged = self._database.compiled_for_rows(statement, names)
+        text, arrange = self._database.compiled_for_rows(statement, names)
         try:
-            self._connection.cursor().executemany(text, rows if arranged is None else list(map(arranged, rows)))
+            self._connection.cursor().executemany(text, rows if arrange is None else list(map(arrange, rows)))
         except self._database.errors as error:
             raise self._failed(error) from error
 
     def commit(self) -> None:
-        """Store everything. After a refused statement nothing is, even where the caller went on."""
+        """Commit. If a statement failed before, raise its error instead, even if the caller has suppressed it."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -105,14 +105,17 @@ class Session:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> Exception:
-        # After the first one PostgreSQL refuses everything, and only the first says why.
+        # After an error PostgreSQL refuses every statement, so only the first error states the cause.
         if self._failure is None:
             self._failure = self._database.dialect.error(error)
         return self._failure
 
 
-class _Question(Session):
-    """A connection for one statement, outside any transaction. A second one might see a later moment: it is refused."""
+class _SingleStatement(Session):
+    """A connection for one statement, outside any transaction.
+
+    It refuses a second statement, which might see a later moment.
+    """
 
     __slots__ = ("_asked",)
 
@@ -122,16 +125,20 @@ class _Question(Session):
 
     def _execute(self, statement: Statement, parameters: Parameters) -> Any:
         if self._asked:
-            raise IntegrityBroken("a question is one statement: what takes more needs a snapshot")
+            raise IntegrityBroken("A question may run one statement; use a snapshot for more.")
         self._asked = True
         return super()._execute(statement, parameters)
 
 
 class Transaction(Generic[V]):
-    """A transaction while it is entered, rolled back at the end unless it was committed; whoever enters it is given
-    what `view` makes of its session. `LostConnection`, `Unavailable`.
+    """A context manager that begins a transaction, and rolls it back at the end unless it was committed.
 
-    A class, because a generator takes longer than the `BEGIN`, and every request passes here.
+    It returns what `view` makes of the session. Every request uses it: it is a class, because a generator takes longer
+    than the `BEGIN`.
+
+    Raises:
+        LostConnection: the connection was lost.
+        Unavailable: the database does not answer, or all connections are in use.
     """
 
     __slots__ = ("_begin", "_connection", "_database", "_view")
@@ -142,7 +149,7 @@ class Transaction(Generic[V]):
         self._view = view
 
     def __enter__(self) -> V:
-        self._connection = self._database.begun(self._begin)
+        self._connection = self._database.begin(self._begin)
         return self._view(Session(self._connection.driver_connection, self._database))
 
     def __exit__(
@@ -154,14 +161,14 @@ class Transaction(Generic[V]):
             self._database.end(self._connection)
 
 
-class _Own(threading.local):
-    """The connection that a thread keeps while it has no transaction."""
+class _ThreadConnection(threading.local):
+    """The connection that a thread keeps between its transactions."""
 
     connection: Any = None
 
 
 class Database:
-    """The pool of one process, and the texts of its statements."""
+    """The connection pool of a process, and its cache of compiled statements."""
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -175,21 +182,21 @@ class Database:
             **self.dialect.arguments(parsed),
         )
         self._pool = cast("QueuePool", self.engine.pool)
-        self._own = _Own()
+        self._thread = _ThreadConnection()
         self.errors: tuple[type[Exception], ...] = (self.engine.dialect.loaded_dbapi.Error,)
         self._connection_errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self.errors)
         event.listen(self.engine, "connect", lambda connection, _record: self.dialect.prepare(connection))
         self._texts: dict[Statement, tuple[str, Parameters]] = {}
-        # Only statements that stand in modules are run for rows, so that this does not grow.
+        # Only statements that are module constants are run for rows, so this cache is bounded.
         self._row_texts: dict[tuple[Statement, tuple[str, ...]], tuple[str, Callable[[Row], Row] | None]] = {}
         self._positional = cast("type[DefaultDialect]", type(self.engine.dialect))(paramstyle=self.dialect.positional)
 
     def session(self, begin: str) -> Transaction[Session]:
-        """A transaction that is rolled back at the end unless it was committed. `LostConnection`, `Unavailable`."""
+        """Return a transaction that `begin` begins (see `Transaction`)."""
         return Transaction(self, begin, lambda session: session)
 
     def ask(self, question: Callable[[Session], V]) -> V:
-        """What `question` finds by one statement. It is asked again where the connection had died in the pool."""
+        """Return what `question` reads by one statement. Retry it if the connection had died in the pool."""
         try:
             return self._ask(question)
         except LostConnection:
@@ -198,7 +205,7 @@ class Database:
     def _ask(self, question: Callable[[Session], V]) -> V:
         connection = self._checkout()
         try:
-            answer = question(_Question(connection.driver_connection, self))
+            answer = question(_SingleStatement(connection.driver_connection, self))
         except LostConnection:
             self.abandon(connection)
             raise
@@ -209,35 +216,38 @@ class Database:
         return answer
 
     def compiled(self, statement: Statement) -> tuple[str, Parameters]:
-        """The text of a statement, and the values of parameters that stand in the statement itself."""
-        found = self._texts.get(statement)
-        if found is None:
+        """Return the text of a statement, and the values of the parameters that the statement itself contains."""
+        compilation = self._texts.get(statement)
+        if compilation is None:
             compiled = self._compile(statement, self.engine.dialect)
             constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-            found = (str(compiled), constants)
-            if len(self._texts) >= _MOST_STATEMENTS:
+            compilation = (str(compiled), constants)
+            if len(self._texts) >= _STATEMENT_CACHE_SIZE:
                 self._texts.clear()
-            self._texts[statement] = found
-        return found
+            self._texts[statement] = compilation
+        return compilation
 
     def compiled_for_rows(
         self, statement: Statement, names: tuple[str, ...]
     ) -> tuple[str, Callable[[Row], Row] | None]:
-        """The text of a statement with parameters by position, and how to arrange a row for it where it has to be."""
-        found = self._row_texts.get((statement, names))
-        if found is None:
+        """Return the text of a statement with positional parameters, and a function that puts a row into their order.
+
+        The function is None if the row is in this order.
+        """
+        compilation = self._row_texts.get((statement, names))
+        if compilation is None:
             compiled = self._compile(statement, self._positional)
             order = [names.index(name) for name in compiled.positiontup or ()]
-            arranged = None if order == list(range(len(names))) else itemgetter(*order)
-            found = self._row_texts[statement, names] = (str(compiled), arranged)
-        return found
+            arrange = None if order == list(range(len(names))) else itemgetter(*order)
+            compilation = self._row_texts[statement, names] = (str(compiled), arrange)
+        return compilation
 
     def _compile(self, statement: Statement, dialect: SqlDialect) -> SQLCompiler:
-        chosen = getattr(statement, self.dialect.name) if isinstance(statement, PerDialect) else statement
-        return cast("SQLCompiler", cast("ClauseElement", chosen).compile(dialect=dialect))
+        core = getattr(statement, self.dialect.name) if isinstance(statement, PerDialect) else statement
+        return cast("SQLCompiler", cast("ClauseElement", core).compile(dialect=dialect))
 
-    def begun(self, begin: str) -> Any:
-        """A connection with a transaction begun. One that died in the pool is replaced."""
+    def begin(self, begin: str) -> Any:
+        """Return a connection on which a transaction has begun. A connection that died in the pool is replaced."""
         try:
             return self._begin(begin)
         except LostConnection:
@@ -257,43 +267,43 @@ class Database:
         return connection
 
     def end(self, connection: Any) -> None:
-        """End what is not committed."""
+        """Roll back what is not committed, and give the connection back."""
         try:
             connection.driver_connection.rollback()
         except self.errors as error:
-            logger.info("a connection is given up: %s", error)
+            logger.info("dropping a connection that cannot roll back: %s", error)
             connection.invalidate()
         else:
             self._keep(connection)
 
     def abandon(self, connection: Any) -> None:
-        """Take note that this connection was lost."""
+        """Drop a lost connection, and those in the pool."""
         connection.invalidate()
         # The others are most likely dead, too.
         self.close()
 
     def _keep(self, connection: Any) -> None:
-        """Have this thread use the connection again: to get one out of the pool takes as long as to read a Flow."""
-        if self._own.connection is None and self._pool.checkedout() <= _POOL_SIZE:
-            self._own.connection = connection
+        """Keep the connection for this thread: getting one from the pool takes as long as reading a Flow."""
+        if self._thread.connection is None and self._pool.checkedout() <= _POOL_SIZE:
+            self._thread.connection = connection
         else:
             connection.close()
 
     def _checkout(self) -> Any:
-        kept = self._own.connection
-        if kept is not None:
-            self._own.connection = None
-            return kept
+        connection = self._thread.connection
+        if connection is not None:
+            self._thread.connection = None
+            return connection
         try:
             return self.engine.raw_connection()
         except PoolTimeout as error:
-            raise Unavailable("All connections to the database are in use.") from error
+            raise Unavailable("All connections to the database are in use. Try again.") from error
         except self._connection_errors as error:
-            logger.warning("no connection to the database: %s", error)
+            logger.warning("cannot connect to the database: %s", error)
             raise Unavailable(NO_ANSWER) from error
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        # What threads keep goes back to the pool.
-        self._own = _Own()
+        # Dropping the references gives the connections of threads back to the pool.
+        self._thread = _ThreadConnection()
         self.engine.dispose()

@@ -1,14 +1,15 @@
-"""Events on their way: the outbox that changes write to, and what waits for each webhook."""
+"""The outbox that changes write events to, and the deliveries that wait for each webhook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, delete, func, insert, select
+from typing_extensions import override
 
 from tams.domain.events import Delivery, Event
 from tams.repository.codecs import decode_event, encode
-from tams.repository.sql.engine import Session
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.tables import deliveries, outbox
 
 _APPEND = insert(outbox)
@@ -23,9 +24,11 @@ _TAKE = delete(outbox).where(
     outbox.c.id == bindparam("of_id"),
 )
 
-_TAKING = 0x7A3D_1E55_0E7E
-"""The number of the advisory lock that takers queue for (PostgreSQL): one that passed over what another one is taking
-would get ahead of it."""
+_TAKERS_LOCK = 0x7A3D_1E55_0E7E
+"""The number of the advisory lock that takers queue for (PostgreSQL).
+
+A taker that skipped the rows that another one is taking would overtake it.
+"""
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("lock")))
 
 _OF_WEBHOOK = deliveries.c.webhook_id == bindparam("webhook")
@@ -35,57 +38,56 @@ _WAITING = (
     .order_by(deliveries.c.sequence)
     .limit(bindparam("limit"))
 )
-_BEYOND = select(deliveries.c.sequence).where(_OF_WEBHOOK).order_by(deliveries.c.sequence).limit(1)
-_BEYOND = _BEYOND.offset(bindparam("limit"))
+_FIRST_AFTER = (
+    select(deliveries.c.sequence).where(_OF_WEBHOOK).order_by(deliveries.c.sequence).limit(1).offset(bindparam("limit"))
+)
 _ADD = insert(deliveries)
 _REMOVE = delete(deliveries).where(_OF_WEBHOOK, deliveries.c.sequence <= bindparam("through"))
 _REMOVE_ALL = delete(deliveries).where(_OF_WEBHOOK)
 
 
-class DeliveryReads:
-    """What can be asked about deliveries."""
+class DeliveryReads(ReadPart):
+    """Read deliveries."""
 
-    _session: Session
-
+    @override
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
-        """The first `limit` that wait for the webhook, by sequence."""
         rows = self._session.rows(_WAITING, {"webhook": webhook_id, "limit": limit})
         return [Delivery(webhook_id, sequence, decode_event(text)) for sequence, text in rows]
 
 
-class EventWrites(DeliveryReads):
-    """What can be done to the outbox and to deliveries."""
+class EventWrites(DeliveryReads, WritePart):
+    """Add events to the outbox and take them out; add and remove deliveries."""
 
+    @override
     def append_events(self, events: Sequence[Event]) -> None:
-        """Put events into the outbox."""
         rows = [(event.created, event.position, event.id, encode(event)) for event in events]
         self._session.run_many(_APPEND, ("created", "position", "id", "event"), rows)
 
+    @override
     def take_events(self, limit: int) -> list[Event]:
-        """Remove the first `limit` events from the outbox, and return them."""
         session = self._session
         if not session.dialect.one_writer:
-            session.rows(_LOCK, {"lock": _TAKING})
+            session.rows(_LOCK, {"lock": _TAKERS_LOCK})
         rows = session.rows(_NEXT, {"limit": limit})
         session.run_many(_TAKE, ("of_created", "of_position", "of_id"), [row[:3] for row in rows])
         return [decode_event(row[3]) for row in rows]
 
+    @override
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Have events wait for webhooks."""
-        # Most events go to several webhooks.
+        # Most events go to several webhooks: each is encoded once.
         texts = {delivery.event.id: encode(delivery.event) for delivery in deliveries}
         rows = [(delivery.webhook_id, delivery.sequence, texts[delivery.event.id]) for delivery in deliveries]
         self._session.run_many(_ADD, ("webhook_id", "sequence", "event"), rows)
 
+    @override
     def ack(self, webhook_id: str, through: int) -> None:
-        """Remove the webhook's deliveries up to the sequence `through`."""
         self._session.run(_REMOVE, {"webhook": webhook_id, "through": through})
 
+    @override
     def drop_deliveries(self, webhook_id: str, limit: int) -> bool:
-        """Remove the first `limit` of the webhook's deliveries; True while more are left."""
-        beyond = self._session.row(_BEYOND, {"webhook": webhook_id, "limit": limit})
-        if beyond is None:
+        first_after = self._session.row(_FIRST_AFTER, {"webhook": webhook_id, "limit": limit})
+        if first_after is None:
             self._session.run(_REMOVE_ALL, {"webhook": webhook_id})
             return False
-        self.ack(webhook_id, beyond[0] - 1)
+        self.ack(webhook_id, first_after[0] - 1)
         return True

@@ -18,7 +18,7 @@ _DIGEST_BYTES = 16
 
 
 class FacetShape(NamedTuple):
-    """What a filter adds to the text of a statement: the size of each group in `present`, and the size of `absent`."""
+    """The sizes of a filter, which determine its part of a statement: of each group in `present`, and of `absent`."""
 
     present: tuple[int, ...]
     absent: int
@@ -32,7 +32,7 @@ class DigestFilter(NamedTuple):
 
     @property
     def shape(self) -> FacetShape:
-        """Return what the filter adds to the text of a statement."""
+        """Return the sizes of the filter."""
         return FacetShape(tuple([len(group) for group in self.present]), len(self.absent))
 
     @property

@@ -1,4 +1,4 @@
-"""Flows: reading, listing, storing, and taking them out of every answer."""
+"""Flows: read, list, store, detach and delete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
+from typing_extensions import override
 
 from tams.domain.errors import IntegrityBroken
 from tams.domain.filters import FlowFilter, FlowOrder
@@ -16,14 +17,15 @@ from tams.repository.codecs import decode_list, encode
 from tams.repository.index import flow_facets, flow_filter, flow_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.dialects import upsert
-from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import digest_filter, facet_digests
 from tams.repository.sql.tables import flow_collectors, flow_keys, flows, segments
 from tams.repository.sql.tables import flow_facets as facets
 
 
-def _edge(column: ColumnElement[Any], last: bool) -> ColumnElement[Any]:
+def _edge(column: ColumnElement[Any], *, last: bool) -> ColumnElement[Any]:
+    """Return a column of the first or last Segment of a Flow."""
     start = segments.c.start_ns
     return (
         select(column)
@@ -55,7 +57,8 @@ _RESOURCE = listing.Resource(flows, facets, "flow_id", _COLUMNS, flows.join(flow
 _BY_ID = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.id == bindparam("flow_id"))
 _BY_KEY = select(*_COLUMNS).select_from(_RESOURCE.source).where(flows.c.key == bindparam("flow_key"))
 
-# Of the Segments that begin before the range ends, the last one reaches furthest: it alone decides.
+# Segments of a Flow do not overlap, so the last of those that start before the end of the timerange also ends last. It
+# alone decides whether one overlaps the timerange.
 _HAS_CONTENT = select(segments.c.end_ns).where(
     segments.c.flow_key == flows.c.key, segments.c.start_ns < bindparam("before")
 ).order_by(segments.c.start_ns.desc()).limit(1).correlate(flows).scalar_subquery() > bindparam("beyond")
@@ -89,37 +92,35 @@ def _flow(row: listing.Row) -> Flow:
     )
 
 
-class FlowReads:
-    """What can be asked about Flows."""
+class FlowReads(ReadPart):
+    """Read and list Flows."""
 
-    _session: Session
-
+    @override
     def flow(self, flow_id: str) -> Flow | None:
-        """The Flow, with extent and count."""
         row = self._session.row(_BY_ID, {"flow_id": flow_id})
         return None if row is None else _flow(row)
 
+    @override
     def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
-        """Those of the Flows that exist."""
         return {row[0]: _flow(row) for row in listing.by_id(self._session, _RESOURCE, list(set(flow_ids)))}
 
+    @override
     def flow_of_key(self, flow_key: int) -> Flow | None:
-        """The Flow that has this internal key."""
         row = self._session.row(_BY_KEY, {"flow_key": flow_key})
         return None if row is None else _flow(row)
 
+    @override
     def list_flows(
         self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
-        """A page of Flows."""
-        extra: ColumnElement[bool] | None = None
+        condition: ColumnElement[bool] | None = None
         parameters: dict[str, int] = {}
         if where.timerange is not None:
             if where.timerange.is_empty:
-                extra = _HAS_NO_CONTENT
+                condition = _HAS_NO_CONTENT
             else:
                 start, end = where.timerange.start, where.timerange.end
-                extra = _HAS_CONTENT
+                condition = _HAS_CONTENT
                 parameters = {
                     "before": MAX_NS if end is None else end,
                     "beyond": MIN_NS if start is None else start,
@@ -135,19 +136,17 @@ class FlowReads:
             reverse=reverse,
             after=after,
             limit=limit,
-            extra=extra,
+            condition=condition,
             parameters=parameters,
         )
         return Page([_flow(row) for row in rows], cursor)
 
 
-class FlowWrites:
-    """What can be done to Flows."""
+class FlowWrites(WritePart):
+    """Store, detach and delete Flows."""
 
-    _session: Session
-
+    @override
     def put_flow(self, flow: Flow) -> None:
-        """Store the Flow, new or changed."""
         session = self._session
         sort_texts = flow_sort_texts(flow)
         session.run(
@@ -169,7 +168,7 @@ class FlowWrites:
             },
         )
         if not stored:
-            raise IntegrityBroken(f"Flow {flow.id} is stored under another key")
+            raise IntegrityBroken(f"Flow {flow.id} is stored under another Flow key.")
         session.run(_DELETE_FACETS, {"owner": flow.id})
         session.run_many(
             _ADD_FACETS,
@@ -183,17 +182,17 @@ class FlowWrites:
             [(flow.id, collector) for collector in set(flow.collected_by)],
         )
 
+    @override
     def delete_flow(self, flow_id: str) -> None:
-        """Remove a Flow that has no Segments."""
         row = self._session.row(_KEY, {"flow_id": flow_id})
         if row is not None:
             self.detach_flow(flow_id)
             self.end_flow_key(row[0])
 
+    @override
     def detach_flow(self, flow_id: str) -> None:
-        """Take a Flow out of every answer at once."""
         self._session.run(_DELETE, {"flow_id": flow_id})
 
+    @override
     def end_flow_key(self, flow_key: int) -> None:
-        """Forget the key of a detached Flow."""
         self._session.run(_DELETE_KEY, {"flow_key": flow_key})

@@ -1,4 +1,4 @@
-"""The queue of background work."""
+"""The job queue: enqueue, lease, prolong, postpone and finish."""
 
 from __future__ import annotations
 
@@ -7,68 +7,68 @@ from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, delete, exists, literal_column, select, update
+from typing_extensions import override
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.codecs import encode
 from tams.repository.port import Job
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.dialects import texts, upsert
 from tams.repository.sql.engine import Session
 from tams.repository.sql.tables import jobs
 
 _ENQUEUE = upsert(jobs, update=["payload", "due", "available", "worker"])
 _ROW = tuple(column.name for column in jobs.columns)
-_FINISH = delete(jobs).where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_key"))
+_FINISH = delete(jobs).where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_job"))
 _DUE = (
     select(jobs.c.key, jobs.c.payload, jobs.c.due, jobs.c.attempts)
     .where(jobs.c.kind == bindparam("of_kind"), jobs.c.available <= bindparam("now"))
     .order_by(jobs.c.available, jobs.c.key)
     .limit(bindparam("limit"))
 )
-# Other workers pass over what one is taking.
+# Workers skip the jobs that another worker is leasing at this moment.
 _TAKE = _DUE.with_for_update(skip_locked=True)
-_LEND = (
+_LEASE = (
     update(jobs)
-    .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_key"))
-    .values(available=bindparam("until"), attempts=jobs.c.attempts + literal_column("1"), worker=bindparam("by"))
+    .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_job"))
+    .values(available=bindparam("until"), attempts=jobs.c.attempts + literal_column("1"), worker=bindparam("lessee"))
 )
-# Only as long as it is the same lease: the job may have been enqueued anew, or lent to another, in the meantime.
-_LENT = update(jobs).where(
+# Changes the job only while it has the same lease: it may have been enqueued again or leased to another worker since.
+_LEASED = update(jobs).where(
     jobs.c.kind == bindparam("of_kind"),
-    jobs.c.key == bindparam("of_key"),
+    jobs.c.key == bindparam("of_job"),
     jobs.c.attempts == bindparam("lease"),
     jobs.c.worker.is_not(None),
 )
-_PROLONG = _LENT.values(available=bindparam("until"))
-_POSTPONE = _LENT.values(due=bindparam("later"), available=bindparam("later"), worker=None)
+_PROLONG = _LEASED.values(available=bindparam("until"))
+_POSTPONE = _LEASED.values(due=bindparam("later"), available=bindparam("later"), worker=None)
 _POSTPONE_CHANGED = _POSTPONE.values(payload=bindparam("changed"))
-_keys = texts("keys")
-_QUEUED = select(_keys.c.value).where(
+_job_ids = texts("job_ids")
+_QUEUED = select(_job_ids.c.value).where(
     exists(
         select(literal_column("1"))
         .select_from(jobs)
-        .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == _keys.c.value)
+        .where(jobs.c.kind == bindparam("of_kind"), jobs.c.key == _job_ids.c.value)
     )
 )
 
 
-class JobReads:
-    """What can be asked about the queue."""
+class JobReads(ReadPart):
+    """Look jobs up."""
 
-    _session: Session
-
-    def queued(self, kind: str, keys: Collection[str]) -> set[str]:
-        """Those of the keys that a job of the kind has, lent or not."""
-        if not keys:
+    @override
+    def queued(self, kind: str, job_ids: Collection[str], /) -> set[str]:
+        if not job_ids:
             return set()
-        rows = self._session.rows(_QUEUED, {"of_kind": kind, "keys": self._session.array(sorted(set(keys)))})
+        rows = self._session.rows(_QUEUED, {"of_kind": kind, "job_ids": self._session.array(sorted(set(job_ids)))})
         return {row[0] for row in rows}
 
 
-class JobWrites(JobReads):
-    """What a transaction can do to the queue."""
+class JobWrites(JobReads, WritePart):
+    """Enqueue and finish jobs."""
 
+    @override
     def enqueue(self, jobs: Iterable[Job]) -> None:
-        """Queue work, done once this transaction is committed."""
         rows = {
             (job.kind, job.job_id): (
                 job.kind,
@@ -83,34 +83,34 @@ class JobWrites(JobReads):
         }
         self._session.run_many(_ENQUEUE, _ROW, list(rows.values()))
 
-    def finish(self, kind: str, key: str) -> None:
-        """The job is done."""
-        self._session.run(_FINISH, {"of_kind": kind, "of_key": key})
+    @override
+    def finish(self, kind: str, job_id: str, /) -> None:
+        self._session.run(_FINISH, {"of_kind": kind, "of_job": job_id})
 
 
 def any_due(session: Session, kind: str) -> bool:
-    """Whether a lease would lend anything: asked first, because an idle worker should not take the write lock."""
+    """Tell whether a job is due, in a snapshot: an idle worker does not take the write lock."""
     return session.row(_DUE, {"of_kind": kind, "now": now(), "limit": 1}) is not None
 
 
-def lend(session: Session, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
-    """Mark jobs that are due as lent for `seconds`."""
+def lease(session: Session, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
+    """Lease up to `limit` jobs that are due to a worker."""
     moment = now()
     rows = session.rows(_TAKE, {"of_kind": kind, "now": moment, "limit": limit})
     until = moment + seconds * MICROSECONDS
-    session.run_many(_LEND, ("of_kind", "of_key", "until", "by"), [(kind, row[0], until, worker) for row in rows])
+    session.run_many(_LEASE, ("of_kind", "of_job", "until", "lessee"), [(kind, row[0], until, worker) for row in rows])
     return [Job(kind, row[0], orjson.loads(row[1]), row[2], row[3] + 1) for row in rows]
 
 
 def prolong(session: Session, job: Job, seconds: int) -> bool:
-    """Lend a lent job for longer; whether it is still the same lease."""
-    values = {"of_kind": job.kind, "of_key": job.job_id, "lease": job.attempts, "until": now() + seconds * MICROSECONDS}
+    """Extend a lease to `seconds` from now. Return False if it was lost."""
+    values = {"of_kind": job.kind, "of_job": job.job_id, "lease": job.attempts, "until": now() + seconds * MICROSECONDS}
     return session.run(_PROLONG, values) > 0
 
 
 def postpone(session: Session, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:
-    """Give a lent job back, with another payload if one is given."""
-    values: dict[str, Any] = {"of_kind": job.kind, "of_key": job.job_id, "lease": job.attempts, "later": due}
+    """Give a leased job back, due later, with another payload unless it is None."""
+    values: dict[str, Any] = {"of_kind": job.kind, "of_job": job.job_id, "lease": job.attempts, "later": due}
     if payload is None:
         session.run(_POSTPONE, values)
     else:

@@ -1,4 +1,7 @@
-"""Pages of Flows and Sources in one of their orders, filtered by facets: index ranges, of a cost that is the page's."""
+"""Pages of Flows and Sources in one of their orders, filtered by facets.
+
+Each page is an index range, so its cost is that of the page, whatever the size of the listing.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,16 @@ from tams.repository.sql.facets import DigestFilter, FacetShape, filtered
 
 Row = tuple[Any, ...]
 
-_RARE = 1000
-"""Facets held by more than this are all taken for common."""
+_COUNT_CAP = 1000
+"""Rows up to which facets are counted: those of more resources are all treated as equally common."""
 
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """What is listed: its table, its facets (`owner` is their column that names the resource), and what a row holds."""
+    """A kind of resource that is listed.
+
+    `owner` is the column of the table `facets` with the id of the resource. A row has the `columns` of `source`.
+    """
 
     table: Table
     facets: Table
@@ -43,14 +49,18 @@ class Resource:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What makes the text of a listing's statement; everything else is a parameter."""
+    """The properties that determine the text of a statement; everything else is a parameter.
+
+    `driven`: the statement reads the range of a facet, rather than that of all resources. `narrow`: it selects the sort
+    text and the id only.
+    """
 
     order: str
     reverse: bool
     after: bool
     driven: bool
     facets: FacetShape
-    extra: ColumnElement[bool] | None
+    condition: ColumnElement[bool] | None
     narrow: bool
 
 
@@ -63,19 +73,19 @@ def page(
     reverse: bool,
     after: Cursor | None,
     limit: int,
-    extra: ColumnElement[bool] | None = None,
+    condition: ColumnElement[bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Page[Row]:
     """Return rows of `resource.columns` in the order of the column `by_{order}`, whose last text is the cursor.
 
-    `extra` is one more condition, and `parameters` are the values of its parameters.
+    `condition` is one more filter, and `parameters` are the values of its parameters.
     """
     groups = _rarest_first(session, resource, filters.present)
     driver = groups[0] if groups else ()
     others = DigestFilter(tuple(groups[1:]), filters.absent)
     narrow = len(driver) > 1
     statement = _statement(
-        resource, _Shape(order, reverse, after is not None, bool(driver), others.shape, extra, narrow)
+        resource, _Shape(order, reverse, after is not None, bool(driver), others.shape, condition, narrow)
     )
     values: dict[str, Any] = {"after": after, "limit": limit + 1, **(parameters or {}), **others.parameters}
     if narrow:
@@ -92,28 +102,31 @@ def page(
 
 
 def by_id(session: Session, resource: Resource, ids: list[str]) -> list[Row]:
-    """Rows of `resource.columns` for the ids that exist."""
+    """Return rows of `resource.columns` for the ids that exist."""
     return session.rows(_by_id(resource), {"ids": session.array(ids)}) if ids else []
 
 
 @lru_cache(maxsize=16)
 def _by_id(resource: Resource) -> Executable:
-    wanted = texts("ids")
+    ids = texts("ids")
     return select(*resource.columns).select_from(
-        resource.source.join(wanted, wanted.c.value == resource.table.c.id),
+        resource.source.join(ids, ids.c.value == resource.table.c.id),
     )
 
 
 def _rarest_first(
     session: Session, resource: Resource, groups: tuple[tuple[bytes, ...], ...]
 ) -> list[tuple[bytes, ...]]:
-    """The group that fewest have leads: its range is walked, the others are looked up for each row of it."""
+    """Sort the groups by the number of resources that have one of their facets.
+
+    The range of the first group is read, and the others are looked up for each of its rows.
+    """
     if len(groups) < 2:
         return list(groups)
     count = _bounded_count(resource)
 
     def commonness(group: tuple[bytes, ...]) -> int:
-        rows = (session.row(count, {"facet": each, "cap": _RARE}) for each in group)
+        rows = (session.row(count, {"facet": digest, "cap": _COUNT_CAP}) for digest in group)
         return sum(row[0] for row in rows if row)
 
     return sorted(groups, key=commonness)
@@ -121,14 +134,14 @@ def _rarest_first(
 
 @lru_cache(maxsize=16)
 def _bounded_count(resource: Resource) -> Executable:
-    held = (
+    rows = (
         select(literal_column("1").label("one"))
         .select_from(resource.facets)
         .where(resource.facets.c.facet == bindparam("facet"))
         .limit(bindparam("cap"))
         .subquery()
     )
-    return select(func.count()).select_from(held)
+    return select(func.count()).select_from(rows)
 
 
 @lru_cache(maxsize=512)
@@ -147,8 +160,8 @@ def _statement(resource: Resource, shape: _Shape) -> Executable:
         after: ColumnElement[Any] = bindparam("after")
         statement = statement.where(position < after if shape.reverse else position > after)
     statement = filtered(statement, shape.facets, partial(_has_any, resource))
-    if shape.extra is not None:
-        statement = statement.where(shape.extra)
+    if shape.condition is not None:
+        statement = statement.where(shape.condition)
     return statement.order_by(position.desc() if shape.reverse else position).limit(bindparam("limit"))
 
 

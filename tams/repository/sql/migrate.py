@@ -1,12 +1,10 @@
-"""Bringing a database to the schema that this code needs, with Alembic."""
+"""Upgrades of a database to the schema that this code needs, with Alembic."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import random
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_random
 
 from tams.domain.errors import Unavailable
 from tams.repository.sql import compatibility
@@ -26,27 +24,31 @@ from tams.repository.sql.tables import REVISION
 logger = logging.getLogger(__name__)
 
 LOCK_MS = 1000
-"""How long a step waits for the lock on a table before it makes way for those that wait behind it, and tries again."""
+"""Longest wait of a migration for a lock on a table, before it lets the requests behind it pass and is retried."""
 PATIENCE = 300.0
-"""How many seconds a step goes on trying."""
+"""Seconds after which a migration that does not get its locks is given up."""
 
-_TURN = 0x7A3D_1E55_0C21
+_UPGRADE_LOCK = 0x7A3D_1E55_0C21
 """The number of the advisory lock that upgrading processes queue for (PostgreSQL)."""
 
-_WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
+_LOCK_STATES = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected (PostgreSQL)."""
 
 
 class _LockNotFree(Exception):
-    """Somebody else holds a lock that a step needs."""
+    """Another transaction holds a lock that a migration needs."""
 
 
 def upgrade(database_url: str, patience: float = PATIENCE) -> None:
-    """Upgrade to the newest schema, step by step: a kill leaves whole steps, and the next upgrade goes on from there.
+    """Upgrade to the newest schema, one migration at a time.
 
-    Several processes may do it at once, beside others that serve. `Unavailable` when the database does not answer, when
-    a step did not get its locks within `patience` seconds, or when the schema is newer and not for this code any more.
-    `ValueError` for an unsupported URL.
+    Several processes may call this at once, while others serve requests. If the process is killed, the migrations done
+    so far are whole, and the next upgrade continues after them.
+
+    Raises:
+        Unavailable: the database does not answer, a migration did not get its locks within `patience` seconds, or the
+            schema is newer than this code and does not serve it.
+        ValueError: the URL is not supported.
     """
     engine = migration_engine(database_url)
     try:
@@ -54,7 +56,7 @@ def upgrade(database_url: str, patience: float = PATIENCE) -> None:
             _use_write_ahead_log(engine)
         with engine.connect() as connection:
             _wait_for_turn(connection)
-            while _step(connection, patience):
+            while _run_next(connection, patience):
                 pass
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be upgraded: {error.orig}") from error
@@ -63,8 +65,11 @@ def upgrade(database_url: str, patience: float = PATIENCE) -> None:
 
 
 def migration_engine(database_url: str) -> Engine:
-    """An engine for steps: on SQLite a transaction takes the write lock when it begins, on PostgreSQL no statement
-    waits long for a lock, because everybody who needs the same table would wait behind it."""
+    """Return an engine for migrations.
+
+    On SQLite a transaction takes the write lock when it begins. On PostgreSQL a statement waits for a lock only
+    `LOCK_MS`, because every request for the same table would queue behind it.
+    """
     url = make_url(database_url)
     dialect = dialect_of(url)
     arguments = dialect.arguments(url)
@@ -74,7 +79,7 @@ def migration_engine(database_url: str) -> Engine:
     else:
         connect = arguments["connect_args"]
         connect["options"] += f" -c lock_timeout={LOCK_MS}"
-        # The driver begins transactions, and leaves that where a step asks for it.
+        # The driver begins transactions, and a migration may switch to autocommit.
         del connect["autocommit"]
         engine = create_engine(url, poolclass=NullPool, **arguments)
     event.listen(engine, "connect", lambda connection, _record: dialect.prepare(connection))
@@ -82,19 +87,21 @@ def migration_engine(database_url: str) -> Engine:
 
 
 def scripts_location() -> Path:
-    """Where the migrations are: beside the package in a checkout, installed as `tams_migrations` otherwise."""
+    """Return the folder of the migrations: beside the package in a checkout, `tams_migrations` if installed."""
     top = Path(__file__).resolve().parents[3]
-    # Any package may have put a `migrations` beside an installed `tams`; only a checkout has `setup.cfg` there, too.
+    # Another package may have installed a `migrations` beside `tams`; only a checkout has `setup.cfg` there too.
     if (top / "setup.cfg").is_file():
         return top / "migrations"
     spec = importlib.util.find_spec("tams_migrations")
     if spec is None or spec.origin is None:
-        raise Unavailable("The database migrations are not installed.")
+        raise Unavailable(
+            "The package `tams_migrations` with the database migrations is not installed. Install the server again."
+        )
     return Path(spec.origin).parent
 
 
 def configuration(connection: Connection) -> Config:
-    """Alembic's configuration for one connection."""
+    """Return Alembic's configuration for one connection."""
     config = Config()
     config.set_main_option("script_location", str(scripts_location()).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -102,22 +109,21 @@ def configuration(connection: Connection) -> Config:
 
 
 def _wait_for_turn(connection: Connection) -> None:
-    """Take the lock of upgrading processes (PostgreSQL), which the server frees when the connection ends."""
-    # Asked for again and again: an index that is built beside writers waits for every statement that has begun, also
-    # for one that waits here.
-    while not _is_our_turn(connection):
-        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+    """Take the lock of upgrading processes (PostgreSQL). The server releases it when the connection ends."""
+    # This polls: the concurrent build of an index waits for every statement that has begun, and a statement that waited
+    # for this lock would be one of them.
+    Retrying(retry=retry_if_result(lambda is_ours: not is_ours), wait=wait_random(0.05, 0.2))(_is_our_turn, connection)
 
 
 def _is_our_turn(connection: Connection) -> bool:
     if connection.dialect.name == "sqlite":
         return True
     with connection.begin():
-        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _TURN}).scalar())
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _UPGRADE_LOCK}).scalar())
 
 
-def _step(connection: Connection, patience: float) -> bool:
-    """Do the next step, again and again until it has got its locks; False where there is none."""
+def _run_next(connection: Connection, patience: float) -> bool:
+    """Run the next migration, and retry until it gets its locks. Return False if there is none."""
     attempts = Retrying(
         retry=retry_if_exception_type(_LockNotFree),
         wait=wait_random(0.1, 0.5),
@@ -125,37 +131,41 @@ def _step(connection: Connection, patience: float) -> bool:
         reraise=True,
     )
     try:
-        return attempts(_try_step, connection)
+        return attempts(_try_next, connection)
     except _LockNotFree as error:
         raise Unavailable(
-            f"The database cannot be upgraded: for {patience:g} seconds others held a lock that a step needs. "
-            "Look for transactions that stay open (pg_stat_activity)."
+            f"The database cannot be upgraded: for {patience:g} seconds other transactions held a lock that a "
+            "migration needs. Look for transactions that stay open (pg_stat_activity), end them, and upgrade again."
         ) from error
 
 
-def _try_step(connection: Connection) -> bool:
+def _try_next(connection: Connection) -> bool:
     try:
-        # SQLite: the revision is read and changed under the write lock. PostgreSQL: it is our turn, and Alembic has
-        # the transaction, because a step may have to leave it to build an index.
+        # SQLite: the revision is read and changed under the write lock. PostgreSQL: this process holds the upgrade
+        # lock, and Alembic manages the transaction, because a migration may have to leave it to build an index.
         with connection.begin():
             config = configuration(connection)
             current = MigrationContext.configure(connection).get_current_revision()
-            going = _goes_on(connection, config, current)
-            if going and connection.dialect.name == "sqlite":
+            is_pending = _is_pending(connection, config, current)
+            if is_pending and connection.dialect.name == "sqlite":
                 command.upgrade(config, "+1")
-        if going and connection.dialect.name == "postgresql":
+        if is_pending and connection.dialect.name == "postgresql":
             command.upgrade(config, "+1")
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _WAITED_IN_VAIN:
+        if getattr(error.orig, "sqlstate", None) in _LOCK_STATES:
             connection.rollback()
-            logger.info("a step of the upgrade makes way for others, and is tried again")
+            logger.info("a migration did not get its lock in time and lets requests pass; it is retried")
             raise _LockNotFree from error
         raise
-    return going
+    return is_pending
 
 
-def _goes_on(connection: Connection, config: Config, current: str | None) -> bool:
-    """Whether there is a step to do. `Unavailable` where the schema is newer than this code and not for it."""
+def _is_pending(connection: Connection, config: Config, current: str | None) -> bool:
+    """Tell whether a migration is left to run.
+
+    Raises:
+        Unavailable: the schema is newer than this code and does not serve it.
+    """
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
     if current == head:
@@ -165,16 +175,16 @@ def _goes_on(connection: Connection, config: Config, current: str | None) -> boo
         if serves is None or serves > REVISION:
             raise Unavailable(
                 f"The database has schema {current}, which this version does not know: "
-                "it was made by a newer version of the store."
+                "it was made by a newer version of the store. Start that version."
             )
-        logger.info("the database has the newer schema %s, which is for this version too", current)
+        logger.info("the database has the newer schema %s, which serves this version too", current)
         return False
     logger.info("upgrading the database from schema %s towards %s", current, head)
     return True
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
-    """Kept in the file from then on. The switch does not wait for other connections by itself."""
+    """Switch the file to write-ahead logging for good. The switch itself does not wait for other connections."""
     attempts = Retrying(
         retry=retry_if_exception_type(sqlite3.OperationalError),
         wait=wait_random(0.01, 0.1),

@@ -1,4 +1,4 @@
-"""Changes to tables that are in use, for the migrations: nobody waits for them longer than for a lock."""
+"""Changes to tables that are in use, for migrations: requests wait for a lock at most."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _IS_VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass
 def create_index(name: str, table: str, columns: list[str], *, unique: bool = False, where: str | None = None) -> None:
     """Build an index on a table that may be large and in use.
 
-    On PostgreSQL readers and writers go on meanwhile. That takes leaving the transaction of the step, and what the step
-    has done before is committed: let this come first. A step that was cut off here can be repeated.
+    On PostgreSQL readers and writers go on meanwhile. This requires leaving the transaction of the migration, which
+    commits its changes so far: call this first. A migration that was interrupted here can be repeated.
     """
     condition = None if where is None else text(where)
     if op.get_bind().dialect.name == "sqlite":
@@ -22,7 +22,7 @@ def create_index(name: str, table: str, columns: list[str], *, unique: bool = Fa
         valid = op.get_bind().execute(_IS_VALID, {"name": name}).scalar()
         if valid:
             return
-        # Nobody who reads or writes waits for the locks that are asked for here, so there is no hurry.
+        # Readers and writers do not queue behind the locks that are requested here, so waiting for them is harmless.
         op.execute("SET lock_timeout = 0")
         if valid is not None:
             op.execute(f"DROP INDEX CONCURRENTLY {name}")

@@ -1,4 +1,4 @@
-"""The door: snapshots, transactions that are repeated where that is safe, leases."""
+"""The repository on SQLite and PostgreSQL: snapshots, transactions that are retried where that is safe, leases."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Executable, bindparam, column, delete, select, table
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from typing_extensions import override
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.domain.identifiers import new_id
-from tams.repository.port import Job, Pace, Read, Write
+from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.sql import compatibility, jobs
 from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session, Transaction
@@ -27,10 +28,11 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ATTEMPTS = 10
-_DOUBT_SECONDS = 20
-"""How long a commit of unknown outcome is asked after before giving up."""
-_OPERATIONS_KEPT = 24 * 3600 * MICROSECONDS
-_PRUNE_EVERY = 500
+_MAX_DOUBT_SECONDS = 20
+"""Longest search for the outcome of a doubtful commit, before the write fails."""
+_OPERATION_LIFETIME = 24 * 3600 * MICROSECONDS
+_PRUNE_INTERVAL = 500
+"""Writes of a process from one removal of old operation records to the next."""
 
 _RECORD = insert_new(operations)
 _PRUNE = delete(operations).where(operations.c.at < bindparam("before"))
@@ -38,17 +40,17 @@ _REVISION: Executable = select(column("version_num")).select_from(table("alembic
 
 
 class _Doubtful(Exception):
-    """The connection was lost after the commit was sent and before it was answered."""
+    """The connection was lost after the commit was sent and before its answer arrived."""
 
 
 class _Operation(Generic[T]):
-    """One write over all its attempts."""
+    """A write, over all its attempts. `doubtful` is True while the outcome of a commit is unknown."""
 
-    __slots__ = ("body", "doubtful", "op", "result")
+    __slots__ = ("doubtful", "op", "result", "transact")
 
-    def __init__(self, op: str, body: Callable[[Session], T]) -> None:
+    def __init__(self, op: str, transact: Callable[[Session], T]) -> None:
         self.op = op
-        self.body = body
+        self.transact = transact
         self.doubtful = False
         self.result: T
 
@@ -56,14 +58,17 @@ class _Operation(Generic[T]):
 def _stop(state: RetryCallState) -> bool:
     operation: _Operation[Any] = state.args[0]
     if operation.doubtful:
-        return (state.seconds_since_start or 0) > _DOUBT_SECONDS
+        return (state.seconds_since_start or 0) > _MAX_DOUBT_SECONDS
     return state.attempt_number >= _ATTEMPTS
 
 
-class SqlRepository:
+class SqlRepository(Repository):
     """The repository of one process, on SQLite (`sqlite:///file`) or PostgreSQL (`postgresql+psycopg://…`).
 
-    `ValueError` for another kind of URL. Nothing is connected until it is needed.
+    It connects when it is first used.
+
+    Raises:
+        ValueError: the URL is of another kind.
     """
 
     patience = 1.0
@@ -71,8 +76,8 @@ class SqlRepository:
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)
         self._dialect = self._database.dialect
-        # Where one transaction writes at a time, the threads of this process queue here rather than poll the engine.
-        self._turn = threading.Lock()
+        # Where the engine allows one writer at a time, the threads of this process queue here instead of polling it.
+        self._write_turn = threading.Lock()
         self._writes = itertools.count(1)
         self._retrying = Retrying(
             retry=retry_if_exception_type((LostRace, LostConnection, _Doubtful)),
@@ -82,39 +87,40 @@ class SqlRepository:
         )
 
     @property
+    @override
     def pace(self) -> Pace:
-        """How to go about large numbers so that others hardly notice."""
         return self._dialect.pace
 
+    @override
     def read(self) -> AbstractContextManager[Read]:
-        """A snapshot for one request."""
         return Transaction(self._database, self._dialect.begin_read, SqlRead)
 
+    @override
     def ask(self, question: Callable[[Read], T]) -> T:
-        """The answer to one question: one statement, which sees one moment without a transaction around it."""
+        # A single statement sees one moment without a transaction around it.
         return self._database.ask(lambda session: question(SqlRead(session)))
 
-    def write(self, op: str, body: Callable[[Write], T]) -> T:
-        """Run `body` in a transaction and commit it."""
-        return self._write(op, lambda session: body(SqlWrite(session)))
+    @override
+    def write(self, op: str, transact: Callable[[Write], T], /) -> T:
+        return self._write(op, lambda session: transact(SqlWrite(session)))
 
+    @override
     def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
-        """Jobs of the kind that are due, each lent to one worker for a while."""
         if not self._database.ask(lambda session: jobs.any_due(session, kind)):
             return []
-        return self._write(new_id(), lambda session: jobs.lend(session, kind, worker, limit, seconds))
+        return self._write(new_id(), lambda session: jobs.lease(session, kind, worker, limit, seconds))
 
+    @override
     def prolong(self, job: Job, seconds: int) -> bool:
-        """Hold a leased job for longer; False where the lease was lost."""
         return self._write(new_id(), lambda session: jobs.prolong(session, job, seconds))
 
+    @override
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
-        """Give a leased job back, to be done later (microseconds)."""
         self._write(new_id(), lambda session: jobs.postpone(session, job, due, payload))
 
+    @override
     def check(self) -> None:
-        """Raise `Unavailable` unless the database answers and its schema is the one this code needs, or a newer one
-        that serves it."""
+        # A newer schema passes if it says that it serves this code.
         with self._reading() as session:
             row = session.row(_REVISION, {})
             is_newer = row is not None and row[0] > REVISION
@@ -122,24 +128,29 @@ class SqlRepository:
         if row is not None and row[0] == REVISION:
             return
         if serves is None or serves[0] > REVISION:
-            found = "none" if row is None else row[0]
-            raise Unavailable(f"The database has schema {found}, this version of the store needs {REVISION}.")
+            schema = "none" if row is None else row[0]
+            raise Unavailable(
+                f"The database has schema {schema}, this version of the store needs {REVISION}. Run `tams db upgrade`, "
+                "or start the version that made the schema."
+            )
 
+    @override
     def close(self) -> None:
-        """Release connections."""
         self._database.close()
 
     def _reading(self) -> AbstractContextManager[Session]:
         return self._database.session(self._dialect.begin_read)
 
-    def _write(self, op: str, body: Callable[[Session], T]) -> T:
-        operation = _Operation(op, body)
+    def _write(self, op: str, transact: Callable[[Session], T]) -> T:
+        operation = _Operation(op, transact)
         try:
             result: T = self._retrying(self._attempt, operation)
         except _Doubtful as error:
-            logger.exception("operation %s: the database went away before it said whether it was stored", op)
-            raise Unavailable("The database went away in the middle: look whether the change was made.") from error
-        if self._dialect.doubtful_commits and next(self._writes) % _PRUNE_EVERY == 0:
+            logger.exception("operation %s: the connection was lost during the commit, and its outcome is unknown", op)
+            raise Unavailable(
+                "The connection to the database was lost during the commit. Check whether the change was stored."
+            ) from error
+        if self._dialect.doubtful_commits and next(self._writes) % _PRUNE_INTERVAL == 0:
             self._prune()
         return result
 
@@ -149,7 +160,7 @@ class SqlRepository:
                 if self._dialect.doubtful_commits and self._is_stored(session, operation):
                     return operation.result
                 session.changed = False
-                operation.result = operation.body(session)
+                operation.result = operation.transact(session)
                 self._commit(session, operation)
                 return operation.result
         except Unavailable as error:
@@ -159,25 +170,28 @@ class SqlRepository:
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        if self._dialect.one_writer and not self._turn.acquire(timeout=WAIT_SECONDS):
+        if self._dialect.one_writer and not self._write_turn.acquire(timeout=WAIT_SECONDS):
             raise Contended("The database is busy with other writes.")
         try:
             with self._database.session(self._dialect.begin_write) as session:
                 yield session
         finally:
             if self._dialect.one_writer:
-                self._turn.release()
+                self._write_turn.release()
 
     def _is_stored(self, session: Session, operation: _Operation[Any]) -> bool:
-        """Record the operation in its own transaction; whether an earlier attempt has done so and is committed.
+        """Record the operation in its own transaction. Return True if an earlier attempt is already committed.
 
-        The record of an attempt that is still going on makes this one wait for its outcome.
+        If an earlier attempt is still running, its record makes this one wait for the outcome.
+
+        Raises:
+            IntegrityBroken: another operation had the same id.
         """
         if session.run(_RECORD, {"op": operation.op, "at": now()}):
             operation.doubtful = False
             return False
         if not operation.doubtful:
-            raise IntegrityBroken(f"operation id {operation.op} was used before")
+            raise IntegrityBroken(f"The operation id {operation.op} was used before.")
         return True
 
     def _commit(self, session: Session, operation: _Operation[Any]) -> None:
@@ -190,7 +204,7 @@ class SqlRepository:
     def _prune(self) -> None:
         try:
             with self._database.session(self._dialect.begin_write) as session:
-                session.run(_PRUNE, {"before": now() - _OPERATIONS_KEPT})
+                session.run(_PRUNE, {"before": now() - _OPERATION_LIFETIME})
                 session.commit()
         except Unavailable as error:
-            logger.warning("old operation records were not removed: %s", error)
+            logger.warning("could not remove old operation records: %s", error)

@@ -1,7 +1,4 @@
-"""Segments made by the engine itself, by the million: rows that no request brought, for tests of size.
-
-Each is a second long, on an Object of its own with one instance in a Storage Backend, whose bytes nobody ever stored.
-"""
+"""Segments made by the engine itself, for tests of size (see `tams.repository.seed_batches`)."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ from tams.repository.sql.dialects import PerDialect
 from tams.repository.sql.engine import Database, Session
 from tams.repository.sql.transaction import SqlWrite
 
-_BATCH = 50_000
-"""Segments in a transaction: SQLite lets nobody else write meanwhile."""
+_BATCH_SIZE = 50_000
+"""Segments in a transaction: SQLite blocks all other writers meanwhile."""
 
 
 def _statement(target: str, values: str) -> PerDialect:
-    """`INSERT INTO target` of `values` for each `n` from `first` to before `end`."""
+    """Return an `INSERT INTO target` of `values` for each `n` from `first` to before `end`."""
     first, end = "CAST(:first AS BIGINT)", "CAST(:end AS BIGINT)"
     insert = f"INSERT INTO {target} SELECT {values} FROM"
-    counted = f"SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end}"  # noqa: S608 - made of constants
+    numbers = f"SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end}"  # noqa: S608 - made of constants
     return PerDialect(
-        text(f"WITH RECURSIVE numbers (n) AS ({counted}) {insert} numbers".format(digits="printf('%016x', n)")),
+        text(f"WITH RECURSIVE numbers (n) AS ({numbers}) {insert} numbers".format(digits="printf('%016x', n)")),
         text(f"{insert} generate_series({first}, {end} - 1) AS numbers (n)".format(digits="lpad(to_hex(n), 16, '0')")),
     )
 
@@ -58,14 +55,17 @@ _ANALYZE = text("ANALYZE")
 
 
 def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage_id: str, now: int) -> Iterator[int]:
-    """Add so many Segments behind the last of each of the Flows; yields after each transaction how many it has added.
+    """Add `count` Segments after the last one of each Flow. Yield after each transaction how many it has added.
 
-    `now` in microseconds. `NotFound` without the Flow. `IntegrityBroken` where Objects of Segments that were made
-    before and deleted are still in use.
+    `now` is in microseconds.
+
+    Raises:
+        NotFound: a Flow does not exist.
+        IntegrityBroken: Objects of seeded Segments that were deleted are still in use.
     """
     database = Database(database_url)
     try:
-        for parts in seed_batches(flow_ids, count, _BATCH):
+        for parts in seed_batches(flow_ids, count, _BATCH_SIZE):
             with database.session(database.dialect.begin_write) as session:
                 tx = SqlWrite(session)
                 tx.claim(*(("flow", flow_id) for flow_id, _ in parts))
@@ -78,7 +78,7 @@ def add_segments(database_url: str, flow_ids: Sequence[str], count: int, storage
 
 
 def renew_statistics(database_url: str) -> None:
-    """Have the engine look at what there is now, as it would by itself some time after so many rows."""
+    """Renew the statistics of the query planner, as the engine itself does some time after so many new rows."""
     database = Database(database_url)
     try:
         with database.session(database.dialect.begin_write) as session:

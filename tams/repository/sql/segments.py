@@ -1,7 +1,7 @@
-"""Segments: pages by time, overlap, extent, storing and removing.
+"""Segments: pages in order of time, overlaps, extent, store and remove.
 
-Segments of a Flow do not overlap, so the order of their starts is the order of their ends. Of those that begin at or
-before an instant only the last can reach beyond it: every question about time begins with that one.
+Segments of a Flow do not overlap, so the order of their starts is the order of their ends. Of the Segments that start
+at or before an instant, only the last can end after it: every query by time starts from that one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from sqlalchemy import (
     select,
     update,
 )
+from typing_extensions import override
 
 from tams.domain.errors import IntegrityBroken
 from tams.domain.segments import Segment
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.dialects import integers, texts
-from tams.repository.sql.engine import Session
+from tams.repository.sql.fast_rows import segments_of_rows
 from tams.repository.sql.tables import flow_keys, objects, segments
 
 _NAMES = (
@@ -62,22 +64,22 @@ _FIRST_START = func.coalesce(
     .scalar_subquery(),
     bindparam("beyond"),
 )
-"""No Segment that begins earlier overlaps a range that begins at `beyond`."""
+"""No Segment that starts earlier overlaps a timerange that starts at `beyond`."""
 
 _OVERLAPPING = (_OF_FLOW, _start >= _FIRST_START, _start < bindparam("before"), _end > bindparam("beyond"))
 
 
-# Without statistics SQLite takes the primary key for these, and would read the whole range of the Flow.
+# Without statistics SQLite chooses the primary key for these, and reads all Segments of the Flow.
 _OBJECT_INDEX = "ix_segments_object_id_flow_key_start_ns"
 _INIT_INDEX = "ix_segments_init_object_id_flow_key_start_ns"
 
 
 def _by_object(statement: Select[Any]) -> Select[Any]:
-    mine = segments.c.object_id == bindparam("object_id")
-    return statement.where(mine).with_hint(segments, f"INDEXED BY {_OBJECT_INDEX}", "sqlite")
+    of_object = segments.c.object_id == bindparam("object_id")
+    return statement.where(of_object).with_hint(segments, f"INDEXED BY {_OBJECT_INDEX}", "sqlite")
 
 
-def _page(reverse: bool, continued: bool, of_object: bool) -> Executable:
+def _page(*, reverse: bool, continued: bool, of_object: bool) -> Executable:
     statement = select(*_COLUMNS).where(*_OVERLAPPING)
     if continued:
         after: ColumnElement[Any] = bindparam("after")
@@ -88,14 +90,14 @@ def _page(reverse: bool, continued: bool, of_object: bool) -> Executable:
 
 
 _PAGES = {
-    (reverse, continued, of_object): _page(reverse, continued, of_object)
+    (reverse, continued, of_object): _page(reverse=reverse, continued=continued, of_object=of_object)
     for reverse in (False, True)
     for continued in (False, True)
     for of_object in (False, True)
 }
 
 
-def _within(of_object: bool, of_init: bool) -> Executable:
+def _within(*, of_object: bool, of_init: bool) -> Executable:
     statement = select(*_COLUMNS).where(
         _OF_FLOW,
         _start >= bindparam("start"),
@@ -113,7 +115,9 @@ def _within(of_object: bool, of_init: bool) -> Executable:
 
 
 _WITHIN = {
-    (of_object, of_init): _within(of_object, of_init) for of_object in (False, True) for of_init in (False, True)
+    (of_object, of_init): _within(of_object=of_object, of_init=of_init)
+    for of_object in (False, True)
+    for of_init in (False, True)
 }
 
 _LAST_BEFORE = select(_end).where(_OF_FLOW, _start < bindparam("before")).order_by(_start.desc()).limit(1)
@@ -149,10 +153,10 @@ _EXTENT = (
 
 _COUNTS = select(flow_keys.c.segment_count, flow_keys.c.init_count).where(flow_keys.c.key == bindparam("flow_key"))
 
-_wanted = texts("ids")
+_object_ids = texts("ids")
 _UNREGISTERED = (
-    select(_wanted.c.value)
-    .select_from(_wanted.outerjoin(objects, objects.c.id == _wanted.c.value))
+    select(_object_ids.c.value)
+    .select_from(_object_ids.outerjoin(objects, objects.c.id == _object_ids.c.value))
     .where(func.coalesce(objects.c.kind, "") != "media")
     .limit(1)
 )
@@ -181,22 +185,11 @@ _REMOVED = (
     )
 )
 
-_new = tuple.__new__
 
+class SegmentReads(ReadPart):
+    """Read the Segments under a Flow's key."""
 
-def _segments(rows: list[tuple[Any, ...]]) -> list[Segment]:
-    """Segments of rows. SQLite answers truth values as integers; this is the quickest way to set them right."""
-    return [
-        _new(Segment, (a, b, closed == 1, c, d, e, f, g, h, i, object_closed == 1, j, k, m))
-        for a, b, closed, c, d, e, f, g, h, i, object_closed, j, k, m in rows
-    ]
-
-
-class SegmentReads:
-    """What can be asked about the Segments under a Flow's key."""
-
-    _session: Session
-
+    @override
     def segments(
         self,
         flow_key: int,
@@ -207,7 +200,7 @@ class SegmentReads:
         after: Cursor | None,
         limit: int,
     ) -> Page[Segment]:
-        """A page in time order of the Segments that overlap the range. The cursor is the last one's start."""
+        # The cursor is the start of the last Segment.
         if overlapping.is_empty:
             return Page([], None)
         parameters = {
@@ -220,10 +213,11 @@ class SegmentReads:
             parameters["after"] = int(after)
         rows = self._session.rows(_PAGES[reverse, after is not None, object_id is not None], parameters)
         if len(rows) <= limit:
-            return Page(_segments(rows), None)
+            return Page(segments_of_rows(rows), None)
         rows.pop()
-        return Page(_segments(rows), str(rows[-1][0]))
+        return Page(segments_of_rows(rows), str(rows[-1][0]))
 
+    @override
     def segments_within(
         self,
         flow_key: int,
@@ -234,7 +228,6 @@ class SegmentReads:
         init_object_id: str | None = None,
         registered_before: int | None = None,
     ) -> list[Segment]:
-        """The first `limit` Segments in time order that lie wholly inside."""
         if within.is_empty:
             return []
         rows = self._session.rows(
@@ -249,29 +242,29 @@ class SegmentReads:
                 "limit": limit,
             },
         )
-        return _segments(rows)
+        return segments_of_rows(rows)
 
+    @override
     def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
-        """For each bounded range whether a stored Segment overlaps it."""
         bounded = [(r.start, r.end) for r in ranges if r.start is not None and r.end is not None and r.start < r.end]
         if not bounded:
             return [False] * len(ranges)
-        # Mostly Segments are appended: nothing reaches into the range that spans all of them.
+        # Most Segments are appended: no stored one overlaps the timerange that spans all of them.
         low, high = min(start for start, _ in bounded), max(end for _, end in bounded)
-        if not self._is_anything_between(flow_key, low, high):
+        if not self._has_segment_between(flow_key, low, high):
             return [False] * len(ranges)
         highs = [MIN_NS if r.end is None else r.end for r in ranges]
-        found = self._session.rows(_LAST_BEFORE_EACH, {"flow_key": flow_key, "highs": self._session.array(highs)})
-        answer = [False] * len(ranges)
-        for position, end in found:
+        rows = self._session.rows(_LAST_BEFORE_EACH, {"flow_key": flow_key, "highs": self._session.array(highs)})
+        overlaps = [False] * len(ranges)
+        for position, end in rows:
             timerange = ranges[position]
-            answer[position] = (
+            overlaps[position] = (
                 end is not None and timerange.start is not None and not timerange.is_empty and end > timerange.start
             )
-        return answer
+        return overlaps
 
+    @override
     def extent(self, flow_key: int, overlapping: TimeRange) -> TimeRange | None:
-        """From the start of the first to the end of the last Segment that overlaps the range, or None."""
         if overlapping.is_empty:
             return None
         bounds = _bounds(overlapping)
@@ -280,35 +273,35 @@ class SegmentReads:
             return None
         return TimeRange(row[0], row[1], bool(row[2]))
 
+    @override
     def init_use(self, flow_key: int) -> tuple[bool, bool]:
-        """Whether the Flow has a Segment (with, without) an initialisation Object."""
         row = self._session.row(_COUNTS, {"flow_key": flow_key})
         return (False, False) if row is None else (row[1] > 0, row[0] > row[1])
 
-    def _is_anything_between(self, flow_key: int, low: int, high: int) -> bool:
+    def _has_segment_between(self, flow_key: int, low: int, high: int) -> bool:
         last = self._session.row(_LAST_BEFORE, {"flow_key": flow_key, "before": high})
         return last is not None and last[0] > low
 
 
-class SegmentWrites(SegmentReads):
-    """What can be done to the Segments under a Flow's key."""
+class SegmentWrites(SegmentReads, WritePart):
+    """Add and remove Segments under a Flow's key."""
 
+    @override
     def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
-        """Store Segments that overlap neither each other nor stored ones, of registered Objects."""
         if not segments:
             return
         ordered = sorted(segments)
         if any(first.end > second.start for first, second in pairwise(ordered)) or (
-            self._is_anything_between(flow_key, ordered[0].start, ordered[-1].end)
+            self._has_segment_between(flow_key, ordered[0].start, ordered[-1].end)
             and any(self.overlaps(flow_key, [segment.timerange for segment in ordered]))
         ):
-            raise IntegrityBroken("Segments of one Flow would overlap")
+            raise IntegrityBroken("Segments of one Flow would overlap.")
         session = self._session
         unregistered = session.row(
             _UNREGISTERED, {"ids": session.array(list({segment.object_id for segment in ordered}))}
         )
         if unregistered is not None:
-            raise IntegrityBroken(f"Object {unregistered[0]} is not registered")
+            raise IntegrityBroken(f"Object {unregistered[0]} is not registered.")
         session.run_many(_ADD, _ROW, [(flow_key, *segment) for segment in ordered])
         session.run(
             _ADDED,
@@ -320,11 +313,11 @@ class SegmentWrites(SegmentReads):
             },
         )
 
+    @override
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
-        """Remove those of the Segments that are still there unchanged; returns them."""
         session = self._session
         starts = session.array([segment.start for segment in segments])
-        stored = set(_segments(session.rows(_AT, {"flow_key": flow_key, "starts": starts})))
+        stored = set(segments_of_rows(session.rows(_AT, {"flow_key": flow_key, "starts": starts})))
         removed = [segment for segment in dict.fromkeys(segments) if segment in stored]
         if removed:
             session.run_many(_REMOVE, ("flow_key", "start"), [(flow_key, segment.start) for segment in removed])

@@ -1,4 +1,4 @@
-"""Sources: reading, listing, storing."""
+"""Sources: read, list, store and delete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import orjson
 from sqlalchemy import bindparam, delete, insert, select
+from typing_extensions import override
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
@@ -13,8 +14,8 @@ from tams.repository.codecs import decode_list, encode
 from tams.repository.index import source_facets, source_filter, source_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.sql import listing
+from tams.repository.sql.base import ReadPart, WritePart
 from tams.repository.sql.dialects import upsert
-from tams.repository.sql.engine import Session
 from tams.repository.sql.facets import digest_filter, facet_digests
 from tams.repository.sql.tables import source_collectors, sources
 from tams.repository.sql.tables import source_facets as facets
@@ -53,24 +54,22 @@ def _source(row: listing.Row) -> Source:
     )
 
 
-class SourceReads:
-    """What can be asked about Sources."""
+class SourceReads(ReadPart):
+    """Read and list Sources."""
 
-    _session: Session
-
+    @override
     def source(self, source_id: str) -> Source | None:
-        """The Source."""
         row = self._session.row(_BY_ID, {"source_id": source_id})
         return None if row is None else _source(row)
 
+    @override
     def sources_by_id(self, source_ids: Collection[str]) -> dict[str, Source]:
-        """Those of the Sources that exist."""
         return {row[0]: _source(row) for row in listing.by_id(self._session, _RESOURCE, list(set(source_ids)))}
 
+    @override
     def list_sources(
         self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
-        """A page of Sources."""
         filters = source_filter(where)
         if filters.matches_nothing:
             return Page([], None)
@@ -86,13 +85,11 @@ class SourceReads:
         return Page([_source(row) for row in rows], cursor)
 
 
-class SourceWrites:
-    """What can be done to Sources."""
+class SourceWrites(WritePart):
+    """Store and delete Sources."""
 
-    _session: Session
-
+    @override
     def put_source(self, source: Source) -> None:
-        """Store the Source, new or changed."""
         session = self._session
         sort_texts = source_sort_texts(source)
         session.run(
@@ -121,6 +118,6 @@ class SourceWrites:
             [(source.id, collector) for collector in set(source.collected_by)],
         )
 
+    @override
     def delete_source(self, source_id: str) -> None:
-        """Remove it. `IntegrityBroken` while it has Flows."""
         self._session.run(_DELETE, {"source_id": source_id})

@@ -1,6 +1,7 @@
-"""The tables. Times of media are nanoseconds, times of the clock microseconds, documents JSON text.
+"""The tables. Times of media are in nanoseconds, times of the clock in microseconds; documents are JSON texts.
 
-Text is compared by code point on every engine: SQLite compares bytes of UTF-8, PostgreSQL is told `COLLATE "C"`.
+Texts are compared by code point on every engine: SQLite compares the bytes of UTF-8, and columns on PostgreSQL have
+`COLLATE "C"`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 REVISION = "0004"
-"""The newest migration: the schema that this code needs."""
+"""The schema that this code needs: the revision of the newest migration."""
 
 metadata = MetaData(
     naming_convention={
@@ -38,7 +39,7 @@ metadata = MetaData(
 INTEGER = BigInteger().with_variant(Integer(), "sqlite")
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
-# Tables of narrow rows have no row ids on SQLite: the primary key is the table. Those that hold documents have.
+# Tables of narrow rows have no row ids on SQLite: their primary key is the table. Tables with documents have row ids.
 
 sources = Table(
     "sources",
@@ -55,8 +56,7 @@ sources = Table(
     Column("by_label", TEXT, nullable=False, unique=True),
 )
 
-# What a listing can be filtered by, as digests (see `facets`), each beside every order: a filtered page is one index
-# range.
+# The facets of each Source as digests (see `facets`), beside its sort texts: a filtered page is one index range.
 source_facets = Table(
     "source_facets",
     metadata,
@@ -71,7 +71,7 @@ source_facets = Table(
     sqlite_with_rowid=False,
 )
 
-# Checked at commit, because a collector and what it collects are written one after the other.
+# Foreign keys to collectors are checked at commit, because a collector and its members are written one after the other.
 source_collectors = Table(
     "source_collectors",
     metadata,
@@ -86,8 +86,8 @@ source_collectors = Table(
     sqlite_with_rowid=False,
 )
 
-# One row per incarnation of a Flow. It outlives the Flow while a deletion removes the Segments, and it is small, so
-# that registering a Segment never rewrites a Flow's document.
+# One row for each time that a Flow was created. It outlives the Flow while a deletion removes the Segments. It is
+# small, and registering a Segment changes it rather than the row with the Flow's document.
 flow_keys = Table(
     "flow_keys",
     metadata,
@@ -141,8 +141,8 @@ flow_collectors = Table(
     sqlite_with_rowid=False,
 )
 
-# `allocated_to` is the key of a Flow that may be gone before the allocation is collected: no foreign key. The same
-# holds for `first_flow_id`.
+# `allocated_to` is no foreign key, because the Flow key may be forgotten before the allocation is removed. Neither is
+# `first_flow_id`, because the Flow may be deleted.
 objects = Table(
     "objects",
     metadata,
@@ -203,8 +203,8 @@ for _column in ("storage_id", "label"):
         postgresql_where=text(f"{_column} IS NOT NULL"),
     )
 
-# Segments of a Flow never overlap, so that the primary key orders starts and ends alike: everything that is asked by
-# time is one range of it.
+# Segments of a Flow never overlap, so the primary key orders starts and ends alike: every query by time is one range of
+# it.
 segments = Table(
     "segments",
     metadata,
@@ -246,7 +246,8 @@ documents = Table(
     Column("tags", Text, nullable=False, server_default="{}"),
 )
 
-# Every key as an order, beside the facet of no filter, of each key and of each tag: a filtered page is one index range.
+# For each facet of a document, and for the facet that all documents have, a row for each key that listings can be
+# ordered by: a filtered page is one index range.
 document_keys = Table(
     "document_keys",
     metadata,
@@ -260,7 +261,7 @@ document_keys = Table(
     sqlite_with_rowid=False,
 )
 
-# Events that were not yet shared out to webhooks. The key is the order in which they are; `event` holds the rest.
+# Events that were not yet distributed to webhooks, in the order of the primary key. `event` is the JSON text.
 outbox = Table(
     "outbox",
     metadata,
@@ -270,7 +271,7 @@ outbox = Table(
     Column("event", Text, nullable=False),
 )
 
-# Events that wait for a webhook. Its document may go first: its deliveries are removed in batches.
+# Events that wait for a webhook. Its document may be deleted before them: deliveries are removed in batches.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -279,7 +280,7 @@ deliveries = Table(
     Column("event", Text, nullable=False),
 )
 
-# `available` is the end of the lease while a job is lent, else when it is due.
+# `available` is the end of the lease while a job is leased, and the due time otherwise.
 jobs = Table(
     "jobs",
     metadata,
@@ -293,7 +294,7 @@ jobs = Table(
     Index(None, "kind", "available", "key"),
 )
 
-# Which writes were committed, where a connection can be lost between a commit and its answer (PostgreSQL).
+# The writes that were committed, on engines whose connection can be lost between a commit and its answer (PostgreSQL).
 operations = Table(
     "operations",
     metadata,
@@ -301,7 +302,7 @@ operations = Table(
     Column("at", INTEGER, nullable=False, index=True),
 )
 
-# One row: the schema that it is about, and the oldest code that this one serves, by the `REVISION` that it needs.
+# One row: the revision of the schema, and the oldest `REVISION` whose code can work with it (see `compatibility`).
 schema_reach = Table(
     "schema_reach", metadata, Column("revision", TEXT, primary_key=True), Column("serves", TEXT, nullable=False)
 )

@@ -1,4 +1,4 @@
-"""What PostgreSQL reads for a page of any listing is the page's: twenty times as many things make no difference."""
+"""The blocks that PostgreSQL reads for a page of any listing do not grow with twenty times as many resources."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ ORDERS = {"flows": ("created", "metadata_updated", "label"), "sources": ("create
 
 
 def listed(what: str, where: Any, order: Any, *, reverse: bool = False) -> Question:
-    """The first page, and the one behind it."""
+    """Read the first page and the second of a listing of Flows or Sources."""
 
     def ask(tx: SqlWrite) -> None:
         pages = tx.list_flows if what == "flows" else tx.list_sources
@@ -74,7 +74,7 @@ def listed(what: str, where: Any, order: Any, *, reverse: bool = False) -> Quest
 
 
 def walked(page: Callable[[SqlWrite, str | None], Any]) -> Question:
-    """The same for other listings."""
+    """Read the first page and the second of another listing, which has at least two."""
 
     def ask(tx: SqlWrite) -> None:
         first = page(tx, None)
@@ -137,7 +137,7 @@ QUESTIONS: dict[str, Question] = {
     ),
     "queued": lambda tx: tx.queued("copy", ["00007", "none"]),
     "jobs that are due": lambda tx: jobs.any_due(tx._session, "copy"),
-    "leasing": lambda tx: jobs.lend(tx._session, "copy", "worker", LIMIT, 60),
+    "leasing": lambda tx: jobs.lease(tx._session, "copy", "worker", LIMIT, 60),
     "taking events": lambda tx: tx.take_events(LIMIT),
     "deliveries": lambda tx: tx.deliveries("w", LIMIT),
     "dropping deliveries": lambda tx: tx.drop_deliveries("w", LIMIT),
@@ -147,7 +147,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 def grow(repository: Repository, url: str, first: int, end: int) -> None:
-    """Add things numbered from `first` to before `end`, of each kind."""
+    """Add resources of each kind, numbered from `first` to before `end`."""
     for begin in range(first, end, 200):
         write(repository, lambda tx, begin=begin: put(tx, range(begin, min(end, begin + 200))))  # type: ignore[misc]
     with_content = [flow_id(number) for number in range(first, end) if number % 2]
@@ -161,7 +161,7 @@ def flow_id(number: int) -> str:
 
 
 def put(tx: Any, numbers: range) -> None:
-    """Things of each kind, one for each number."""
+    """Put resources of each kind, one for each number."""
     for number in numbers:
         tags = {"place": ("London", "Leeds", "Salford")[number % 3], "number": str(number)}
         if number % 2:
@@ -171,8 +171,8 @@ def put(tx: Any, numbers: range) -> None:
         tx.put_source(factories.source(flow_id(number), collected_by=collected, **fields))
         tx.put_flow(flow_of(number, collected, fields))
         name = f"{number:05}"
-        kept = factories.instance(f"allocated/{name}")
-        tx.put_objects([Object(f"allocated-{name}", START_OF_2026 + number, (kept,), allocated_to=1)])
+        instance = factories.instance(f"allocated/{name}")
+        tx.put_objects([Object(f"allocated-{name}", START_OF_2026 + number, (instance,), allocated_to=1)])
         keys = {"order": name, "state": "on" if number % 2 else "off"}
         tx.put_document(Document("webhook", name, {}, keys, tags))
         tx.enqueue([Job("copy", name, {}, due=number)])
@@ -185,17 +185,17 @@ def put(tx: Any, numbers: range) -> None:
 
 
 def flow_of(number: int, collected: tuple[str, ...], fields: dict[str, Any]) -> Flow:
-    """A Flow: every fourth is of one Source."""
+    """Return a Flow; every fourth belongs to one Source."""
     source_id = COLLECTOR if number % 4 == 0 else flow_id(number)
     return factories.flow(flow_id(number), source_id=source_id, key=number + 1, collected_by=collected, **fields)
 
 
 @pytest.fixture(scope="module")
 def costs(new_postgresql: NewDatabase) -> Iterator[dict[str, tuple[Cost, Cost]]]:
-    """What each question costs where there are few things, and where there are many."""
-    # What is rare is found out by counting so far: here as far among few as among many.
+    """Return the costs of each query among few resources and among many."""
+    # The rarest facet is found by counting up to a cap, which here is reached among few resources as among many.
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(listing, "_RARE", FEW // 4)
+    monkeypatch.setattr(listing, "_COUNT_CAP", FEW // 4)
     url = new_postgresql()
     repository, database = SqlRepository(url), Database(url)
     grow(repository, url, 0, FEW)
@@ -208,7 +208,7 @@ def costs(new_postgresql: NewDatabase) -> Iterator[dict[str, tuple[Cost, Cost]]]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_costs_as_much_among_many_things_as_among_few(
+def test_a_query_costs_as_much_among_many_resources_as_among_few(
     costs: dict[str, tuple[Cost, Cost]], name: str
 ) -> None:
     few, many = costs[name]
