@@ -1,4 +1,4 @@
-"""The repositories under contract: each test gets an empty one of each engine."""
+"""Fixtures that run each test of the contract suite with an empty repository of every engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.databases import NewDatabase, engine
 from tests.support.repository_steps import open_repository
 
 ALL_MODES = os.environ.get("TAMS_TEST_VAST_MODES") == "all"
-"""Whether every test runs in each mode of VAST Database (`make test-vast-modes`).
+"""True if every test runs in each mode of VAST Database (`make test-vast-modes`).
 
-Otherwise only the tests with the marker `vast_modes` do: those about writers that contend.
+Otherwise only tests with the marker `vast_modes` do, which are about writers that contend.
 """
 
 
@@ -41,14 +41,14 @@ def _modes(metafunc: pytest.Metafunc) -> list[str]:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each engine."""
+    """Return the URL of an empty database of an engine."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return new()
 
 
 @pytest.fixture
 def repository(database_url: str) -> Iterator[Repository]:
-    """An empty repository of each engine."""
+    """Yield an empty repository of an engine."""
     repository = open_repository(database_url)
     yield repository
     repository.close()

@@ -1,4 +1,4 @@
-"""Many processes and threads on one repository."""
+"""Many processes and threads on one database: no lost update, no half transaction, one winner per conflict."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_no_update_is_lost_between_processes(repository: Repository, database_ur
     assert found.body == {"n": 80}
 
 
-def test_each_job_is_lent_to_one_process(repository: Repository, database_url: str) -> None:
+def test_each_job_is_leased_to_one_process(repository: Repository, database_url: str) -> None:
     keys = [str(number) for number in range(60)]
     write(repository, lambda tx: tx.enqueue([Job("k", key, {}, due=1) for key in keys]))
     taken = in_processes(processes.take_jobs, [(database_url, f"worker-{n}") for n in range(2)])
@@ -160,12 +160,12 @@ def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_
         told = 1 + len(writer.stdout.read().splitlines())
         writer.wait()
         writer.stdout.close()
-        # A server may still be busy with what the process sent last.
+        # The server may still be executing the last statement of the process.
         write(repository, lambda tx, key=("flow", flow.id): tx.claim(key))  # type: ignore[misc]
 
         segments = everything(repository, flow.flow_key)
         pairs = len(segments) // 2
-        # What was told to be stored is stored; the one under way is there wholly or not at all.
+        # Acknowledged writes are stored; the write in progress is stored wholly or not at all.
         assert len(segments) == 2 * pairs
         assert told <= pairs <= told + 1
         found = read(repository, lambda snapshot, of=flow.id: snapshot.flow(of))  # type: ignore[misc]

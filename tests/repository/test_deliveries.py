@@ -1,4 +1,4 @@
-"""What waits for each webhook, and the filters by tag of documents such as theirs."""
+"""Deliveries that wait for webhooks, and filters of documents by tag."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.repository_steps import read, walk, write
 
 
 def add(repository: Repository, webhook_id: str, sequences: range) -> list[Delivery]:
-    """Have an event wait for the webhook under each of the sequences."""
+    """Queue a delivery of one event to the webhook for each sequence."""
     made = [Delivery(webhook_id, number, factories.event(body={"n": number})) for number in sequences]
     write(repository, lambda tx: tx.add_deliveries(made))
     return made
 
 
 def waiting(repository: Repository, webhook_id: str, limit: int = 1000) -> list[Delivery]:
-    """What waits for the webhook."""
+    """Return the sequences of the deliveries that wait for the webhook."""
     return read(repository, lambda snapshot: snapshot.deliveries(webhook_id, limit))
 
 
@@ -129,7 +129,7 @@ FILTERS = [
 
 
 def tagged(number: int) -> Document:
-    """A document with some of the tags."""
+    """Return a document with some of the tags."""
     keys = {"created": f"{number:02}", "owner": "ab"[number % 2]}
     return Document("webhook", str(number), {"n": number}, keys, TAGS[number % len(TAGS)])
 

@@ -1,4 +1,4 @@
-"""Small documents, and the queue of background work."""
+"""Small documents, and the job queue."""
 
 from __future__ import annotations
 
@@ -97,26 +97,26 @@ def enqueue(repository: Repository, *jobs: Job) -> None:
     write(repository, lambda tx: tx.enqueue(jobs))
 
 
-def test_a_job_is_lent_once_it_is_due_to_one_worker(repository: Repository) -> None:
+def test_a_job_is_leased_to_one_worker_once_it_is_due(repository: Repository) -> None:
     due, later = Job("k", "due", {"n": 1}, due=5), Job("k", "later", {}, due=now() + 3600 * MICROSECONDS)
     enqueue(repository, due, later, Job("other", "due", {}, due=5))
     assert repository.lease("k", "one", 10, 60) == [replace(due, attempts=1)]
     assert repository.lease("k", "two", 10, 60) == []
 
 
-def test_jobs_are_lent_in_the_order_in_which_they_are_due_up_to_a_limit(repository: Repository) -> None:
+def test_jobs_are_leased_in_the_order_of_their_due_times_up_to_a_limit(repository: Repository) -> None:
     enqueue(repository, *(Job("k", f"job-{9 - n}", {}, due=n) for n in range(5)))
     assert [job.due for job in repository.lease("k", "one", 3, 60)] == [0, 1, 2]
     assert [job.due for job in repository.lease("k", "two", 3, 60)] == [3, 4]
 
 
-def test_a_lease_that_ran_out_is_lent_again(repository: Repository) -> None:
+def test_a_job_whose_lease_has_ended_is_leased_again(repository: Repository) -> None:
     enqueue(repository, Job("k", "1", {}, due=5))
     assert [job.attempts for job in repository.lease("k", "one", 1, 0)] == [1]
     assert [job.attempts for job in repository.lease("k", "two", 1, 60)] == [2]
 
 
-def test_a_finished_job_is_gone(repository: Repository) -> None:
+def test_a_finished_job_is_removed(repository: Repository) -> None:
     enqueue(repository, Job("k", "1", {}, due=5))
     repository.lease("k", "one", 1, 0)
     write(repository, lambda tx: tx.finish("k", "1"))
@@ -134,7 +134,7 @@ def test_a_postponed_job_comes_back_with_its_payload_or_another(repository: Repo
     assert repository.lease("k", "one", 1, 60) == [Job("k", "1", {"n": 2}, due=8, attempts=3)]
 
 
-def test_a_lease_is_prolonged_by_who_holds_it(repository: Repository) -> None:
+def test_a_lease_is_prolonged_by_the_worker_that_holds_it(repository: Repository) -> None:
     enqueue(repository, Job("k", "1", {"n": 1}, due=5))
     (first,) = repository.lease("k", "one", 1, 0)
     assert repository.prolong(first, 60)
@@ -149,7 +149,7 @@ def test_a_lease_is_prolonged_by_who_holds_it(repository: Repository) -> None:
     assert not repository.prolong(second, 60)
 
 
-def test_queued_jobs_are_found_by_their_keys_lent_or_not(repository: Repository) -> None:
+def test_queued_jobs_are_found_by_id_leased_or_not(repository: Repository) -> None:
     enqueue(repository, Job("k", "1", {}, due=5), Job("k", "2", {}, due=2**60), Job("other", "3", {}, due=5))
     repository.lease("k", "one", 1, 60)
     assert read(repository, lambda snapshot: snapshot.queued("k", ["1", "2", "3", "4"])) == {"1", "2"}
@@ -162,7 +162,7 @@ def test_enqueuing_a_job_again_replaces_payload_and_due_time(repository: Reposit
     enqueue(repository, Job("k", "1", {"n": 1}, due=5))
     (before,) = repository.lease("k", "one", 1, 3600)
     enqueue(repository, Job("k", "1", {"n": 2}, due=9))
-    # Who held it before cannot put the old state back.
+    # The worker with the former lease cannot restore the old state.
     repository.postpone(before, now() + 3600 * MICROSECONDS, {"n": 1})
     assert repository.lease("k", "two", 1, 60) == [Job("k", "1", {"n": 2}, due=9, attempts=2)]
     enqueue(repository, Job("k", "2", {"n": 3}, due=5), Job("k", "2", {"n": 4}, due=6))

@@ -1,4 +1,4 @@
-"""The outbox: events are there exactly when their change is, and are taken once, in their order."""
+"""The outbox: an event is stored if and only if its change is, and is taken once, in order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.repository_steps import read, write
 
 
 def append(repository: Repository, *events: Event) -> None:
-    """Write events in a transaction of their own."""
+    """Append events in a separate transaction."""
     write(repository, lambda tx: tx.append_events(events))
 
 
 def take(repository: Repository, limit: int = 1000) -> list[Event]:
-    """Take events in a transaction of their own."""
+    """Take events in a separate transaction."""
     return write(repository, lambda tx: tx.take_events(limit))
 
 
@@ -60,7 +60,7 @@ def test_events_come_by_time_position_and_id_up_to_a_limit(repository: Repositor
     assert take(repository, 1000) == events[6:]
 
 
-def test_an_event_that_is_older_than_one_taken_before_is_not_passed_over(repository: Repository) -> None:
+def test_an_event_that_is_older_than_one_taken_before_is_taken_too(repository: Repository) -> None:
     append(repository, factories.event(created=7))
     take(repository)
     late = factories.event(created=3)
@@ -68,7 +68,7 @@ def test_an_event_that_is_older_than_one_taken_before_is_not_passed_over(reposit
     assert take(repository) == [late]
 
 
-def test_events_are_there_with_their_change_and_not_without_it(repository: Repository) -> None:
+def test_events_are_stored_if_and_only_if_their_change_is(repository: Repository) -> None:
     class Refused(Exception):
         pass
 
@@ -149,7 +149,7 @@ def test_processes_that_take_at_once_share_the_events(repository: Repository, da
         assert each == sorted(each, key=order.index)
 
 
-def test_events_of_one_thing_keep_their_order_over_all_that_write_and_take(
+def test_events_of_one_resource_keep_their_order_across_all_writers_and_takers(
     repository: Repository, database_url: str
 ) -> None:
     writers = [(processes.append_events, database_url, number, 20) for number in range(2)]

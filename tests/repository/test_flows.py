@@ -1,4 +1,4 @@
-"""Flows: what is stored is what is read; extent, count and time of the last change follow the Segments."""
+"""Flows: a Flow is read as it was stored; extent, count and time of the last change follow its Segments."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_flow_without_segments_is_deleted(repository: Repository) -> None:
     assert read(repository, lambda snapshot: snapshot.source(made.source_id)) is None
 
 
-def test_a_detached_flow_is_in_no_answer(repository: Repository) -> None:
+def test_a_detached_flow_is_in_no_result(repository: Repository) -> None:
     made = new_flow(repository, label="gone", tags={"a": "1"})
     (segment,) = fill(repository, made, [seconds(0, 1)])
     assert read(repository, lambda snapshot: snapshot.flow_of_key(made.flow_key)) == read(

@@ -1,4 +1,4 @@
-"""Listings of Flows and Sources: order, filters, and pages that stay right while rows come and go."""
+"""Listings of Flows and Sources: order, filters, and pages that stay correct while rows are added and removed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LABELS = [
 
 
 def labelled(label: str | None) -> dict[str, Any]:
-    """The keyword of a label, where there is one."""
+    """Return the keyword argument of a label; none if it is None."""
     return {} if label is None else {"label": label}
 
 
@@ -51,7 +51,7 @@ def listed(
     reverse: bool = False,
     limit: int = 100,
 ) -> list[str]:
-    """Ids of Flows, walked page by page."""
+    """Return the ids of a listing of Flows, read page by page."""
     flows = walk(
         repository,
         lambda snapshot, after: snapshot.list_flows(
@@ -69,7 +69,7 @@ def listed_sources(
     reverse: bool = False,
     limit: int = 100,
 ) -> list[str]:
-    """Ids of Sources, walked page by page."""
+    """Return the ids of a listing of Sources, read page by page."""
     sources = walk(
         repository,
         lambda snapshot, after: snapshot.list_sources(
@@ -149,7 +149,7 @@ def test_a_whole_listing_is_read_page_by_page(repository: Repository, limit: int
         assert [len(page) for page in pages(page_after)] == [len(flows[n : n + limit]) for n in range(0, 5, limit)]
 
 
-def test_a_page_is_asked_for_once_the_one_before_is_used(repository: Repository) -> None:
+def test_a_page_is_read_only_once_the_page_before_is_used(repository: Repository) -> None:
     source_id = uuid()
     put_flows(repository, *(factories.flow(source_id=source_id, created=number) for number in range(5)))
     asked = 0
@@ -188,7 +188,7 @@ def test_flows_are_filtered_by_each_property(repository: Repository) -> None:
         codec="video/raw",
         essence_parameters={"frame_width": 640, "frame_height": 360, "init_segments": False},
     )
-    # An image has dimensions, too, but these filters are of video.
+    # An image has dimensions too, but these filters match video only.
     image = factories.flow(
         source_id=second,
         format="urn:x-tam:format:image",
@@ -256,7 +256,7 @@ def test_tag_filters_choose_what_the_domain_chooses(repository: Repository, limi
         assert listed_sources(repository, SourceFilter(tags=tags), limit=limit) == expected, tags
 
 
-def test_tags_that_are_gone_are_not_found(repository: Repository) -> None:
+def test_removed_tags_do_not_match(repository: Repository) -> None:
     made = factories.flow(source_id=uuid(), tags={"a": "1"})
     put_flows(repository, made)
     changed = factories.flow(made.id, source_id=made.source_id, key=made.flow_key, tags={"b": "1"})
@@ -314,7 +314,7 @@ def test_flows_are_filtered_by_their_content(repository: Repository) -> None:
         }
 
 
-def test_pages_stay_right_while_flows_come_and_go(repository: Repository) -> None:
+def test_pages_stay_correct_while_flows_are_added_and_removed(repository: Repository) -> None:
     source_id = uuid()
     flows = [factories.flow(source_id=source_id, created=number, tags={"t": "v"}) for number in range(40)]
     put_flows(repository, *flows[::2])

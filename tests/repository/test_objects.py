@@ -1,4 +1,4 @@
-"""Objects, their instances, and what refers to them."""
+"""Objects, their instances, and references to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.repository_steps import add, fill, new_flow, put_flows, put_o
 
 
 def found(repository: Repository, *object_ids: str) -> dict[str, Object]:
-    """The Objects as they are stored."""
+    """Return the stored Objects, by id."""
     return read(repository, lambda snapshot: snapshot.objects(object_ids))
 
 
@@ -295,7 +295,7 @@ def test_the_object_of_a_storage_key_is_found_while_it_has_it(repository: Reposi
     assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) is None
 
 
-def test_what_flows_with_certain_tags_refer_to_is_found_for_many_objects_at_once(repository: Repository) -> None:
+def test_objects_that_flows_with_certain_tags_refer_to_are_found_at_once(repository: Repository) -> None:
     news, sports, both = (
         new_flow(repository, tags={"auth_classes": classes}) for classes in ("news", ["sports"], ["sports", "news"])
     )

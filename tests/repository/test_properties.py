@@ -1,4 +1,4 @@
-"""Overlap, extent and paging against a plain list of Segments, for any Segments and any range."""
+"""Properties: overlap, extent and paging agree with a plain list of Segments, for any Segments and timerange."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import factories
 from tests.support.hypothesis_profiles import examples
 from tests.support.repository_steps import fill, new_flow, put_flows, read, walk, write
 
-# A repository is emptied by its next example's own Flow: examples share the database and nothing else.
+# Each example makes its own Flow: examples share the database and nothing else.
 PROPERTY = settings(
     max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
@@ -25,7 +25,7 @@ PROPERTY = settings(
 
 @st.composite
 def disjoint_ranges(draw: st.DrawFn) -> list[TimeRange]:
-    """Ranges that do not overlap, some of which touch, in any order."""
+    """Draw timeranges that do not overlap, some of which touch, in any order."""
     position = draw(st.integers(-50, 50))
     ranges = []
     for gap, length in draw(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9)), max_size=12)):
@@ -36,7 +36,7 @@ def disjoint_ranges(draw: st.DrawFn) -> list[TimeRange]:
 
 
 def any_range() -> st.SearchStrategy[TimeRange]:
-    """Open, bounded, empty and reversed ranges."""
+    """Draw unbounded, bounded, empty and reversed timeranges."""
     bound = st.none() | st.integers(-60, 160)
     return st.builds(TimeRange, bound, bound)
 
@@ -106,7 +106,7 @@ def test_what_is_left_after_removing_is_what_was_not_removed(
 
 
 def labelled(label: str | None) -> dict[str, Any]:
-    """The keyword of a label, where there is one."""
+    """Return the keyword argument of a label; none if it is None."""
     return {} if label is None else {"label": label}
 
 

@@ -1,4 +1,4 @@
-"""Segments: pages by time, overlap, extent, storing and removing."""
+"""Segments: pages in order of time, overlaps, extent, store and remove."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.repository_steps import add, fill, new_flow, put_objects, rea
 
 
 def starts(segments: list[Segment]) -> list[float]:
-    """Where Segments begin, in seconds."""
+    """Return the starts of Segments, in seconds."""
     return [segment.start / factories.SECOND for segment in segments]
 
 
@@ -114,7 +114,7 @@ def test_segments_of_one_object_can_be_asked_for(repository: Repository) -> None
         )
 
 
-def test_pages_stay_right_while_segments_come_and_go(repository: Repository) -> None:
+def test_pages_stay_correct_while_segments_are_added_and_removed(repository: Repository) -> None:
     flow = new_flow(repository)
     segments = fill(repository, flow, [seconds(n, n + 1) for n in range(0, 60, 2)])
     seen: list[Segment] = []

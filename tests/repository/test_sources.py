@@ -1,4 +1,4 @@
-"""Sources: what is stored is what is read, and none goes while it has Flows."""
+"""Sources: a Source is read as it was stored, and stays as long as it has Flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a transaction promises: all or nothing, own writes seen, claims before writes, errors that come through."""
+"""Transactions: all or nothing, reads of own writes, claims before writes, exceptions that pass through."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.repository_steps import fill, new_flow, put_sources, read, wr
 
 
 class Refused(Exception):
-    """What a body raises."""
+    """An exception that a transaction callback raises."""
 
 
-def test_what_the_body_returns_comes_back(repository: Repository) -> None:
+def test_a_write_returns_the_result_of_its_callback(repository: Repository) -> None:
     assert repository.write(uuid(), lambda _tx: 42) == 42
 
 
-def test_what_the_body_raises_comes_through_with_nothing_stored(repository: Repository) -> None:
+def test_an_exception_of_the_callback_passes_through_and_nothing_is_stored(repository: Repository) -> None:
     made = factories.source()
 
     def transact(tx: Write) -> None:
@@ -66,7 +66,7 @@ def test_a_transaction_sees_its_own_writes(repository: Repository) -> None:
     write(repository, transact)
 
 
-def test_a_refusal_by_the_engine_cannot_be_passed_over(repository: Repository) -> None:
+def test_a_refused_write_fails_the_transaction_even_if_the_callback_goes_on(repository: Repository) -> None:
     flow = new_flow(repository)
     made = factories.source()
 
@@ -91,9 +91,9 @@ def test_claiming_comes_once_and_before_the_first_write(repository: Repository) 
         tx.put_document(Document("k", "1", {}))
         tx.claim(("flow", flow.id))
 
-    for body in (twice, late):
+    for transact in (twice, late):
         with pytest.raises(IntegrityBroken):
-            write(repository, body)
+            write(repository, transact)
     write(repository, lambda tx: tx.claim(("flow", uuid()), ("collections", ""), ("object", "\U0001f4f9")))
     write(repository, lambda tx: tx.claim())
 
@@ -126,7 +126,7 @@ def test_a_question_is_answered_by_what_was_committed_last(repository: Repositor
     assert repository.ask(lambda read: read.flow(uuid())) is None
 
 
-def test_what_a_question_raises_comes_through_and_the_next_one_is_answered(repository: Repository) -> None:
+def test_an_exception_of_a_question_passes_through_and_the_next_question_is_answered(repository: Repository) -> None:
     def question(read: Read) -> None:
         assert read.source(uuid()) is None
         raise Refused
@@ -154,7 +154,7 @@ def test_what_is_read_after_a_claim_is_current(repository: Repository) -> None:
     with ThreadPoolExecutor() as pool:
         one = pool.submit(write, repository, first)
         assert claimed.wait(20)
-        # Where one transaction writes at a time, the second begins only after the first.
+        # With one writer at a time, the second transaction begins only after the first.
         queued_anyway = threading.Timer(0.3, queued.set)
         queued_anyway.start()
         two = pool.submit(write, repository, second)
@@ -163,7 +163,7 @@ def test_what_is_read_after_a_claim_is_current(repository: Repository) -> None:
         queued_anyway.join()
 
 
-def test_two_transactions_that_claim_the_same_things_in_any_order_both_end(repository: Repository) -> None:
+def test_transactions_that_claim_the_same_resources_in_any_order_all_end(repository: Repository) -> None:
     keys = [("object", uuid()) for _ in range(50)]
 
     def claim(order: int) -> None:

@@ -1,4 +1,4 @@
-"""What PostgreSQL reads for a page is the page's: a hundred times as many Segments in the Flow make no difference."""
+"""The blocks that PostgreSQL reads for a page do not grow if the Flow has a hundred times as many Segments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT = 100
 
 @pytest.fixture(scope="module")
 def flows(new_postgresql: NewDatabase) -> Iterator[tuple[Database, Flow, Flow]]:
-    """A small Flow and a large one."""
+    """Return a small Flow and a large one."""
     url = new_postgresql()
     repository = SqlRepository(url)
     small, large = new_flow(repository), new_flow(repository)
@@ -83,12 +83,10 @@ QUESTIONS: dict[str, Callable[[Flow, int], Callable[[Read], Any]]] = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_costs_as_much_in_a_large_flow_as_in_a_small_one(
-    flows: tuple[Database, Flow, Flow], name: str
-) -> None:
+def test_a_query_costs_as_much_in_a_large_flow_as_in_a_small_one(flows: tuple[Database, Flow, Flow], name: str) -> None:
     database, small, large = flows
     in_small = cost(database, QUESTIONS[name](small, SMALL))
     in_large = cost(database, QUESTIONS[name](large, LARGE))
-    # Pages of the table lie where they lie, and a larger index has a level more.
+    # Rows are spread over blocks of the table by chance, and a larger index has one more level.
     assert in_large.rows <= 1.2 * in_small.rows + 5
     assert in_large.buffers <= 1.5 * in_small.buffers + 20

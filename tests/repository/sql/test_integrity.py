@@ -1,4 +1,4 @@
-"""What the engine itself refuses, whatever the code above it does."""
+"""Constraints that the engine itself enforces, whatever the code does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.repository_steps import fill, new_flow, put_flows, write
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    """Plain SQL beside the repository."""
+    """Yield a connection for plain SQL."""
     engine = migration_engine(database_url)
     with engine.connect() as connection:
         yield connection
@@ -32,7 +32,7 @@ SEGMENT = (
 
 
 def refuses(connection: Connection, statement: str) -> bool:
-    """Whether the engine refuses the statement."""
+    """Tell whether the engine refuses the statement."""
     with pytest.raises(IntegrityError), connection.begin():
         connection.execute(text(statement))
     return True
@@ -66,7 +66,7 @@ def test_two_segments_of_a_flow_never_begin_at_the_same_instant(repository: Repo
     assert refuses(connection, SEGMENT.format(key=flow.flow_key, start=0, end=1, object=segment.object_id, init="NULL"))
 
 
-def test_what_belongs_to_a_flow_goes_with_it(repository: Repository, connection: Connection) -> None:
+def test_rows_that_belong_to_a_flow_are_deleted_with_it(repository: Repository, connection: Connection) -> None:
     collector = new_flow(repository)
     member = factories.flow(source_id=collector.source_id, tags={"a": "1"}, collected_by=(collector.id,))
     put_flows(repository, member)

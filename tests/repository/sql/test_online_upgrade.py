@@ -1,4 +1,4 @@
-"""PostgreSQL is upgraded while others read and write: nobody is refused, nobody waits long, nothing is lost."""
+"""Upgrades of PostgreSQL beside readers and writers: no request fails, none waits long, nothing is lost."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from tests.support.repository_steps import fill, new_flow, read
 SEGMENTS = 20_000
 LATEST = SEGMENTS + 1_000_000
 LONGEST = LOCK_MS / 1000 + 2
-"""Seconds that a request may take beside an upgrade: it waits behind a step that waits for a lock, and no longer."""
+"""Seconds that a request may take beside an upgrade: it waits behind a migration that waits for a lock."""
 INDEX = "uq_object_instances_storage_id_storage_key"
 
 
 @pytest.fixture
 def old(postgresql_server: PostgresServer) -> Iterator[str]:
-    """A database of the first schema."""
+    """Return the URL of a database of the first schema."""
     server = make_url(postgresql_server.get_uri(driver="psycopg"))
     engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
@@ -51,21 +51,21 @@ def old(postgresql_server: PostgresServer) -> Iterator[str]:
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """Plain SQL beside the repository."""
+    """Open a connection for plain SQL."""
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
 
 
 def revision(url: str) -> str:
-    """Which schema there is."""
+    """Return the revision of the schema."""
     with connected(url) as connection:
         found: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     return found
 
 
 def assert_it_is_new_and_whole(url: str, flow: Flow, count: int) -> None:
-    """The schema is the newest in all its parts, and the Flow has so many Segments."""
+    """Assert that the schema is the newest in all its parts, and that the Flow has so many Segments."""
     with connected(url) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.execute(text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")).scalar() == 0
@@ -80,7 +80,7 @@ def assert_it_is_new_and_whole(url: str, flow: Flow, count: int) -> None:
 
 
 class Busy:
-    """Clients that each do the same thing over and over, and take note of how long it took."""
+    """Clients that each repeat one piece of work, and record how long it took."""
 
     def __init__(self, *works: Callable[[int], object]) -> None:
         self._stop = threading.Event()
@@ -96,7 +96,7 @@ class Busy:
         return done
 
     def end(self) -> list[list[tuple[float, float]]]:
-        """When each client began and ended each of its works; raises what one of them met."""
+        """Return when each client began and ended each piece of work. Raise the exception of a client."""
         self._stop.set()
         done = [client.result(60) for client in self._clients]
         self._pool.shutdown()
@@ -104,14 +104,14 @@ class Busy:
 
 
 def seeded(repository: SqlRepository, url: str) -> Flow:
-    """A Flow with many Segments."""
+    """Add a Flow with many Segments."""
     flow = new_flow(repository)
     for _ in seeding.add_segments(url, [flow.id], SEGMENTS, STORAGE, now=10):
         pass
     return flow
 
 
-def test_two_upgrades_at_once_beside_readers_and_writers_disturb_nobody(old: str) -> None:
+def test_two_upgrades_at_once_disturb_no_reader_or_writer(old: str) -> None:
     repository = SqlRepository(old)
     flow = seeded(repository, old)
 
@@ -141,7 +141,7 @@ def test_two_upgrades_at_once_beside_readers_and_writers_disturb_nobody(old: str
     assert_it_is_new_and_whole(old, flow, SEGMENTS + len(done[2]))
 
 
-def test_while_a_step_waits_for_a_lock_others_go_on_and_it_is_done_once_the_lock_is_free(old: str) -> None:
+def test_requests_go_on_while_a_migration_waits_for_a_lock_and_it_runs_once_the_lock_is_free(old: str) -> None:
     repository = SqlRepository(old)
     flow = seeded(repository, old)
     with connected(old) as holder, ThreadPoolExecutor(1) as pool:
@@ -158,7 +158,7 @@ def test_while_a_step_waits_for_a_lock_others_go_on_and_it_is_done_once_the_lock
     assert_it_is_new_and_whole(old, flow, SEGMENTS + len(registered))
 
 
-def test_a_lock_that_is_never_free_ends_the_upgrade_between_two_steps(old: str) -> None:
+def test_a_lock_that_is_never_free_ends_the_upgrade_between_two_migrations(old: str) -> None:
     repository = SqlRepository(old)
     flow = seeded(repository, old)
     with connected(old) as holder:

@@ -1,4 +1,4 @@
-"""Every question is a range of an index: no table is read through, no page is sorted."""
+"""Query plans: every query reads ranges of indexes; none scans a table or sorts a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.repository_steps import fill, new_flow, read, write
 
 @pytest.fixture
 def traced(new_sqlite: NewDatabase) -> Iterator[tuple[SqlRepository, list[str]]]:
-    """A repository with a Flow of 50 Segments, and what it says to SQLite, values filled in."""
+    """Yield a repository with a Flow of 50 Segments, and the statements it runs on SQLite, with their values."""
     url = new_sqlite()
     filling = SqlRepository(url)
     flow = new_flow(filling, flow_id="f", key=7, tags={"a": "1", "b": ["2", "3"]}, label="x")
@@ -38,7 +38,7 @@ def traced(new_sqlite: NewDatabase) -> Iterator[tuple[SqlRepository, list[str]]]
 
 
 def plans(repository: SqlRepository, statements: list[str]) -> Iterator[tuple[str, str]]:
-    """Each step of the plan of each statement that was run."""
+    """Yield each step of the plan of each statement that was run."""
     said = [each for each in statements if re.match(r"SELECT|WITH|INSERT|UPDATE|DELETE", each)]
     assert said
     connection = repository._database.engine.raw_connection()
@@ -154,13 +154,13 @@ QUESTIONS: dict[str, Callable[[Read], object]] = {
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_question_is_answered_from_index_ranges(traced: tuple[SqlRepository, list[str]], question: str) -> None:
+def test_a_query_reads_index_ranges(traced: tuple[SqlRepository, list[str]], question: str) -> None:
     repository, statements = traced
     read(repository, QUESTIONS[question])
     for statement, step in plans(repository, statements):
         assert "TEMP B-TREE" not in step, f"{step}: {statement}"
         if step.startswith("SCAN"):
-            # Lists that came with the question, and counts of at most some rows that another step has found.
+            # Lists that are parameters of the query, and counts up to a cap of rows that another step has read.
             assert re.match(r"SCAN (\w+ VIRTUAL TABLE|\(subquery-\d+\)|anon_\d+$|CONSTANT ROW)", step), step
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: connections that are lost, before a commit and after it, and a server that is not there."""
+"""PostgreSQL: connections lost before and after a commit, lost races, and servers that are down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.repository_steps import read, write
 
 
 class Wire:
-    """A connection to the server that can be cut at a commit: before it arrives, or before its answer does."""
+    """A proxy of the server that can cut a connection at a commit: before it arrives, or before its answer does."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -62,13 +62,13 @@ class Wire:
 
 @pytest.fixture
 def url(new_postgresql: NewDatabase) -> str:
-    """An empty database."""
+    """Return the URL of an empty database."""
     return new_postgresql()
 
 
 @pytest.fixture
 def wire(url: str) -> Iterator[Wire]:
-    """A wire to the server of that database."""
+    """Yield a proxy of the server of the database."""
     wire = Wire(f"{make_url(url).query['host']}/.s.PGSQL.5432")
     yield wire
     wire.close()
@@ -76,7 +76,7 @@ def wire(url: str) -> Iterator[Wire]:
 
 @pytest.fixture
 def wired(url: str, wire: Wire) -> Iterator[SqlRepository]:
-    """A repository at the other end of the wire."""
+    """Yield a repository that connects through the proxy."""
     through = make_url(url).set(host="127.0.0.1", port=wire.port, query={})
     repository = SqlRepository(through.render_as_string(hide_password=False))
     yield repository
@@ -106,7 +106,7 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
 
 
 def break_connections(url: str) -> None:
-    """End all other connections to the database at the server's side."""
+    """Terminate all other connections to the database on the server."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(
@@ -156,7 +156,7 @@ def test_a_connection_lost_in_the_middle_of_a_write_is_replaced_and_the_write_re
     repository.close()
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_a_server_that_is_down_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     repository = SqlRepository(f"postgresql+psycopg://postgres@127.0.0.1:{port}/tams")
@@ -166,7 +166,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         write(repository, lambda _tx: None)
 
 
-def test_transactions_that_keep_losing_against_others_are_contended(url: str) -> None:
+def test_transactions_that_keep_losing_races_are_contended(url: str) -> None:
     repository = SqlRepository(url)
     ran = []
 
@@ -180,7 +180,7 @@ def test_transactions_that_keep_losing_against_others_are_contended(url: str) ->
     repository.close()
 
 
-def test_of_two_changes_in_each_others_way_one_is_run_again_and_both_are_stored(url: str) -> None:
+def test_of_two_deadlocked_writes_one_is_run_again_and_both_are_stored(url: str) -> None:
     repository = SqlRepository(url)
     met = threading.Barrier(2)
     ran = []
@@ -203,9 +203,9 @@ def test_of_two_changes_in_each_others_way_one_is_run_again_and_both_are_stored(
             done.result(30)
     assert len(ran) == 3
     with repository.read() as snapshot:
-        found = [snapshot.document("k", name) for name in "ab"]
-    # Those of the one that came last, which neither of them was mixed with.
-    assert len({document.body["by"] for document in found if document is not None}) == 1
+        documents = [snapshot.document("k", name) for name in "ab"]
+    # Both documents are those of the later write.
+    assert len({document.body["by"] for document in documents if document is not None}) == 1
     repository.close()
 
 

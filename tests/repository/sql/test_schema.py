@@ -1,4 +1,4 @@
-"""Migrations: they make the schema that the code has in mind, from several processes at once, and never backwards."""
+"""Migrations: they make the schema that the code declares, from several processes at once, and never go back."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_processes_may_upgrade_at_once(tmp_path: Path) -> None:
 
 
 def make_newer(url: str, serves: str | None) -> None:
-    """Have the schema be one that this code does not know, and that may say whom it serves."""
+    """Set the schema to a revision that this code does not know, and that serves code from `serves` on."""
     engine = migration_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -77,7 +77,7 @@ def make_newer(url: str, serves: str | None) -> None:
 
 @pytest.fixture
 def restored(database_url: str) -> Iterator[str]:
-    """A database that has its own revision again afterwards: that of PostgreSQL is used by many tests."""
+    """Yield the URL of a database and restore its revision afterwards: many tests share that of PostgreSQL."""
     yield database_url
     engine = migration_engine(database_url)
     with engine.begin() as connection:
@@ -104,7 +104,7 @@ def test_a_newer_schema_that_serves_this_version_is_used_as_it_is(restored: str)
     repository.close()
 
 
-def test_the_newest_step_says_whom_its_schema_serves(tmp_path: Path) -> None:
+def test_the_newest_migration_states_which_code_its_schema_serves(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     upgrade(url)
     engine = migration_engine(url)
@@ -119,7 +119,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'odd.db'}"
     engine = migration_engine(url)
     with engine.begin() as connection:
-        # In the way of the one of the same name.
+        # The migration that creates a table of this name fails.
         connection.execute(text("CREATE TABLE segments (unrelated INTEGER)"))
     with pytest.raises(Unavailable):
         upgrade(url)

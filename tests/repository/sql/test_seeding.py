@@ -1,4 +1,4 @@
-"""Segments that the engine makes by itself: they are as if they had been registered."""
+"""Seeded Segments: the engine makes them itself, and they are like registered ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.support.repository_steps import fill, new_flow, open_repository, read
 
 @pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each engine."""
+    """Return the URL of an empty database of an engine."""
     new: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return new()
 
 
 def stored(repository: Repository, flow_id: str) -> list[str]:
-    """The time ranges of a Flow's Segments, each of which has an Object with one ready instance."""
+    """Return the timeranges of a Flow's Segments, after asserting that each has an Object with a ready instance."""
     with repository.read() as snapshot:
         flow = snapshot.flow(flow_id)
         assert flow is not None
@@ -40,7 +40,7 @@ def stored(repository: Repository, flow_id: str) -> list[str]:
     return [str(segment.timerange) for segment in segments]
 
 
-def test_segments_are_added_behind_those_that_are_there(url: str) -> None:
+def test_segments_are_added_after_the_stored_ones(url: str) -> None:
     repository = open_repository(url)
     flow, empty = new_flow(repository), new_flow(repository)
     fill(repository, flow, [seconds(0, 3)])
@@ -56,7 +56,7 @@ def test_segments_are_added_behind_those_that_are_there(url: str) -> None:
     repository.close()
 
 
-def test_large_numbers_come_in_several_transactions(url: str) -> None:
+def test_large_numbers_are_added_in_several_transactions(url: str) -> None:
     repository = open_repository(url)
     flows = [new_flow(repository).id for _ in range(2)]
     assert list(seeding.add_segments(url, flows[:1], 50_001, STORAGE, now=10)) == [50_000, 1]
@@ -67,6 +67,6 @@ def test_large_numbers_come_in_several_transactions(url: str) -> None:
     repository.close()
 
 
-def test_there_has_to_be_such_a_flow(url: str) -> None:
+def test_the_flow_has_to_exist(url: str) -> None:
     with pytest.raises(NotFound):
         list(seeding.add_segments(url, [factories.uuid()], 1, STORAGE, now=10))

@@ -1,4 +1,4 @@
-"""SQLite at its limits: a disk without room, a file that cannot be opened, a lock that somebody keeps."""
+"""SQLite at its limits: a full disk, files that cannot be opened, and a lock that another program holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def fill_the_disk(url: str) -> None:
-    """Run in a process that may not write large files: store ever more, say how it ended."""
+    """Store more and more, and report how it ended. Runs in a process that may not write large files."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
     repository = SqlRepository(url)
     for number in range(1000):
@@ -31,7 +31,7 @@ def fill_the_disk(url: str) -> None:
         except Unavailable:
             print(number)
             break
-    # Reading goes on.
+    # Reads still work.
     assert read(repository, lambda snapshot: snapshot.document("k", "0-a")) is not None
 
 
