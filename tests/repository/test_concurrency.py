@@ -38,9 +38,9 @@ def test_of_processes_that_register_overlapping_segments_exactly_one_wins(
     segments = stored(repository, flow)
     assert len(segments) == rounds
     assert all(first.end <= second.start for first, second in pairwise(segments))
-    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-    assert found is not None
-    assert found.count == rounds
+    stored_flow = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    assert stored_flow is not None
+    assert stored_flow.count == rounds
 
 
 def test_of_two_processes_that_drop_last_references_exactly_one_deletes_the_object(
@@ -76,26 +76,26 @@ def test_sixteen_writers_at_once_all_succeed(repository: Repository, database_ur
     errors += elsewhere.result(60)
     others.shutdown()
     assert errors == [[]] * 16
-    found = read(
+    stored = read(
         repository,
         lambda snapshot: snapshot.list_documents("k", order="order", where={}, reverse=False, after=None, limit=1000),
     )
-    assert len(found.items) == 16 * 30
+    assert len(stored.items) == 16 * 30
 
 
 @pytest.mark.vast_modes("stripes", "stripes_early")
 def test_no_update_is_lost_between_processes(repository: Repository, database_url: str) -> None:
     in_processes(processes.count_up, [(database_url, 40)] * 2)
-    found = read(repository, lambda snapshot: snapshot.document("k", "counter"))
-    assert found is not None
-    assert found.body == {"n": 80}
+    document = read(repository, lambda snapshot: snapshot.document("k", "counter"))
+    assert document is not None
+    assert document.body == {"n": 80}
 
 
 def test_each_job_is_leased_to_one_process(repository: Repository, database_url: str) -> None:
     keys = [str(number) for number in range(60)]
     write(repository, lambda tx: tx.enqueue([Job("k", key, {}, due=1) for key in keys]))
-    taken = in_processes(processes.take_jobs, [(database_url, f"worker-{n}") for n in range(2)])
-    assert sorted(key for each in taken for key in each) == sorted(keys)
+    batches = in_processes(processes.take_jobs, [(database_url, f"worker-{n}") for n in range(2)])
+    assert sorted(key for each in batches for key in each) == sorted(keys)
 
 
 def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None:
@@ -110,11 +110,11 @@ def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None
             tx.add_segments(flow.flow_key, [factories.segment(seconds(start, start + 1), each, registered=turn)])
 
     def look(snapshot: Read) -> tuple[int, int, int]:
-        found = snapshot.flow(flow.id)
-        assert found is not None
+        stored_flow = snapshot.flow(flow.id)
+        assert stored_flow is not None
         listed = snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=None, limit=1).items[0]
         return (
-            found.count,
+            stored_flow.count,
             len(
                 snapshot.segments(flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=1000).items
             ),
@@ -157,7 +157,7 @@ def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_
         writer.stdout.readline()
         time.sleep(pause)
         writer.kill()
-        told = 1 + len(writer.stdout.read().splitlines())
+        acknowledged = 1 + len(writer.stdout.read().splitlines())
         writer.wait()
         writer.stdout.close()
         # The server may still be executing the last statement of the process.
@@ -167,10 +167,10 @@ def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_
         pairs = len(segments) // 2
         # Acknowledged writes are stored; the write in progress is stored wholly or not at all.
         assert len(segments) == 2 * pairs
-        assert told <= pairs <= told + 1
-        found = read(repository, lambda snapshot, of=flow.id: snapshot.flow(of))  # type: ignore[misc]
-        assert found is not None
-        assert found.count == len(segments)
+        assert acknowledged <= pairs <= acknowledged + 1
+        stored_flow = read(repository, lambda snapshot, of=flow.id: snapshot.flow(of))  # type: ignore[misc]
+        assert stored_flow is not None
+        assert stored_flow.count == len(segments)
         assert len(repository.lease("k", "one", 1000, 60)) == pairs
         objects = [each.object_id for each in segments]
         assert len(read(repository, lambda snapshot, ids=objects: snapshot.objects(ids))) == 2 * pairs  # type: ignore[misc]

@@ -15,9 +15,9 @@ from tests.support.repository_steps import read, walk, write
 
 def add(repository: Repository, webhook_id: str, sequences: range) -> list[Delivery]:
     """Queue a delivery of one event to the webhook for each sequence."""
-    made = [Delivery(webhook_id, number, factories.event(body={"n": number})) for number in sequences]
-    write(repository, lambda tx: tx.add_deliveries(made))
-    return made
+    deliveries = [Delivery(webhook_id, number, factories.event(body={"n": number})) for number in sequences]
+    write(repository, lambda tx: tx.add_deliveries(deliveries))
+    return deliveries
 
 
 def waiting(repository: Repository, webhook_id: str, limit: int = 1000) -> list[Delivery]:
@@ -77,7 +77,7 @@ def test_a_transaction_that_failed_leaves_deliveries_as_they_were(repository: Re
     class Refused(Exception):
         pass
 
-    made = add(repository, "w", range(1, 4))
+    deliveries = add(repository, "w", range(1, 4))
 
     def transact(tx: Write) -> None:
         tx.ack("w", 1)
@@ -88,7 +88,7 @@ def test_a_transaction_that_failed_leaves_deliveries_as_they_were(repository: Re
 
     with pytest.raises(Refused):
         write(repository, transact)
-    assert waiting(repository, "w") == made
+    assert waiting(repository, "w") == deliveries
 
 
 def test_events_are_shared_out_in_one_transaction(repository: Repository) -> None:

@@ -21,9 +21,9 @@ def put(repository: Repository, *documents: Document) -> None:
 
 
 def test_a_document_is_read_as_it_was_stored(repository: Repository) -> None:
-    made = Document("profile", "1", {"a": [1, None, {"b": "\U0001f600"}]}, {"created": "x", "flow": "f"})
-    put(repository, made, Document("service", "1", {}))
-    assert read(repository, lambda snapshot: snapshot.document("profile", "1")) == made
+    document = Document("profile", "1", {"a": [1, None, {"b": "\U0001f600"}]}, {"created": "x", "flow": "f"})
+    put(repository, document, Document("service", "1", {}))
+    assert read(repository, lambda snapshot: snapshot.document("profile", "1")) == document
     assert read(repository, lambda snapshot: snapshot.document("service", "1")) == Document("service", "1", {})
     assert read(repository, lambda snapshot: snapshot.document("other", "1")) is None
     assert read(repository, lambda snapshot: snapshot.document("profile", "2")) is None

@@ -110,14 +110,14 @@ def test_writing_no_event_is_no_change(repository: Repository) -> None:
 
 
 def test_a_transaction_takes_after_its_claim(repository: Repository) -> None:
-    made = factories.event()
-    append(repository, made)
+    event = factories.event()
+    append(repository, event)
 
     def transact(tx: Write) -> list[Event]:
         tx.claim(("document", "w"))
         return tx.take_events(5)
 
-    assert write(repository, transact) == [made]
+    assert write(repository, transact) == [event]
 
 
 def test_whether_there_is_any_document_of_a_kind_is_known_without_reading_it(repository: Repository) -> None:
@@ -142,10 +142,10 @@ def test_whether_there_is_any_event_is_known_without_taking_it(repository: Repos
 def test_processes_that_take_at_once_share_the_events(repository: Repository, database_url: str) -> None:
     events = [factories.event(created=number) for number in range(60)]
     append(repository, *events)
-    taken = in_processes(processes.take_events, [(database_url, limit) for limit in (2, 3)])
-    assert sorted(event_id for each in taken for event_id in each) == sorted(event.id for event in events)
+    batches = in_processes(processes.take_events, [(database_url, limit) for limit in (2, 3)])
+    assert sorted(event_id for each in batches for event_id in each) == sorted(event.id for event in events)
     order = [event.id for event in events]
-    for each in taken:
+    for each in batches:
         assert each == sorted(each, key=order.index)
 
 
@@ -155,7 +155,7 @@ def test_events_of_one_resource_keep_their_order_across_all_writers_and_takers(
     writers = [(processes.append_events, database_url, number, 20) for number in range(2)]
     takers = [(processes.share_out_events, database_url, 40) for _ in range(2)]
     in_processes(processes.call, [*writers, *takers])
-    found = read(repository, lambda snapshot: snapshot.deliveries("w", 100))
-    assert [delivery.sequence for delivery in found] == list(range(1, 41))
-    assert [delivery.event.created for delivery in found] == list(range(40))
-    assert {delivery.event.source_id for delivery in found} == {"process 0", "process 1"}
+    deliveries = read(repository, lambda snapshot: snapshot.deliveries("w", 100))
+    assert [delivery.sequence for delivery in deliveries] == list(range(1, 41))
+    assert [delivery.event.created for delivery in deliveries] == list(range(40))
+    assert {delivery.event.source_id for delivery in deliveries} == {"process 0", "process 1"}

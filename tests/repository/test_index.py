@@ -53,8 +53,8 @@ def test_facets_match_where_the_filter_does(
 def test_a_flow_has_the_facets_of_its_properties() -> None:
     stored = flow(source_id="s", label="L")
     assert {facet("source", "s"), facet("label", "L"), facet("init_segments", False)} <= set(flow_facets(stored))
-    asked = FlowFilter(source_id="s", label="L", init_segments=False)
-    assert {group for (group,) in flow_filter(asked).present} <= set(flow_facets(stored))
+    where = FlowFilter(source_id="s", label="L", init_segments=False)
+    assert {group for (group,) in flow_filter(where).present} <= set(flow_facets(stored))
 
 
 def test_the_digests_are_those_in_existing_databases() -> None:

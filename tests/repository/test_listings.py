@@ -152,17 +152,17 @@ def test_a_whole_listing_is_read_page_by_page(repository: Repository, limit: int
 def test_a_page_is_read_only_once_the_page_before_is_used(repository: Repository) -> None:
     source_id = uuid()
     put_flows(repository, *(factories.flow(source_id=source_id, created=number) for number in range(5)))
-    asked = 0
+    requests = 0
     with repository.read() as snapshot:
 
         def page_after(after: Cursor | None) -> Page[Flow]:
-            nonlocal asked
-            asked += 1
+            nonlocal requests
+            requests += 1
             return snapshot.list_flows(FlowFilter(), order="created", reverse=False, after=after, limit=2)
 
-        assert [asked for _ in pages(page_after)] == [1, 2, 3]
-        asked = 0
-        assert [asked for _ in every(page_after)] == [1, 1, 2, 2, 3]
+        assert [requests for _ in pages(page_after)] == [1, 2, 3]
+        requests = 0
+        assert [requests for _ in every(page_after)] == [1, 1, 2, 2, 3]
 
 
 def test_an_empty_listing_is_one_empty_page(repository: Repository) -> None:
@@ -257,12 +257,12 @@ def test_tag_filters_choose_what_the_domain_chooses(repository: Repository, limi
 
 
 def test_removed_tags_do_not_match(repository: Repository) -> None:
-    made = factories.flow(source_id=uuid(), tags={"a": "1"})
-    put_flows(repository, made)
-    changed = factories.flow(made.id, source_id=made.source_id, key=made.flow_key, tags={"b": "1"})
+    flow = factories.flow(source_id=uuid(), tags={"a": "1"})
+    put_flows(repository, flow)
+    changed = factories.flow(flow.id, source_id=flow.source_id, key=flow.flow_key, tags={"b": "1"})
     write(repository, lambda tx: tx.put_flow(changed))
     assert listed(repository, FlowFilter(tags=TagFilter(exists=(("a", True),)))) == []
-    assert listed(repository, FlowFilter(tags=TagFilter(exists=(("b", True),)))) == [made.id]
+    assert listed(repository, FlowFilter(tags=TagFilter(exists=(("b", True),)))) == [flow.id]
 
 
 def test_flows_and_sources_are_filtered_by_what_collects_them(repository: Repository) -> None:
@@ -318,7 +318,7 @@ def test_pages_stay_correct_while_flows_are_added_and_removed(repository: Reposi
     source_id = uuid()
     flows = [factories.flow(source_id=source_id, created=number, tags={"t": "v"}) for number in range(40)]
     put_flows(repository, *flows[::2])
-    kept = {flow.id for flow in flows[::2]}
+    remaining_ids = {flow.id for flow in flows[::2]}
     late = iter(flows[1::2])
     gone: set[str] = set()
     seen: list[str] = []
@@ -346,19 +346,19 @@ def test_pages_stay_correct_while_flows_are_added_and_removed(repository: Reposi
         if leaving is not None:
             gone.add(leaving)
     assert len(seen) == len(set(seen))
-    assert kept <= set(seen) | gone
+    assert remaining_ids <= set(seen) | gone
     assert seen == [flow.id for flow in flows if flow.id in set(seen)]
 
 
 def test_one_snapshot_sees_one_moment(repository: Repository) -> None:
-    made = factories.flow(source_id=uuid())
-    put_flows(repository, made)
+    new_flow = factories.flow(source_id=uuid())
+    put_flows(repository, new_flow)
     with repository.read() as snapshot:
-        assert snapshot.flow(made.id) == made
-        write(repository, lambda tx: tx.delete_flow(made.id))
-        assert snapshot.flow(made.id) == made
+        assert snapshot.flow(new_flow.id) == new_flow
+        write(repository, lambda tx: tx.delete_flow(new_flow.id))
+        assert snapshot.flow(new_flow.id) == new_flow
         assert [
             flow.id
             for flow in snapshot.list_flows(FlowFilter(), order="label", reverse=False, after=None, limit=5).items
-        ] == [made.id]
-    assert read(repository, lambda later: later.flow(made.id)) is None
+        ] == [new_flow.id]
+    assert read(repository, lambda later: later.flow(new_flow.id)) is None

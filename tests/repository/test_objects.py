@@ -21,7 +21,7 @@ def found(repository: Repository, *object_ids: str) -> dict[str, Object]:
 
 def test_an_object_is_read_as_it_was_stored(repository: Repository) -> None:
     init = factories.init_object()
-    made = Object(
+    media = Object(
         "bucket/\U0001f4f9 %2F..",
         created=1,
         instances=(
@@ -38,20 +38,20 @@ def test_an_object_is_read_as_it_was_stored(repository: Repository) -> None:
         init_object_id=init.id,
         first_flow_id=factories.uuid(),
     )
-    put_objects(repository, init, made)
-    assert found(repository, made.id, "unknown") == {made.id: made}
-    stored = found(repository, made.id)[made.id]
-    assert str(stored.timerange) == str(made.timerange)
+    put_objects(repository, init, media)
+    assert found(repository, media.id, "unknown") == {media.id: media}
+    stored = found(repository, media.id)[media.id]
+    assert str(stored.timerange) == str(media.timerange)
     assert [instance.ready for instance in stored.instances] == [True, False, True]
 
 
 def test_the_longest_ids_and_labels_are_stored(repository: Repository) -> None:
     flow = new_flow(repository)
     object_id, label = "\U0001f4f9" * 256, "l" * 1024
-    made = factories.media_object(object_id, instances=(Instance(url="https://example.com/", label=label),))
-    put_objects(repository, made)
-    add(repository, flow, [factories.segment(seconds(0, 1), made)])
-    assert found(repository, object_id) == {object_id: made}
+    media = factories.media_object(object_id, instances=(Instance(url="https://example.com/", label=label),))
+    put_objects(repository, media)
+    add(repository, flow, [factories.segment(seconds(0, 1), media)])
+    assert found(repository, object_id) == {object_id: media}
     assert read(repository, lambda snapshot: snapshot.references(object_id)).items == [flow.id]
 
 
@@ -69,8 +69,8 @@ def test_instances_are_read_without_their_objects_in_their_order(repository: Rep
     several = factories.media_object(instances=(first, mirror, second))
     one, none = factories.allocation(to=5), factories.media_object(instances=())
     put_objects(repository, several, one, none)
-    asked = [several.id, one.id, none.id, "unknown", one.id]
-    assert read(repository, lambda snapshot: snapshot.instances(asked)) == {
+    object_ids = [several.id, one.id, none.id, "unknown", one.id]
+    assert read(repository, lambda snapshot: snapshot.instances(object_ids)) == {
         several.id: (first, mirror, second),
         one.id: one.instances,
     }
@@ -92,39 +92,39 @@ def test_putting_an_object_again_replaces_it_and_its_instances(repository: Repos
 
 
 def test_instances_put_twice_in_one_transaction_are_those_of_the_last(repository: Repository) -> None:
-    made = factories.media_object()
-    changed = made._replace(instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
+    media = factories.media_object()
+    changed = media._replace(instances=(factories.instance(), Instance(url="https://example.com/x", label="x")))
 
     def transact(tx: Write) -> dict[str, Object]:
-        tx.put_objects([made])
+        tx.put_objects([media])
         tx.put_objects([changed])
-        tx.put_objects([made])
+        tx.put_objects([media])
         tx.put_objects([changed])
-        return tx.objects([made.id])
+        return tx.objects([media.id])
 
-    assert write(repository, transact) == {made.id: changed}
-    assert found(repository, made.id) == {made.id: changed}
+    assert write(repository, transact) == {media.id: changed}
+    assert found(repository, media.id) == {media.id: changed}
 
 
 def test_an_object_deleted_and_put_again_in_one_transaction_has_its_instances(repository: Repository) -> None:
-    made = factories.media_object()
-    put_objects(repository, made)
+    media = factories.media_object()
+    put_objects(repository, media)
 
     def transact(tx: Write) -> None:
-        assert tx.objects([made.id]) == {made.id: made}
-        tx.delete_objects([made.id])
-        assert tx.objects([made.id]) == {}
-        tx.put_objects([made])
+        assert tx.objects([media.id]) == {media.id: media}
+        tx.delete_objects([media.id])
+        assert tx.objects([media.id]) == {}
+        tx.put_objects([media])
 
     write(repository, transact)
-    assert found(repository, made.id) == {made.id: made}
+    assert found(repository, media.id) == {media.id: media}
 
 
 def test_a_storage_key_is_never_used_twice(repository: Repository) -> None:
-    made = factories.media_object()
-    put_objects(repository, made)
+    media = factories.media_object()
+    put_objects(repository, media)
     with pytest.raises(IntegrityBroken):
-        put_objects(repository, factories.media_object(instances=made.instances))
+        put_objects(repository, factories.media_object(instances=media.instances))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_allocations_come_oldest_first_and_end_with_registration(repository: Rep
 
 def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repository) -> None:
     keys = ["a/2", "a/10", "A/1", "a-1", "\U0001f4f9", "\uffff", "a"]
-    made = [
+    objects = [
         factories.media_object(
             instances=(factories.instance(key)._replace(ready=number != 3), factories.instance(storage_id="b"))
         )
@@ -252,9 +252,9 @@ def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repositor
     ]
     allocated = factories.allocation(to=1)
     uncontrolled = factories.media_object(instances=(Instance(url="https://example.com/x", label="x"),))
-    put_objects(repository, *made, allocated, uncontrolled)
+    put_objects(repository, *objects, allocated, uncontrolled)
     expected = sorted(
-        [(each.id, each.instances[0]) for each in [*made, allocated]], key=lambda pair: pair[1].storage_key or ""
+        [(each.id, each.instances[0]) for each in [*objects, allocated]], key=lambda pair: pair[1].storage_key or ""
     )
     for limit in (1, 3, 8, 100):
         assert (
@@ -264,34 +264,36 @@ def test_instances_in_a_storage_backend_come_by_their_keys(repository: Repositor
             )
             == expected
         )
-    assert len(read(repository, lambda snapshot: snapshot.instances_of("b", after=None, limit=100)).items) == len(made)
+    assert len(read(repository, lambda snapshot: snapshot.instances_of("b", after=None, limit=100)).items) == len(
+        objects
+    )
     assert read(repository, lambda snapshot: snapshot.instances_of("c", after=None, limit=100)) == ([], None)
 
 
 def test_keys_are_known_while_an_instance_has_them(repository: Repository) -> None:
-    made = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
-    put_objects(repository, made, factories.allocation(to=1))
-    asked = ["k/1", "k/2", "k/3"]
-    assert read(repository, lambda snapshot: snapshot.keys_known(STORAGE, asked)) == {"k/1"}
-    assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == {"k/2"}
+    media = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
+    put_objects(repository, media, factories.allocation(to=1))
+    storage_keys = ["k/1", "k/2", "k/3"]
+    assert read(repository, lambda snapshot: snapshot.keys_known(STORAGE, storage_keys)) == {"k/1"}
+    assert read(repository, lambda snapshot: snapshot.keys_known("b", storage_keys)) == {"k/2"}
     assert read(repository, lambda snapshot: snapshot.keys_known("b", [])) == set()
 
     def transact(tx: Write) -> set[str]:
-        tx.put_objects([made._replace(instances=made.instances[1:])])
-        return tx.keys_known(STORAGE, asked)
+        tx.put_objects([media._replace(instances=media.instances[1:])])
+        return tx.keys_known(STORAGE, storage_keys)
 
     assert write(repository, transact) == set()
-    write(repository, lambda tx: tx.delete_objects([made.id]))
-    assert read(repository, lambda snapshot: snapshot.keys_known("b", asked)) == set()
+    write(repository, lambda tx: tx.delete_objects([media.id]))
+    assert read(repository, lambda snapshot: snapshot.keys_known("b", storage_keys)) == set()
 
 
 def test_the_object_of_a_storage_key_is_found_while_it_has_it(repository: Repository) -> None:
-    made = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
-    put_objects(repository, made)
-    assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) == made.id
-    assert read(repository, lambda snapshot: snapshot.object_at("b", "k/2")) == made.id
+    media = factories.media_object(instances=(factories.instance("k/1"), factories.instance("k/2", storage_id="b")))
+    put_objects(repository, media)
+    assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) == media.id
+    assert read(repository, lambda snapshot: snapshot.object_at("b", "k/2")) == media.id
     assert read(repository, lambda snapshot: snapshot.object_at("b", "k/1")) is None
-    write(repository, lambda tx: tx.put_objects([made._replace(instances=made.instances[1:])]))
+    write(repository, lambda tx: tx.put_objects([media._replace(instances=media.instances[1:])]))
     assert read(repository, lambda snapshot: snapshot.object_at(STORAGE, "k/1")) is None
 
 
@@ -306,30 +308,32 @@ def test_objects_that_flows_with_certain_tags_refer_to_are_found_at_once(reposit
     for number, flows in used_by.items():
         for flow in flows:
             add(repository, flow, [factories.segment(seconds(number, number + 1), media[number])])
-    asked = [init.id, *(each.id for each in media), "allocated", "unknown"]
+    object_ids = [init.id, *(each.id for each in media), "allocated", "unknown"]
 
     def referred_to(*classes: str) -> set[str]:
         tags = TagFilter(any_of=(("auth_classes", classes),))
-        found = read(repository, lambda snapshot: snapshot.referred_to(asked, tags))
-        assert found == {
+        stored = read(repository, lambda snapshot: snapshot.referred_to(object_ids, tags))
+        assert stored == {
             each
-            for each in asked
+            for each in object_ids
             if read(repository, lambda snapshot: snapshot.references(each, flow_tags=tags)).items  # noqa: B023
         }
-        return found
+        return stored
 
     assert referred_to("news") == {media[1].id, media[2].id, media[3].id}
     assert referred_to("sports") == {init.id, media[0].id, media[2].id, media[3].id}
     assert referred_to("sports", "news") == {init.id, *(each.id for each in media[:4])}
     assert referred_to("drama") == referred_to() == set()
     lacking = TagFilter(exists=(("auth_classes", False),))
-    assert read(repository, lambda snapshot: snapshot.referred_to(asked, lacking)) == set()
+    assert read(repository, lambda snapshot: snapshot.referred_to(object_ids, lacking)) == set()
     assert read(repository, lambda snapshot: snapshot.referred_to([], TagFilter())) == set()
-    assert read(repository, lambda snapshot: snapshot.referred_to(asked, TagFilter())) == referred_to("sports", "news")
+    assert read(repository, lambda snapshot: snapshot.referred_to(object_ids, TagFilter())) == referred_to(
+        "sports", "news"
+    )
 
     def transact(tx: Write) -> set[str]:
         tx.remove_segments(sports.flow_key, tx.segments_within(sports.flow_key, seconds(0, 1), 5), at=9)
-        return tx.referred_to(asked, TagFilter(any_of=(("auth_classes", ("sports",)),)))
+        return tx.referred_to(object_ids, TagFilter(any_of=(("auth_classes", ("sports",)),)))
 
     assert write(repository, transact) == {media[2].id, media[3].id}
     write(repository, lambda tx: tx.detach_flow(news.id))

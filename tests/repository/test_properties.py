@@ -52,9 +52,11 @@ def test_walking_a_range_finds_what_overlaps_it(
     pages: list[list[Segment]] = []
 
     def page(snapshot: Read, after: str | None) -> Page[Segment]:
-        found = snapshot.segments(flow.flow_key, wanted, object_id=None, reverse=reverse, after=after, limit=limit)
-        pages.append(found.items)
-        return found
+        stored_page = snapshot.segments(
+            flow.flow_key, wanted, object_id=None, reverse=reverse, after=after, limit=limit
+        )
+        pages.append(stored_page.items)
+        return stored_page
 
     assert walk(repository, page) == expected[:: -1 if reverse else 1]
     assert all(len(each) == limit for each in pages[:-1])
@@ -99,10 +101,10 @@ def test_what_is_left_after_removing_is_what_was_not_removed(
     removed = write(repository, lambda tx: tx.remove_segments(flow.flow_key, leaving, at=9))
     assert set(removed) == set(leaving)
     left = sorted(set(segments) - set(leaving))
-    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-    assert found is not None
-    assert found.count == len(left)
-    assert found.extent == (TimeRange(left[0].start, left[-1].end) if left else None)
+    stored_flow = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    assert stored_flow is not None
+    assert stored_flow.count == len(left)
+    assert stored_flow.extent == (TimeRange(left[0].start, left[-1].end) if left else None)
 
 
 def labelled(label: str | None) -> dict[str, Any]:
@@ -132,10 +134,10 @@ def test_listings_page_through_everything_in_order(
             return alphabetical(flow.metadata.get("label"), flow.id)
         return newest_first(flow.created, flow.id)
 
-    found = walk(
+    stored = walk(
         repository,
         lambda snapshot, after: snapshot.list_flows(
             FlowFilter(source_id=source_id), order=order, reverse=reverse, after=after, limit=limit
         ),
     )
-    assert found == sorted(flows, key=position, reverse=reverse)
+    assert stored == sorted(flows, key=position, reverse=reverse)

@@ -23,10 +23,10 @@ def test_a_segment_is_read_as_it_was_stored(repository: Repository) -> None:
     init = factories.init_object()
     media = factories.media_object("an/object with \U0001f4f9", init_object_id=init.id)
     put_objects(repository, init, media)
-    made = Segment(-5, 10, True, media.id, -3, 40, 0, 7, -2, 13, True, 3, init.id, 2**62)
-    add(repository, flow, [made])
+    segment = Segment(-5, 10, True, media.id, -3, 40, 0, 7, -2, 13, True, 3, init.id, 2**62)
+    add(repository, flow, [segment])
     (found,) = stored(repository, flow)
-    assert found == made
+    assert found == segment
     assert isinstance(found, Segment)
     assert (found.closed, found.object_closed) == (True, True)
     other = factories.segment(seconds(1, 2), media, registered=2**62 + 1)
@@ -68,14 +68,14 @@ def test_a_page_holds_what_overlaps_wholly_or_partly_in_time_order(repository: R
 def test_pages_follow_one_another_without_gap_or_repetition(repository: Repository, reverse: bool) -> None:
     flow = new_flow(repository)
     segments = fill(repository, flow, [seconds(n, n + 1) for n in range(25)])
-    wanted = TimeRange(3 * factories.SECOND + 5, 20 * factories.SECOND + 5)
+    timerange = TimeRange(3 * factories.SECOND + 5, 20 * factories.SECOND + 5)
     expected = segments[3:21][:: -1 if reverse else 1]
     for limit in (1, 6, 18, 100):
         assert (
             walk(
                 repository,
                 lambda snapshot, after, size=limit: snapshot.segments(  # type: ignore[misc]
-                    flow.flow_key, wanted, object_id=None, reverse=reverse, after=after, limit=size
+                    flow.flow_key, timerange, object_id=None, reverse=reverse, after=after, limit=size
                 ),
             )
             == expected
@@ -186,8 +186,8 @@ def test_the_extent_of_a_range_is_that_of_whole_segments(repository: Repository)
         (TimeRange(None, 0), None),
         (NEVER, None),
     ]:
-        found = read(repository, lambda snapshot, wanted=timerange: snapshot.extent(flow.flow_key, wanted))  # type: ignore[misc]
-        assert found == expected, timerange
+        extent = read(repository, lambda snapshot, wanted=timerange: snapshot.extent(flow.flow_key, wanted))  # type: ignore[misc]
+        assert extent == expected, timerange
     assert read(repository, lambda snapshot: snapshot.extent(1, ETERNITY)) is None
 
 
@@ -246,9 +246,9 @@ def test_removing_takes_only_what_is_there_unchanged(repository: Repository) -> 
     again = write(repository, lambda tx: tx.remove_segments(flow.flow_key, [segments[0]], at=900))
     assert again == []
     assert write(repository, lambda tx: tx.remove_segments(flow.flow_key, [], at=900)) == []
-    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-    assert found is not None
-    assert (found.count, found.segments_updated) == (2, 500)
+    stored_flow = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    assert stored_flow is not None
+    assert (stored_flow.count, stored_flow.segments_updated) == (2, 500)
 
 
 def test_an_empty_list_of_segments_changes_nothing(repository: Repository) -> None:

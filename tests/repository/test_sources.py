@@ -14,7 +14,7 @@ from tests.support.repository_steps import new_flow, put_sources, read, write
 
 def test_a_source_is_read_as_it_was_stored(repository: Repository) -> None:
     collector = factories.source()
-    made = factories.source(
+    source = factories.source(
         label="Studio",
         description="A \U0001f3ac",
         tags={"a": ["1"], "b": "2"},
@@ -24,8 +24,8 @@ def test_a_source_is_read_as_it_was_stored(repository: Repository) -> None:
         collection=({"id": factories.uuid(), "role": "video"},),
         collected_by=(collector.id,),
     )
-    put_sources(repository, collector, made)
-    assert read(repository, lambda snapshot: snapshot.source(made.id)) == made
+    put_sources(repository, collector, source)
+    assert read(repository, lambda snapshot: snapshot.source(source.id)) == source
 
 
 def test_an_unknown_source_is_none(repository: Repository) -> None:
@@ -33,17 +33,19 @@ def test_an_unknown_source_is_none(repository: Repository) -> None:
 
 
 def test_sources_by_id_are_those_that_exist(repository: Repository) -> None:
-    made = factories.source()
-    put_sources(repository, made)
-    assert read(repository, lambda snapshot: snapshot.sources_by_id([made.id, factories.uuid()])) == {made.id: made}
+    source = factories.source()
+    put_sources(repository, source)
+    assert read(repository, lambda snapshot: snapshot.sources_by_id([source.id, factories.uuid()])) == {
+        source.id: source
+    }
 
 
 def test_putting_a_source_again_replaces_it(repository: Repository) -> None:
-    made = factories.source(label="before", tags={"a": "1"})
-    put_sources(repository, made)
-    changed = replace(made, metadata={"id": made.id, "format": factories.VIDEO}, updated=9, implicit=True)
+    source = factories.source(label="before", tags={"a": "1"})
+    put_sources(repository, source)
+    changed = replace(source, metadata={"id": source.id, "format": factories.VIDEO}, updated=9, implicit=True)
     put_sources(repository, changed)
-    assert read(repository, lambda snapshot: snapshot.source(made.id)) == changed
+    assert read(repository, lambda snapshot: snapshot.source(source.id)) == changed
 
 
 def test_a_source_with_flows_is_not_deleted(repository: Repository) -> None:

@@ -24,17 +24,17 @@ def test_a_write_returns_the_result_of_its_callback(repository: Repository) -> N
 
 
 def test_an_exception_of_the_callback_passes_through_and_nothing_is_stored(repository: Repository) -> None:
-    made = factories.source()
+    source = factories.source()
 
     def transact(tx: Write) -> None:
-        tx.put_source(made)
+        tx.put_source(source)
         tx.put_document(Document("k", "1", {}))
         raise Refused
 
     with pytest.raises(Refused):
         write(repository, transact)
     with repository.read() as snapshot:
-        assert snapshot.source(made.id) is None
+        assert snapshot.source(source.id) is None
         assert snapshot.document("k", "1") is None
 
 
@@ -68,16 +68,16 @@ def test_a_transaction_sees_its_own_writes(repository: Repository) -> None:
 
 def test_a_refused_write_fails_the_transaction_even_if_the_callback_goes_on(repository: Repository) -> None:
     flow = new_flow(repository)
-    made = factories.source()
+    source = factories.source()
 
     def transact(tx: Write) -> None:
-        tx.put_source(made)
+        tx.put_source(source)
         with pytest.raises(IntegrityBroken):
             tx.delete_source(flow.source_id)
 
     with pytest.raises(IntegrityBroken):
         write(repository, transact)
-    assert read(repository, lambda snapshot: snapshot.source(made.id)) is None
+    assert read(repository, lambda snapshot: snapshot.source(source.id)) is None
 
 
 def test_claiming_comes_once_and_before_the_first_write(repository: Repository) -> None:
@@ -119,10 +119,13 @@ def test_reading_goes_on_while_a_transaction_is_open(repository: Repository) -> 
 
 def test_a_question_is_answered_by_what_was_committed_last(repository: Repository) -> None:
     for number in range(3):
-        write(repository, lambda tx, number=number: tx.put_document(Document("k", "1", {"n": number})))
-        found = repository.ask(lambda read: read.document("k", "1"))
-        assert found is not None
-        assert found.body == {"n": number}
+        document = Document("k", "1", {"n": number})
+
+        def put(tx: Write, document: Document = document) -> None:
+            tx.put_document(document)
+
+        write(repository, put)
+        assert repository.ask(lambda read: read.document("k", "1")) == document
     assert repository.ask(lambda read: read.flow(uuid())) is None
 
 

@@ -73,10 +73,10 @@ def assert_it_is_new_and_whole(url: str, flow: Flow, count: int) -> None:
         assert connection.execute(text(stored), {"key": flow.flow_key}).scalar() == count
     repository = SqlRepository(url)
     repository.check()
-    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    stored_flow = read(repository, lambda snapshot: snapshot.flow(flow.id))
     repository.close()
-    assert found is not None
-    assert found.count == count
+    assert stored_flow is not None
+    assert stored_flow.count == count
 
 
 class Busy:

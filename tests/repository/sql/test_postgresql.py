@@ -91,8 +91,8 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
 
     def transact(tx: Write) -> int:
         ran.append(1)
-        found = tx.document("k", "counter")
-        number = 1 if found is None else found.body["n"] + 1
+        document = tx.document("k", "counter")
+        number = 1 if document is None else document.body["n"] + 1
         tx.put_document(Document("k", "counter", {"n": number}))
         return number
 
@@ -100,9 +100,9 @@ def test_a_write_whose_commit_was_cut_off_is_stored_exactly_once(
     wire.cut = cut
     assert wired.write(uuid(), transact) == 1
     assert len(ran) == runs
-    found = read(wired, lambda snapshot: snapshot.document("k", "counter"))
-    assert found is not None
-    assert found.body == {"n": 1}
+    document = read(wired, lambda snapshot: snapshot.document("k", "counter"))
+    assert document is not None
+    assert document.body == {"n": 1}
 
 
 def break_connections(url: str) -> None:
@@ -231,7 +231,7 @@ def test_a_server_that_is_killed_and_comes_back_serves_the_same_repository(
     repository.check()
     write(repository, lambda tx: tx.put_document(Document("k", "after", {})))
     with repository.read() as snapshot:
-        found = {name: snapshot.document("k", name) is not None for name in ("before", "meanwhile", "after")}
-    assert found == {"before": True, "meanwhile": False, "after": True}
+        is_stored = {name: snapshot.document("k", name) is not None for name in ("before", "meanwhile", "after")}
+    assert is_stored == {"before": True, "meanwhile": False, "after": True}
     repository.close()
     server.cleanup()

@@ -35,16 +35,16 @@ def test_instances_survive_the_change_of_their_table(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     upgrade(url)
     repository = SqlRepository(url)
-    made = factories.media_object(instances=(factories.instance(), Instance(url="https://example.com/", label="x")))
-    put_objects(repository, made, factories.allocation(to=1))
+    media = factories.media_object(instances=(factories.instance(), Instance(url="https://example.com/", label="x")))
+    put_objects(repository, media, factories.allocation(to=1))
     engine = migration_engine(url)
     for go in (lambda config: command.downgrade(config, "0002"), lambda config: command.upgrade(config, "head")):
         with engine.begin() as connection:
             go(configuration(connection))
     engine.dispose()
-    assert read(repository, lambda snapshot: snapshot.objects([made.id])) == {made.id: made}
+    assert read(repository, lambda snapshot: snapshot.objects([media.id])) == {media.id: media}
     assert read(
-        repository, lambda snapshot: snapshot.keys_known(factories.STORAGE, [made.instances[0].storage_key or ""])
+        repository, lambda snapshot: snapshot.keys_known(factories.STORAGE, [media.instances[0].storage_key or ""])
     )
     repository.close()
 

@@ -33,10 +33,10 @@ def stored(repository: Repository, flow_id: str) -> list[str]:
         instances = snapshot.instances(objects)
     assert flow.count == len(segments) == len(objects) == len(instances)
     for segment in segments:
-        made = objects[segment.object_id]
-        assert made.kind == "media"
-        assert made.timerange == segment.timerange
-        assert [instance.ready for instance in made.instances] == [True]
+        media = objects[segment.object_id]
+        assert media.kind == "media"
+        assert media.timerange == segment.timerange
+        assert [instance.ready for instance in media.instances] == [True]
     return [str(segment.timerange) for segment in segments]
 
 
@@ -49,10 +49,10 @@ def test_segments_are_added_after_the_stored_ones(url: str) -> None:
     seeding.renew_statistics(url)
     assert stored(repository, flow.id) == ["[0:0_3:0)", "[3:0_4:0)", "[4:0_5:0)", "[5:0_6:0)"]
     assert stored(repository, empty.id) == ["[0:0_1:0)", "[1:0_2:0)"]
-    found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-    assert found is not None
-    assert found.segments_updated is not None
-    assert found.segments_updated > flow.metadata_updated
+    stored_flow = read(repository, lambda snapshot: snapshot.flow(flow.id))
+    assert stored_flow is not None
+    assert stored_flow.segments_updated is not None
+    assert stored_flow.segments_updated > flow.metadata_updated
     repository.close()
 
 
@@ -61,9 +61,9 @@ def test_large_numbers_are_added_in_several_transactions(url: str) -> None:
     flows = [new_flow(repository).id for _ in range(2)]
     assert list(seeding.add_segments(url, flows[:1], 50_001, STORAGE, now=10)) == [50_000, 1]
     assert list(seeding.add_segments(url, flows, 30_000, STORAGE, now=10)) == [30_000, 30_000]
-    found = read(repository, lambda snapshot: snapshot.flows_by_id(flows))
-    assert [found[flow_id].count for flow_id in flows] == [80_001, 30_000]
-    assert found[flows[0]].extent == seconds(0, 80_001)
+    flows_by_id = read(repository, lambda snapshot: snapshot.flows_by_id(flows))
+    assert [flows_by_id[flow_id].count for flow_id in flows] == [80_001, 30_000]
+    assert flows_by_id[flows[0]].extent == seconds(0, 80_001)
     repository.close()
 
 
