@@ -1,1 +1,4 @@
-"""The repository port (`tams.repository.port`) and its adapters. Importing this room imports no adapter."""
+"""The repository port (`port`), what its adapters share (`index`, `codecs`, `seed_batches`), and the adapters.
+
+Importing this package imports no adapter.
+"""

@@ -170,7 +170,7 @@ class Sqlite(Dialect):
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 return Contended("The database is busy with other writes.")
             if code == sqlite3.SQLITE_FULL:
-                return Unavailable("The disk of the database is full.", retry_after=60)
+                return Unavailable("The database has no space left on its disk.", retry_after=60)
             if code != sqlite3.SQLITE_ERROR:
                 return Unavailable("The database cannot be read or written.")
             if "no such table" in str(error) or "no such column" in str(error):

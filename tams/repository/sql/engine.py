@@ -1,8 +1,8 @@
 """Connections, sessions, and statements that are compiled once.
 
 Statements are SQLAlchemy Core. They run on the driver's own cursor, because a connection of SQLAlchemy costs six times
-as much as reading one Flow. The pool, the dialects and the schema are SQLAlchemy's. `tools/bench` measures the reads
-that this serves (`measurements`).
+as much as reading one Flow. The pool, the dialects and the schema are SQLAlchemy's.
+`tools/bench/measurements/reading.py` measures this as `flow`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Values of rows, written for speed: a page of Segments makes hundreds of them.
 
 Named tuples are made by `tuple.__new__`, which skips the generated constructor. The plain twins are in
-`tests/repository/sql/test_fast_rows.py`, which compares both. `tools/bench` measures pages of Segments.
+`tests/repository/sql/test_fast_rows.py`, which compares both. `tools/bench/measurements/reading.py` measures them as
+`page-1000`.
 """
 
 from __future__ import annotations

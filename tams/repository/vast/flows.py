@@ -48,7 +48,7 @@ class FlowReads(Reads):
         if terms is None:
             return Page([], None)
         terms.append(_ATTACHED)
-        chosen: Callable[[list[RowKey]], set[RowKey]] | None = None
+        passing: Callable[[list[RowKey]], set[RowKey]] | None = None
         if where.timerange is not None and where.timerange.is_empty:
             terms.append(equal("segment_count", 0))
         elif where.timerange is not None:
@@ -56,11 +56,11 @@ class FlowReads(Reads):
             high = MAX_NS if where.timerange.end is None else where.timerange.end
             terms += [Term("first_start", "<", high), Term("last_end", ">", low)]
 
-            def chosen(keys: list[RowKey]) -> set[RowKey]:
+            def passing(keys: list[RowKey]) -> set[RowKey]:
                 return self._with_content(keys, low, high)
 
         found = listing.page(
-            self._view, FLOWS, f"by_{order}", terms, reverse=reverse, after=after, limit=limit, chosen=chosen
+            self._view, FLOWS, f"by_{order}", terms, reverse=reverse, after=after, limit=limit, passing=passing
         )
         return Page([_flow(row) for row in found.items], found.next)
 

@@ -1,4 +1,4 @@
-"""Pages of Flows and Sources in one of their orders: the best of a stream of narrow rows, and then the whole rows."""
+"""Pages of Flows and Sources in one of their orders: the first of a stream of narrow rows, and then the whole rows."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ def page(
     reverse: bool,
     after: Cursor | None,
     limit: int,
-    chosen: Callable[[list[RowKey]], set[RowKey]] | None = None,
+    passing: Callable[[list[RowKey]], set[RowKey]] | None = None,
 ) -> Page[Row]:
-    """Rows in the order of a unique text column, which is the cursor. `chosen` says which of some keys are wanted."""
-    wanted: list[tuple[Any, RowKey]] = []
+    """Return a page of rows in the order of the column `order`, whose texts are unique and serve as cursors.
+
+    `passing` returns which of some rows pass one more filter, by their keys.
+    """
+    places: list[tuple[Any, RowKey]] = []
     ahead = limit + 1
     while True:
         beyond = [] if after is None else [Term(order, "<" if reverse else ">", after)]
-        found = view.first(table, order, [*terms, *beyond], ahead, reverse=reverse)
-        keys = {key for _, key in found} if chosen is None else chosen([key for _, key in found])
-        wanted += [each for each in found if each[1] in keys]
-        if len(found) < ahead or len(wanted) > limit:
+        batch = view.first(table, order, [*terms, *beyond], ahead, reverse=reverse)
+        keys = {key for _, key in batch} if passing is None else passing([key for _, key in batch])
+        places += [place for place in batch if place[1] in keys]
+        if len(batch) < ahead or len(places) > limit:
             break
-        after = found[-1][0]
-        # Few of them are wanted: look at more at once.
+        after = batch[-1][0]
+        # Few of the rows pass: read more at once.
         ahead = min(8 * ahead, 4096)
-    shown = wanted[:limit]
-    rows = {table.key_of(row): row for row in view.look_up(table, table.key[0], [key[0] for _, key in shown])}
-    return Page([rows[key] for _, key in shown], shown[-1][0] if len(wanted) > limit else None)
+    first = places[:limit]
+    rows = {table.key_of(row): row for row in view.look_up(table, table.key[0], [key[0] for _, key in first])}
+    return Page([rows[key] for _, key in first], first[-1][0] if len(places) > limit else None)
