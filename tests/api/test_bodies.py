@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from flask.views import MethodView
 from marshmallow import fields
 
-from tams.api.json_body import Blueprint, json_body
+from tams.api.blueprint import Blueprint
+from tams.api.json_body import json_body
 from tams.api.responses import json_answer
 from tams.api.schemas.fields import Body, Boolean, Integer, PositiveInteger, Tags, Text, Timerange, Url, Uuid
 from tams.config import Settings

@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 from marshmallow import ValidationError
 
-from tams.api.json_body import from_validation
 from tams.api.schemas.queries import (
     FlagParameter,
     FormatParameter,
@@ -23,6 +22,7 @@ from tams.api.schemas.queries import (
     query_arguments,
     tag_filter,
 )
+from tams.api.validation import from_validation
 from tams.domain.errors import Invalid
 from tams.domain.filters import TagFilter
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange

@@ -9,7 +9,7 @@ from flask.views import MethodView
 from marshmallow import validate
 
 from tams.api import context
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer
 from tams.api.schemas.delete_requests import DeleteRequestSchema

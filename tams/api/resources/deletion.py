@@ -12,7 +12,6 @@ from flask import Response
 from marshmallow import ValidationError
 
 from tams.api import context
-from tams.api.json_body import invalid
 from tams.api.resources.delete_requests import LISTING_PATH
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.queries import (
@@ -23,6 +22,7 @@ from tams.api.schemas.queries import (
     query_arguments,
     query_pairs,
 )
+from tams.api.validation import invalid
 from tams.domain.deletion import Accepted, Deleted, Outcome
 from tams.domain.timerange import ETERNITY
 from tams.services.deletion import deletion

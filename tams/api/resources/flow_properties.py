@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from marshmallow import fields
 
-from tams.api.json_body import Blueprint
-from tams.api.properties import Property, Resource, add_property, add_tags
+from tams.api.blueprint import Blueprint
+from tams.api.resources.properties import Property, Resource, add_property, add_tags
 from tams.api.schemas.fields import LABEL_BYTES, Boolean, NaturalNumber, Text
 from tams.api.schemas.flows import CollectionItem
 from tams.domain.flows import Metadata

@@ -8,7 +8,7 @@ from flask import Response
 from flask.views import MethodView
 
 from tams.api import context
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.responses import json_answer
 from tams.api.schemas.objects import FlowStorage, FlowStorageBody
 from tams.services.flows import flows

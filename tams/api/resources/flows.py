@@ -9,7 +9,7 @@ from flask.views import MethodView
 from marshmallow import validate
 
 from tams.api import context
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.resources import deletion
 from tams.api.responses import json_answer, no_content
@@ -21,13 +21,13 @@ from tams.api.schemas.queries import (
     IntegerParameter,
     MimeTypeParameter,
     Query,
+    TaggedListingQuery,
     TextParameter,
     TimerangeParameter,
     UuidListParameter,
     UuidParameter,
     tag_filter,
 )
-from tams.api.schemas.tagged import TaggedListingQuery
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.services.flows import flows

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask.views import MethodView
 
+from tams.api.blueprint import Blueprint
 from tams.api.context import store
-from tams.api.json_body import Blueprint
 from tams.api.responses import json_answer
 from tams.services import health
 

@@ -9,7 +9,7 @@ from flask import Response
 from flask.views import MethodView
 
 from tams.api import context
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.resources import deletion
 from tams.api.responses import no_content

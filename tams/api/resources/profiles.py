@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask.views import MethodView
 
+from tams.api.blueprint import Blueprint
 from tams.api.context import principal, store
-from tams.api.json_body import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer
 from tams.api.schemas.profiles import ProfileBody, ProfilesQuery

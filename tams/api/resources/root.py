@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask.views import MethodView
 
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.responses import json_answer
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from flask.views import MethodView
 from werkzeug.exceptions import HTTPException
 
 from tams.api import context
-from tams.api.json_body import Blueprint, json_body, parse_json
+from tams.api.blueprint import Blueprint
+from tams.api.json_body import json_body, parse_json
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
 from tams.api.resources import deletion

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from flask.views import MethodView
 
 import tams
+from tams.api.blueprint import Blueprint
 from tams.api.context import base_url, principal, store
-from tams.api.json_body import Blueprint
 from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer, no_content
-from tams.api.schemas.queries import tag_filter
+from tams.api.schemas.queries import TaggedListingQuery, tag_filter
 from tams.api.schemas.service import ServiceChange, ServiceDetails, StorageBackendDetails
-from tams.api.schemas.tagged import TaggedListingQuery
 from tams.services import service_info, storage_backends
 from tams.services.rendering.service import service_json
 from tams.services.rendering.storage_backends import storage_backend_json

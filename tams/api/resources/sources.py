@@ -9,16 +9,15 @@ from flask.views import MethodView
 from marshmallow import validate
 
 from tams.api import context
-from tams.api.json_body import Blueprint
+from tams.api.blueprint import Blueprint
 from tams.api.paging import page_request, paged
-from tams.api.properties import Property, Resource, add_property, add_tags
 from tams.api.resources import deletion
+from tams.api.resources.properties import Property, Resource, add_property, add_tags
 from tams.api.responses import json_answer
 from tams.api.schemas.delete_requests import AcceptedRequestsSchema, DeletedSchema
 from tams.api.schemas.fields import LABEL_BYTES, Text
-from tams.api.schemas.queries import FormatParameter, TextParameter, UuidListParameter, tag_filter
+from tams.api.schemas.queries import FormatParameter, TaggedListingQuery, TextParameter, UuidListParameter, tag_filter
 from tams.api.schemas.sources import SourceSchema
-from tams.api.schemas.tagged import TaggedListingQuery
 from tams.domain.filters import SourceFilter
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask.views import MethodView
 
+from tams.api.blueprint import Blueprint
 from tams.api.context import base_url, principal, store
-from tams.api.json_body import Blueprint
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer, no_content
-from tams.api.schemas.queries import tag_filter
-from tams.api.schemas.tagged import TaggedListingQuery
+from tams.api.schemas.queries import TaggedListingQuery, tag_filter
 from tams.api.schemas.webhooks import WebhookBody, WebhookChange, WebhookDetails
 from tams.services.rendering.webhooks import webhook_json
 from tams.services.webhooks import webhooks

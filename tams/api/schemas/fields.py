@@ -14,7 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from tams.api.schemas.queries import FORMATS, MIME_TYPE_PATTERN
 from tams.domain.identifiers import UUID_PATTERN, is_uuid
 from tams.domain.limits import DOCUMENT_BYTES
-from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange, parse_bounded, parse_timestamp
+from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange, parse_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,20 +169,6 @@ class Format(fields.Field[str]):
         if not isinstance(value, str) or value not in self.formats:
             raise ValidationError("expected one of " + ", ".join(self.formats))
         return value
-
-
-class Timestamp(fields.Field[int]):
-    """A timestamp (`timestamp.json`), as nanoseconds."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"type": "string", "pattern": f"^{TIMESTAMP_PATTERN}$"} | dict(kwargs.pop("metadata", {}))
-        super().__init__(metadata=metadata, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        try:
-            return parse_timestamp(value)
-        except (ValueError, TypeError) as error:
-            raise ValidationError(_reason(error, "a timestamp")) from error
 
 
 class Timerange(fields.Field[TimeRange]):

@@ -242,6 +242,19 @@ class ListingQuery(PagedQuery):
     reverse_order = FlagParameter(load_default=False, metadata={"description": "Turn the order round."})
 
 
+class TaggedListingQuery(ListingQuery):
+    """Names the tag filters for the API document; `tag_filter` reads them, whatever the name."""
+
+    tag_values = TextParameter(
+        data_key="tag.{name}",
+        metadata={"description": "A tag named {name} holds one of the comma-separated values.", "type": "string"},
+    )
+    tag_exists = TextParameter(
+        data_key="tag_exists.{name}",
+        metadata={"description": "`true`: there is a tag named {name}; `false`: there is none.", "type": "boolean"},
+    )
+
+
 def tag_filter(prefix: str = "tag") -> TagFilter:
     """The tag filters of the request: `tag.{name}=a,b` and `tag_exists.{name}=true`, for another `prefix` alike.
 

@@ -15,9 +15,11 @@ from flask.views import MethodView
 from marshmallow import ValidationError, fields, missing
 
 from tams.api import context
-from tams.api.json_body import Blueprint, from_validation, json_body
+from tams.api.blueprint import Blueprint
+from tams.api.json_body import json_body
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.fields import Tags
+from tams.api.validation import from_validation
 from tams.domain.errors import NotFound
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
