@@ -10,7 +10,8 @@ from marshmallow import Schema, ValidationError, missing
 from typing_extensions import override
 
 from tams.api.json_body import json_body, optional_json_body
-from tams.api.schemas.queries import query_arguments
+from tams.api.query_string import load_query, query_pairs
+from tams.api.schemas.base import Query
 from tams.api.validation import from_validation
 from tams.domain.errors import Invalid
 
@@ -52,12 +53,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         # One instance for all requests: building a schema costs more than using it.
         instance = schema() if isinstance(schema, type) else schema
         document = super().arguments(instance, location=location, required=required, **documented)
-        load = _query_loader(instance) if location == "query" else _body_loader(instance, required=required)
+        load = _query_loader(instance) if isinstance(instance, Query) else _body_loader(instance, required=required)
 
         def decorate(view: F) -> F:
             @wraps(view)
             def with_arguments(*args: Any, **kwargs: Any) -> Any:
-                return view(*args, load(), **kwargs)
+                try:
+                    loaded = load()
+                except ValidationError as error:
+                    raise from_validation(error) from error
+                return view(*args, loaded, **kwargs)
 
             return _documented(document, with_arguments)  # type: ignore[return-value]
 
@@ -129,17 +134,16 @@ def _documented(document: Callable[[Any], Any], view: F) -> F:
     return view
 
 
-def _query_loader(schema: Schema) -> Callable[[], dict[str, Any]]:
+def _query_loader(schema: Query) -> Callable[[], dict[str, Any]]:
     defaults: dict[str, Any] | None = None
 
     def load() -> dict[str, Any]:
         nonlocal defaults
-        arguments = query_arguments(schema)
-        if arguments:
-            return _loaded(schema, arguments)  # type: ignore[no-any-return]
+        if query_pairs():
+            return load_query(schema)
         # Most requests have no parameters, and the schema loads the same from each of them.
         if defaults is None:
-            defaults = _loaded(schema, arguments)
+            defaults = load_query(schema)
         return dict(defaults)
 
     return load
@@ -148,13 +152,6 @@ def _query_loader(schema: Schema) -> Callable[[], dict[str, Any]]:
 def _body_loader(schema: Schema, *, required: bool) -> Callable[[], Any]:
     def load() -> Any:
         value = json_body() if required else optional_json_body()
-        return _loaded(schema, {} if value is missing else value)
+        return schema.load({} if value is missing else value)
 
     return load
-
-
-def _loaded(schema: Schema, value: Any) -> Any:
-    try:
-        return schema.load(value)
-    except ValidationError as error:
-        raise from_validation(error) from error

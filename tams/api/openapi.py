@@ -15,6 +15,7 @@ import orjson
 from flask import Response, send_from_directory
 from marshmallow import Schema, fields
 
+from tams.api import openapi_fields
 from tams.api.authentication import security_schemes
 from tams.api.context import base_url, url_token
 from tams.api.converters import IdConverter, TextConverter
@@ -122,6 +123,7 @@ def make_api(app: Flask) -> Api:
         API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
     )
     api = Api(app)
+    openapi_fields.install(api)
     api.register_converter(IdConverter, lambda _: {"type": "string", "pattern": f"^{UUID_PATTERN}$"})
     api.register_converter(TextConverter, lambda _: {"type": "string", "minLength": 1})
     return api

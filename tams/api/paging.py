@@ -18,8 +18,8 @@ from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from tams.api.context import base_url, url_token
+from tams.api.query_string import query_pairs
 from tams.api.responses import json_answer
-from tams.api.schemas.queries import query_pairs
 from tams.domain.errors import Invalid
 
 if TYPE_CHECKING:

@@ -6,18 +6,15 @@ from typing import Any
 
 from flask import Response
 from flask.views import MethodView
-from marshmallow import validate
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
+from tams.api.deletion_responses import DELETE_REQUESTS_PATH
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer
-from tams.api.schemas.delete_requests import DeleteRequestSchema
-from tams.api.schemas.queries import ListingQuery, TextParameter
+from tams.api.schemas.delete_requests import DeleteRequestSchema, DeleteRequestsQuery
 from tams.services.deletion import delete_requests
 from tams.services.rendering.deletions import delete_request_json
-
-LISTING_PATH = "/flow-delete-requests"
 
 blp = Blueprint(
     "FlowDeleteRequests",
@@ -26,17 +23,7 @@ blp = Blueprint(
 )
 
 
-class DeleteRequestsQuery(ListingQuery):
-    """Query of the listing."""
-
-    sort_by = TextParameter(
-        load_default="created",
-        validate=validate.OneOf(("created", "expiry")),
-        metadata={"description": "Most recent first. Where unset: by id, at the end."},
-    )
-
-
-@blp.route(LISTING_PATH)
+@blp.route(DELETE_REQUESTS_PATH)
 class DeleteRequests(MethodView):
     """All requests that are under way or ended lately."""
 
@@ -61,7 +48,7 @@ class DeleteRequests(MethodView):
         )
 
 
-@blp.route(f"{LISTING_PATH}/<text:request_id>")
+@blp.route(f"{DELETE_REQUESTS_PATH}/<text:request_id>")
 class DeleteRequestDetails(MethodView):
     """One request."""
 

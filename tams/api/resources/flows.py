@@ -6,70 +6,22 @@ from typing import Any
 
 from flask import Response
 from flask.views import MethodView
-from marshmallow import validate
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
+from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
-from tams.api.resources import deletion
 from tams.api.responses import json_answer, no_content
 from tams.api.schemas.delete_requests import DeletedSchema, DeleteRequestSchema
-from tams.api.schemas.flows import STATUSES, FlowSchema, NewFlowSchema
-from tams.api.schemas.queries import (
-    FlagParameter,
-    FormatParameter,
-    IntegerParameter,
-    MimeTypeParameter,
-    Query,
-    TaggedListingQuery,
-    TextParameter,
-    TimerangeParameter,
-    UuidListParameter,
-    UuidParameter,
-    tag_filter,
-)
+from tams.api.schemas.deletion import DeleteQuery
+from tams.api.schemas.flows import FlowQuery, FlowSchema, FlowsQuery, NewFlowSchema
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY, TimeRange
+from tams.services.deletion import deletion
 from tams.services.flows import flows
 from tams.services.rendering.flows import flow_json, flow_json_with_timerange
 
 blp = Blueprint("flows", __name__, description="Sources which have been rendered to a specific encoding")
-
-
-class FlowsQuery(TaggedListingQuery):
-    """Query of `GET /flows`."""
-
-    source_id = UuidParameter(metadata={"description": "Filter on Source identifier."})
-    timerange = TimerangeParameter(
-        load_default=ETERNITY,
-        metadata={"description": "Flows with a Segment that overlaps it; an empty timerange: Flows with no content."},
-    )
-    format = FormatParameter(metadata={"description": "Filter on Flow format."})
-    codec = MimeTypeParameter(metadata={"description": "Filter on Flow codec."})
-    profile_id = UuidParameter(metadata={"description": "Filter on Profile identifier."})
-    label = TextParameter(metadata={"description": "Filter on Flows that have the given label."})
-    sort_by = TextParameter(
-        load_default="created",
-        validate=validate.OneOf(("created", "metadata_updated", "label")),
-        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
-    )
-    status = TextParameter(validate=validate.OneOf(STATUSES))
-    frame_width = IntegerParameter(metadata={"description": "Filter on video Flows."})
-    frame_height = IntegerParameter(metadata={"description": "Filter on video Flows."})
-    init_segments = FlagParameter(metadata={"description": "`false` where it is left out, too."})
-    collected_by_ids = UuidListParameter(
-        empty_allowed=True,
-        metadata={"description": "Collected by one of these Flows; empty: by none at all."},
-    )
-
-
-class FlowQuery(Query):
-    """Query of `GET /flows/{flowId}`."""
-
-    include_timerange = FlagParameter(load_default=False, metadata={"description": "Include `timerange`."})
-    timerange = TimerangeParameter(
-        load_default=ETERNITY, metadata={"description": "Limit `timerange` to the Segments that overlap this."}
-    )
 
 
 def _check_exists(flow_id: str) -> None:
@@ -109,7 +61,7 @@ class Flows(MethodView):
             profile_id=query.get("profile_id"),
             label=query.get("label"),
             status=query.get("status"),
-            tags=tag_filter(),
+            tags=query["tags"],
             frame_width=query.get("frame_width"),
             frame_height=query.get("frame_height"),
             init_segments=query.get("init_segments"),
@@ -154,8 +106,8 @@ class Flows(MethodView):
 class FlowDetails(MethodView):
     """One Flow."""
 
-    @blp.doc(operationId="GET_flows-flowId")
     @blp.check_before_400(_check_exists)
+    @blp.doc(operationId="GET_flows-flowId")
     @blp.arguments(FlowQuery, location="query")
     @blp.response(200, FlowSchema)
     @blp.alt_response(400, description="Bad request. Invalid query options.")
@@ -171,8 +123,8 @@ class FlowDetails(MethodView):
         found = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
         return json_answer(flow_json_with_timerange(*found))
 
-    @blp.doc(operationId="PUT_flows-flowId")
     @blp.check_first(_check_replaceable)
+    @blp.doc(operationId="PUT_flows-flowId")
     @blp.arguments(FlowSchema)
     @blp.response(201, FlowSchema, description="The Flow has been created.")
     @blp.alt_response(204, description="No content. The Flow has been updated.")
@@ -187,8 +139,9 @@ class FlowDetails(MethodView):
         flow, created = flows.put(context.store(), flow_id, document, context.principal())
         return json_answer(flow_json(flow), 201) if created else no_content()
 
-    @blp.doc(operationId="DELETE_flows-flowId")
     @blp.check_before_400(_check_deletable)
+    @blp.doc(operationId="DELETE_flows-flowId")
+    @blp.arguments(DeleteQuery, location="query")
     @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
     @blp.alt_response(200, schema=DeletedSchema, description="The same with `cascade=true`, and what has been deleted.")
     @blp.alt_response(
@@ -198,9 +151,10 @@ class FlowDetails(MethodView):
     @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
     @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")
     @blp.alt_response(409, description="With `cascade=false`: it has Segments or is collected.")
-    def delete(self, flow_id: str) -> Response:
+    def delete(self, query: dict[str, Any], flow_id: str) -> Response:
         """Delete Flow
 
         Deletes the Flow and associated Segments.
         """
-        return deletion.delete_flow(flow_id)
+        outcome = deletion.delete_flow(context.store(), flow_id, query["cascade"], context.principal())
+        return deletion_response(outcome, cascade=query["cascade"])

@@ -10,13 +10,14 @@ from flask.views import MethodView
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
+from tams.api.deletion_responses import deletion_response
+from tams.api.get_urls import url_plan
 from tams.api.paging import page_request, paged
-from tams.api.resources import deletion
 from tams.api.responses import no_content
-from tams.api.schemas.get_urls import UrlsQuery, url_plan
-from tams.api.schemas.objects import InstanceBody, ObjectDetails
-from tams.api.schemas.queries import Query, TextParameter, UuidParameter, tag_filter
+from tams.api.schemas.deletion import DeleteQuery
+from tams.api.schemas.objects import DeleteInstanceQuery, InstanceBody, ObjectDetails, ObjectQuery
 from tams.domain.errors import Invalid
+from tams.services.deletion import deletion
 from tams.services.objects import objects
 from tams.services.rendering.objects import object_json
 
@@ -24,13 +25,6 @@ _LISTING: Final = "references"
 _UNKNOWN: Final = "The Object does not exist, or it is allocated and not registered yet."
 
 blp = Blueprint("objects", __name__, description="The Object in the Storage Backends that contains the media essence")
-
-
-class DeleteInstanceQuery(Query):
-    """Query that names an instance: one of the two."""
-
-    storage_id = UuidParameter(load_default=None, metadata={"description": "The Storage Backend of the instance."})
-    label = TextParameter(load_default=None, metadata={"description": "The label of the instance in `get_urls`."})
 
 
 def _check_readable(object_id: str) -> None:
@@ -51,7 +45,7 @@ class ObjectView(MethodView):
 
     @blp.check_before_400(_check_readable)
     @blp.doc(operationId="GET_objects", summary="Object Information")
-    @blp.arguments(UrlsQuery, location="query")
+    @blp.arguments(ObjectQuery, location="query")
     @blp.response(200, ObjectDetails)
     @blp.alt_response(404, description=_UNKNOWN)
     def get(self, query: dict[str, Any], object_id: str) -> Response:
@@ -59,7 +53,7 @@ class ObjectView(MethodView):
         wanted = page_request(query, _LISTING)
         plan = url_plan(query)
         details = objects.get(
-            context.store(), object_id, tag_filter("flow_tag"), wanted.after, wanted.limit, context.principal()
+            context.store(), object_id, query["flow_tags"], wanted.after, wanted.limit, context.principal()
         )
         body = object_json(details.object, details.init_object, details.referenced_by_flows, plan)
         return paged(
@@ -73,12 +67,13 @@ class ObjectView(MethodView):
 
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_objects", summary="Delete Object")
-    @blp.arguments(deletion.DeleteQuery, location="query")
+    @blp.arguments(DeleteQuery, location="query")
     @blp.response(204, description="The storage is given back, and the Object is gone.")
     @blp.alt_response(404, description="The Object does not exist.")
-    def delete(self, _query: dict[str, Any], object_id: str) -> Response:
+    def delete(self, query: dict[str, Any], object_id: str) -> Response:
         """Delete an Object: allocated storage is given back; a registered one needs `cascade=true`."""
-        return deletion.delete_object(object_id)
+        outcome = deletion.delete_object(context.store(), object_id, query["cascade"], context.principal())
+        return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 
 @blp.route("/objects/<text:object_id>/instances")

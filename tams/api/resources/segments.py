@@ -10,20 +10,20 @@ from werkzeug.exceptions import HTTPException
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
+from tams.api.deletion_responses import deletion_response
+from tams.api.get_urls import url_plan
 from tams.api.json_body import json_body, parse_json
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
-from tams.api.resources import deletion
 from tams.api.resources.media import begin_transfer
 from tams.api.responses import json_answer, no_content
-from tams.api.schemas.get_urls import UrlsQuery, url_plan
-from tams.api.schemas.queries import FlagParameter, TextParameter, TimerangeParameter
-from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentUpload
+from tams.api.schemas.deletion import DeleteSegmentsQuery
+from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentsQuery, SegmentUpload
 from tams.domain.errors import Invalid
 from tams.domain.get_urls import UrlFilter
 from tams.domain.identifiers import new_object_id
 from tams.domain.segment_requests import SegmentRequest, parse_requests
-from tams.domain.timerange import ETERNITY
+from tams.services.deletion import deletion
 from tams.services.flows import flows
 from tams.services.rendering.fast_segments import json_array, segment_texts
 from tams.services.rendering.get_urls import UrlPlan
@@ -36,19 +36,6 @@ _LISTING: Final = "segments"
 _FRAME_BYTES: Final = 1024 * 1024
 
 blp = Blueprint("segments", __name__, description="A timerange Segment of a Flow that references a media Object")
-
-
-class SegmentsQuery(UrlsQuery):
-    """Query of the listing."""
-
-    object_id = TextParameter(load_default=None, metadata={"description": "Only Segments of this Object."})
-    timerange = TimerangeParameter(
-        load_default=ETERNITY, metadata={"description": "Only Segments that overlap it, wholly or partly."}
-    )
-    reverse_order = FlagParameter(load_default=False, metadata={"description": "Latest first."})
-    include_object_timerange = FlagParameter(
-        load_default=False, metadata={"description": "Include the timerange of each Segment's Object."}
-    )
 
 
 def _check_writable(flow_id: str) -> None:
@@ -136,13 +123,16 @@ class Segments(MethodView):
 
     @blp.check_first(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId-segments", summary="Delete Flow Segment")
-    @blp.arguments(deletion.DeleteSegmentsQuery, location="query")
+    @blp.arguments(DeleteSegmentsQuery, location="query")
     @blp.response(204, description="The Segments are gone, and the Objects that nothing needs any more.")
     @blp.alt_response(403, description="The Flow is read-only.")
     @blp.alt_response(404, description="The Flow does not exist.")
-    def delete(self, _query: dict[str, Any], flow_id: str) -> Response:
+    def delete(self, query: dict[str, Any], flow_id: str) -> Response:
         """Delete the Segments that lie wholly inside the timerange."""
-        return deletion.delete_segments(flow_id)
+        outcome = deletion.delete_segments(
+            context.store(), flow_id, query["timerange"], query["object_id"], query["cascade"], context.principal()
+        )
+        return deletion_response(outcome, cascade=query["cascade"])
 
 
 def _upload(flow_id: str) -> Response:

@@ -12,7 +12,7 @@ from tams.api.context import base_url, principal, store
 from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer, no_content
-from tams.api.schemas.queries import TaggedListingQuery, tag_filter
+from tams.api.schemas.queries import TaggedListingQuery
 from tams.api.schemas.service import ServiceChange, ServiceDetails, StorageBackendDetails
 from tams.services import service_info, storage_backends
 from tams.services.rendering.service import service_json
@@ -75,7 +75,7 @@ class StorageBackends(MethodView):
         wanted = page_request(query, _BACKENDS)
         reverse: bool = query["reverse_order"]
         page = storage_backends.list_backends(
-            store(), tag_filter(), reverse=reverse, after=wanted.after, limit=wanted.limit, principal=principal()
+            store(), query["tags"], reverse=reverse, after=wanted.after, limit=wanted.limit, principal=principal()
         )
         return paged(
             [storage_backend_json(backend) for backend in page.items],

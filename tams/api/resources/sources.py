@@ -6,42 +6,26 @@ from typing import Any, Final
 
 from flask import Response
 from flask.views import MethodView
-from marshmallow import validate
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
+from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
-from tams.api.resources import deletion
 from tams.api.resources.properties import Property, Resource, add_property, add_tags
 from tams.api.responses import json_answer
 from tams.api.schemas.delete_requests import AcceptedRequestsSchema, DeletedSchema
+from tams.api.schemas.deletion import DeleteQuery
 from tams.api.schemas.fields import LABEL_BYTES, Text
-from tams.api.schemas.queries import FormatParameter, TaggedListingQuery, TextParameter, UuidListParameter, tag_filter
-from tams.api.schemas.sources import SourceSchema
+from tams.api.schemas.sources import SourceSchema, SourcesQuery
 from tams.domain.filters import SourceFilter
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
+from tams.services.deletion import deletion
 from tams.services.flows import sources
 from tams.services.rendering.sources import source_json
 from tams.services.store import Store
 
 blp = Blueprint("sources", __name__, description="The ephemeral concept of an individual piece of media")
-
-
-class SourcesQuery(TaggedListingQuery):
-    """Query of `GET /sources`."""
-
-    label = TextParameter(metadata={"description": "Filter on Sources that have the given label."})
-    sort_by = TextParameter(
-        load_default="created",
-        validate=validate.OneOf(("created", "updated", "label")),
-        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
-    )
-    format = FormatParameter(metadata={"description": "Filter on Source format."})
-    collected_by_ids = UuidListParameter(
-        empty_allowed=True,
-        metadata={"description": "Collected by one of these Sources; empty: by none at all."},
-    )
 
 
 @blp.route("/sources")
@@ -60,7 +44,7 @@ class Sources(MethodView):
         where = SourceFilter(
             label=query.get("label"),
             format=query.get("format"),
-            tags=tag_filter(),
+            tags=query["tags"],
             collected_by=query.get("collected_by_ids"),
         )
         order, reverse = query["sort_by"], query["reverse_order"]
@@ -116,8 +100,9 @@ class SourceDetails(MethodView):
         """
         return json_answer(source_json(sources.get(context.store(), source_id, context.principal())))
 
-    @blp.doc(operationId="DELETE_sources-sourceId")
     @blp.check_before_400(_check_deletable)
+    @blp.doc(operationId="DELETE_sources-sourceId")
+    @blp.arguments(DeleteQuery, location="query")
     @blp.response(204, description="No content. The Source has been deleted.")
     @blp.alt_response(
         200,
@@ -131,12 +116,13 @@ class SourceDetails(MethodView):
     @blp.alt_response(403, description="A read-only Flow would be deleted.")
     @blp.alt_response(404, description="The requested Source does not exist.")
     @blp.alt_response(409, description="Without `cascade=true`: it has Flows or is collected.")
-    def delete(self, source_id: str) -> Response:
+    def delete(self, query: dict[str, Any], source_id: str) -> Response:
         """Delete Source
 
         Deletes the Source. An extension of this service.
         """
-        return deletion.delete_source(source_id)
+        outcome = deletion.delete_source(context.store(), source_id, query["cascade"], context.principal())
+        return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 
 def _document(store: Store, source_id: str, principal: Principal) -> Metadata:

@@ -10,7 +10,7 @@ from tams.api.blueprint import Blueprint
 from tams.api.context import base_url, principal, store
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_answer, no_content
-from tams.api.schemas.queries import TaggedListingQuery, tag_filter
+from tams.api.schemas.queries import TaggedListingQuery
 from tams.api.schemas.webhooks import WebhookBody, WebhookChange, WebhookDetails
 from tams.services.rendering.webhooks import webhook_json
 from tams.services.webhooks import webhooks
@@ -43,7 +43,7 @@ class Webhooks(MethodView):
         wanted = page_request(query, _LISTING)
         reverse: bool = query["reverse_order"]
         page = webhooks.list_webhooks(
-            store(), principal(), tag_filter(), reverse=reverse, after=wanted.after, limit=wanted.limit
+            store(), principal(), query["tags"], reverse=reverse, after=wanted.after, limit=wanted.limit
         )
         return paged(
             [webhook_json(webhook) for webhook in page.items],
@@ -87,8 +87,8 @@ class WebhookResource(MethodView):
         """
         return json_answer(webhook_json(webhooks.get(store(), webhook_id, principal())))
 
-    @blp.doc(operationId="PUT_webhooks")
     @blp.check_first(_check_owned)
+    @blp.doc(operationId="PUT_webhooks")
     @blp.arguments(WebhookChange)
     @blp.response(201, WebhookDetails, description="Success. The webhook has been updated")
     @blp.alt_response(400, description=_REFUSED)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from tams.api.schemas.fields import Text
+from tams.api.schemas.queries import ListingQuery
+
 
 class DeleteRequestSchema(Schema):
     """A deletion that goes on in the background."""
@@ -40,3 +43,13 @@ class AcceptedRequestsSchema(Schema):
     """The ids of the Flow Delete Requests that carry out one deletion."""
 
     requests = fields.List(fields.String(), required=True)
+
+
+class DeleteRequestsQuery(ListingQuery):
+    """Query of the listing."""
+
+    sort_by = Text(
+        load_default="created",
+        validate=validate.OneOf(("created", "expiry")),
+        metadata={"description": "Most recent first. Where unset: by id, at the end."},
+    )

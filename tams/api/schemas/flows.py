@@ -6,26 +6,32 @@ specification closes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate
 
+from tams.api.schemas.base import Query
 from tams.api.schemas.fields import (
     LABEL_BYTES,
     Boolean,
+    CommaSeparated,
     Format,
     Integer,
+    MimeType,
     NaturalNumber,
+    PatternText,
     PositiveInteger,
     Tags,
     TechnicalType,
     Text,
+    Timerange,
     Uuid,
 )
+from tams.api.schemas.queries import TaggedListingQuery
 from tams.domain.flow_rules import AUDIO, DATA, IMAGE, MULTI, VIDEO
 from tams.domain.identifiers import is_uuid
+from tams.domain.timerange import ETERNITY
 
 KEPT_BY_THE_STORE: Final = frozenset({"created", "metadata_updated", "segments_updated", "timerange", "collected_by"})
 """Dropped before anything is checked, so that clients can PUT what they GET."""
@@ -38,22 +44,6 @@ _PACKAGE_UID = (
     r"urn:smpte:umid:[0-9a-fA-F]{8}(.[0-9a-fA-F]{8}){7}"
     r"|urn:uuid:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 )
-
-
-class PatternText(Text):
-    """Text that matches a pattern as a whole."""
-
-    def __init__(self, pattern: str, expected: str, **options: Any) -> None:
-        metadata = {"pattern": f"^({pattern})$", **options.pop("metadata", {})}
-        super().__init__(metadata=metadata, **options)
-        self.pattern = re.compile(pattern)
-        self.expected = expected
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not self.pattern.fullmatch(text):
-            raise ValidationError(f"expected {self.expected}")
-        return text
 
 
 class ProfileLink(Text):
@@ -386,3 +376,39 @@ TECHNICAL_BY_FORMAT: Final[dict[str, Schema]] = {
     DATA: DataTechnical(),
 }
 """The schemas of a Profile's `flow_metadata`; a Profile is of a single essence."""
+
+
+class FlowsQuery(TaggedListingQuery):
+    """Query of `GET /flows`."""
+
+    source_id = Uuid(metadata={"description": "Filter on Source identifier."})
+    timerange = Timerange(
+        load_default=ETERNITY,
+        metadata={"description": "Flows with a Segment that overlaps it; an empty timerange: Flows with no content."},
+    )
+    format = Format(metadata={"description": "Filter on Flow format."})
+    codec = MimeType(metadata={"description": "Filter on Flow codec."})
+    profile_id = Uuid(metadata={"description": "Filter on Profile identifier."})
+    label = Text(metadata={"description": "Filter on Flows that have the given label."})
+    sort_by = Text(
+        load_default="created",
+        validate=validate.OneOf(("created", "metadata_updated", "label")),
+        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
+    )
+    status = Text(validate=validate.OneOf(STATUSES))
+    frame_width = Integer(metadata={"description": "Filter on video Flows."})
+    frame_height = Integer(metadata={"description": "Filter on video Flows."})
+    init_segments = Boolean(metadata={"description": "`false` where it is left out, too."})
+    collected_by_ids = CommaSeparated(
+        Uuid(),
+        metadata={"description": "Collected by one of these Flows; empty: by none at all."},
+    )
+
+
+class FlowQuery(Query):
+    """Query of `GET /flows/{flowId}`."""
+
+    include_timerange = Boolean(load_default=False, metadata={"description": "Include `timerange`."})
+    timerange = Timerange(
+        load_default=ETERNITY, metadata={"description": "Limit `timerange` to the Segments that overlap this."}
+    )

@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tams.api import context
-from tams.api.schemas.queries import FlagParameter, LabelListParameter, PagedQuery, UuidListParameter, tag_filter
-from tams.domain.get_urls import UrlFilter
-from tams.services.rendering.get_urls import UrlPlan
+from marshmallow import post_load
+
+from tams.api.schemas.fields import Boolean, ByName, CommaSeparated, Text, Uuid
+from tams.api.schemas.queries import PagedQuery, with_tag_filter
 
 
 class UrlsQuery(PagedQuery):
-    """The parameters, of a listing of one kind or another."""
+    """The parameters of a page whose items have `get_urls`. Loads a `TagFilter` as `backend_tags`."""
 
-    verbose_storage = FlagParameter(
+    verbose_storage = Boolean(
         load_default=False,
         metadata={
             "description": "Tell about the Storage Backend of each URL. Else only `url`, `presigned` and `label` are "
             "included in `get_urls` and `init_object.get_urls`."
         },
     )
-    accept_get_urls = LabelListParameter(
+    accept_get_urls = CommaSeparated(
+        Text(),
         load_default=None,
         metadata={
             "description": "The labels of the `get_urls` and `init_object.get_urls` to include, separated by commas. "
             "An empty list includes none, and is the fastest."
         },
     )
-    accept_storage_ids = UuidListParameter(
-        empty_allowed=True,
+    accept_storage_ids = CommaSeparated(
+        Uuid(),
         load_default=(),
         metadata={
             "description": "The ids of the Storage Backends of the `get_urls` and `init_object.get_urls` to include, "
             "separated by commas. An empty list is no filter."
         },
     )
-    presigned = FlagParameter(
+    presigned = Boolean(
         load_default=None,
         metadata={
             "description": "Include only presigned URLs (`true`), or only those that are not (`false`), in `get_urls` "
             "and `init_object.get_urls`."
         },
     )
-
-
-def url_plan(query: Mapping[str, Any]) -> UrlPlan:
-    """How the current request, whose loaded `UrlsQuery` is given, wants to see `get_urls`."""
-    labels = query["accept_get_urls"]
-    wanted = UrlFilter(
-        labels=None if labels is None else frozenset(labels),
-        storage_ids=frozenset(query["accept_storage_ids"]) or None,
-        presigned=query["presigned"],
-        backend_tags=tag_filter("storage_backend_tag"),
-        verbose=query["verbose_storage"],
+    backend_tag_values = ByName(
+        CommaSeparated(Text()),
+        data_key="storage_backend_tag.{name}",
+        metadata={
+            "description": "Include only URLs of Storage Backends whose tag named {name} holds one of the "
+            "comma-separated values."
+        },
     )
-    return UrlPlan(context.store(), wanted, context.base_url(), context.store().access(context.principal()))
+    backend_tag_exists = ByName(
+        Boolean(),
+        data_key="storage_backend_tag_exists.{name}",
+        metadata={
+            "description": "Include only URLs of Storage Backends that have a tag named {name} (`true`), or that have "
+            "none (`false`)."
+        },
+    )
+
+    @post_load
+    def combine_backend_tags(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Replace the two kinds of parameters by one `TagFilter`."""
+        return with_tag_filter(query, "backend_tags", values="backend_tag_values", exists="backend_tag_exists")

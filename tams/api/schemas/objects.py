@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from tams.api.schemas.fields import Body, Boolean, Integer, MimeType, Uuid
+from tams.api.schemas.base import Body, Query
+from tams.api.schemas.fields import Boolean, ByName, Checked, CommaSeparated, Integer, MimeType, Text, Uuid
+from tams.api.schemas.get_urls import UrlsQuery
+from tams.api.schemas.queries import with_tag_filter
 from tams.domain.get_urls import check_label, check_url
 from tams.domain.segment_requests import check_object_id
-
-
-class Checked(fields.Field[str]):
-    """A text that a rule of the domain accepts or refuses with `ValueError`."""
-
-    def __init__(self, check: Callable[[object], str], **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "string"} | dict(kwargs.pop("metadata", {})), **kwargs)
-        self.check = check
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        try:
-            return self.check(value)
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
 
 
 class FlowStorageBody(Body):
@@ -125,3 +114,35 @@ class InstanceBody(Body):
         if "storage_id" not in data and not uncontrolled:
             missing = [name for name in ("url", "label") if name not in data]
             raise ValidationError({name: ["required, where there is no storage_id"] for name in missing})
+
+
+class ObjectQuery(UrlsQuery):
+    """Query of `GET /objects/{objectId}`. Loads a `TagFilter` as `flow_tags`."""
+
+    flow_tag_values = ByName(
+        CommaSeparated(Text()),
+        data_key="flow_tag.{name}",
+        metadata={
+            "description": "List only referencing Flows whose tag named {name} holds one of the comma-separated values."
+        },
+    )
+    flow_tag_exists = ByName(
+        Boolean(),
+        data_key="flow_tag_exists.{name}",
+        metadata={
+            "description": "List only referencing Flows that have a tag named {name} (`true`), or that have none "
+            "(`false`)."
+        },
+    )
+
+    @post_load
+    def combine_flow_tags(self, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Replace the two kinds of parameters by one `TagFilter`."""
+        return with_tag_filter(query, "flow_tags", values="flow_tag_values", exists="flow_tag_exists")
+
+
+class DeleteInstanceQuery(Query):
+    """Query that names an instance: one of the two."""
+
+    storage_id = Uuid(load_default=None, metadata={"description": "The Storage Backend of the instance."})
+    label = Text(load_default=None, metadata={"description": "The label of the instance in `get_urls`."})

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from marshmallow import ValidationError, fields
+from typing_extensions import override
 
-from tams.api.schemas.fields import LABEL_BYTES, Body, Tags, Text, Uuid
+from tams.api.schemas.base import Body
+from tams.api.schemas.fields import LABEL_BYTES, Field, Format, MimeType, Tags, Text, Uuid
 from tams.api.schemas.flows import TECHNICAL_BY_FORMAT
-from tams.api.schemas.queries import FormatParameter, MimeTypeParameter, PagedQuery, TextParameter
+from tams.api.schemas.queries import PagedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class FlowMetadata(fields.Field[dict[str, Any]]):
+class FlowMetadata(Field[dict[str, Any]]):
     """Technical metadata of a single essence, by the schema of its `format`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": "object"} | dict(kwargs.pop("metadata", {})), **kwargs)
-
+    @override
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> dict[str, Any]:
@@ -55,6 +55,6 @@ class ProfileBody(Body):
 class ProfilesQuery(PagedQuery):
     """Filters of `GET /service/profiles`."""
 
-    format = FormatParameter(metadata={"description": "Filter on Profile format."})
-    codec = MimeTypeParameter(metadata={"description": "Filter on Profile codec."})
-    label = TextParameter(metadata={"description": "Filter on Profiles that have the given label."})
+    format = Format(metadata={"description": "Filter on Profile format."})
+    codec = MimeType(metadata={"description": "Filter on Profile codec."})
+    label = Text(metadata={"description": "Filter on Profiles that have the given label."})

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from tams.api.schemas.fields import TIMESTAMP_PATTERN
+from tams.api.schemas.fields import TIMESTAMP_PATTERN, Boolean, Text, Timerange
+from tams.api.schemas.get_urls import UrlsQuery
 from tams.api.schemas.objects import GetUrl
 from tams.domain.get_urls import LABEL_BYTES
 from tams.domain.segment_requests import OBJECT_ID_BYTES
+from tams.domain.timerange import ETERNITY
 
 _TIMESTAMP = {"pattern": f"^{TIMESTAMP_PATTERN}$"}
 _OBJECT_ID = {"minLength": 1, "maxLength": OBJECT_ID_BYTES}
@@ -91,3 +93,16 @@ class FailedSegments(Schema):
     """What was refused of a list (`flow-segment-bulk-failure.json`)."""
 
     failed_segments = fields.List(fields.Nested(FailedSegment), required=True)
+
+
+class SegmentsQuery(UrlsQuery):
+    """Query of the listing."""
+
+    object_id = Text(load_default=None, metadata={"description": "Only Segments of this Object."})
+    timerange = Timerange(
+        load_default=ETERNITY, metadata={"description": "Only Segments that overlap it, wholly or partly."}
+    )
+    reverse_order = Boolean(load_default=False, metadata={"description": "Latest first."})
+    include_object_timerange = Boolean(
+        load_default=False, metadata={"description": "Include the timerange of each Segment's Object."}
+    )

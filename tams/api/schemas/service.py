@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from tams.api.schemas.fields import LABEL_BYTES, Body, Text
+from tams.api.schemas.base import Body
+from tams.api.schemas.fields import LABEL_BYTES, Text
 
 
 class ServiceChange(Body):
