@@ -1,4 +1,4 @@
-"""The application: its parts put together, once. Nothing here is global."""
+"""The WSGI application and the Store behind it, assembled from the settings. Nothing here is global."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask.sessions import NullSession, SessionInterface
+from typing_extensions import override
 
 from tams.adapters import open_repository
 from tams.api import authentication, converters, errors, openapi
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from tams.repository.port import Repository
     from tams.storage.port import Storage
 
-_VIEWS = (
+_RESOURCES = (
     root,
     service,
     profiles,
@@ -62,29 +63,33 @@ _VIEWS = (
 
 
 class _NoSessions(SessionInterface):
-    """Nothing is kept between requests, so that no session has to be made for each of them."""
+    """Sessions that keep nothing between requests, so that no request pays for opening one."""
 
-    _none = NullSession()
+    _session = NullSession()
 
+    @override
     def open_session(self, app: Flask, request: Request) -> NullSession:
-        """The session that holds nothing and takes nothing."""
-        return self._none
+        return self._session
 
 
 class Application(Flask):
-    """Flask without what each request would pay for and none needs: sessions, and coroutines for views."""
+    """Flask without sessions and coroutine views: every request would pay for them, and none needs them."""
 
     session_interface = _NoSessions()
 
+    # No view here is a coroutine.
+    @override
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself: none here is a coroutine."""
         return func
 
 
 def open_store(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Store:
-    """The store that the settings describe, for a web process or a worker. Made after a fork: it holds connections."""
+    """Return the Store that the settings describe, for a web process or a worker.
+
+    Open it after a fork, because it holds connections.
+    """
     if storages is None:
         storages = open_storages(settings)
     return Store(
@@ -97,7 +102,7 @@ def open_store(
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """The store, while a command needs it. Raises ConfigurationError where its database does not answer."""
+    """Yield the Store for the duration of a command. Raises `ConfigurationError` if its database does not answer."""
     store = open_store(settings)
     try:
         store.repository.check()
@@ -111,7 +116,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 def create_app(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Flask:
-    """The WSGI application."""
+    """Return the WSGI application. `repository` and `storages` replace those that the settings describe."""
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions[STORE] = open_store(settings, repository, storages)
@@ -124,9 +129,9 @@ def create_app(
     authentication.install(app, app.extensions[STORE])
     errors.install(app)
     api = openapi.make_api(app)
-    for views in _VIEWS:
-        api.register_blueprint(views.blp)
-    # Signed URLs are to be used as they were given out: they are no part of the API document.
+    for resource in _RESOURCES:
+        api.register_blueprint(resource.blp)
+    # Clients use signed URLs as they receive them, so these are no part of the API document.
     app.register_blueprint(media.blp)
     openapi.install(app, api, settings.auth or ())
     app.wsgi_app = RawPath(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What a view needs to know of the request it answers."""
+"""The context of the current request: its Store, its principal, its id and the URL of the service."""
 
 from __future__ import annotations
 
@@ -12,44 +12,47 @@ from tams.domain.principals import ANONYMOUS, Principal
 from tams.services.store import Store
 
 STORE = "tams"
-"""Where the application keeps its `Store`, in `app.extensions`."""
+"""The key of the application's `Store` in `app.extensions`."""
 
 
 def store() -> Store:
-    """The Store of the application that answers."""
+    """Return the Store of the current application."""
     return cast("Store", current_app.extensions[STORE])
 
 
 def current_request() -> Request:
-    """The request itself, for whoever looks at it several times: `flask.request` finds out anew each time whose it is,
-    and some dozen times of that are a tenth of a small answer."""
+    """Return the request itself, for code that reads it several times.
+
+    `flask.request` looks up the current request at each access; a dozen of these take a tenth of the time of a small
+    answer.
+    """
     return request_ctx.request
 
 
 def notes() -> Any:
-    """`flask.g` itself, in the same way."""
+    """Return the object behind `flask.g`, which is looked up at each access like `flask.request`."""
     return app_ctx.g
 
 
 def principal() -> Principal:
-    """On whose behalf the request is made, as `tams.api.authentication` found out."""
+    """Return the principal that `tams.api.authentication` found for the request."""
     return cast("Principal", g.get("principal", ANONYMOUS))
 
 
 def url_token() -> str | None:
-    """The token in the URL by which the request was authenticated, if that was how."""
+    """Return the token in the URL that authenticated the request, or None if it was authenticated another way."""
     return cast("str | None", g.get("url_token"))
 
 
 def request_id() -> str:
-    """The id of the request in logs, errors and `X-Request-ID`."""
+    """Return the id of the request in logs, errors and `X-Request-ID`."""
     return cast("str", g.request_id)
 
 
 def base_url() -> str:
-    """The absolute URL of the service without a slash at its end.
+    """Return the absolute URL of the service without a slash at its end.
 
-    `TAMS_PUBLIC_URL` where it is set, else what the client used (as told by trusted proxies).
+    This is `TAMS_PUBLIC_URL` if it is set, otherwise the URL that the client used (as reported by trusted proxies).
     """
     public = store().settings.public_url
     if public is not None:

@@ -1,8 +1,9 @@
-"""How ids and names in a path become arguments of a view."""
+"""Converters of ids and names in a path to arguments of a view."""
 
 from __future__ import annotations
 
 from flask import Flask
+from typing_extensions import override
 from werkzeug.routing import BaseConverter, ValidationError
 
 from tams.api.middleware.raw_path import decode_segment, encode_segment
@@ -10,30 +11,32 @@ from tams.domain.identifiers import UUID_PATTERN
 
 
 class IdConverter(BaseConverter):
-    """`<id:…>`: exactly `uuid.json`. Anything else is no such resource."""
+    """`<id:…>`: an id that matches `uuid.json`. Any other path is answered with 404."""
 
     regex = UUID_PATTERN
 
 
 class TextConverter(BaseConverter):
-    """`<text:…>`: one segment of the undecoded target, of any characters; `/` and `%` among them.
+    """`<text:…>`: one segment of the undecoded path, which may hold any character, `/` and `%` included.
 
-    U+0000 cannot be stored, so there is nothing under a name that holds it.
+    U+0000 cannot be stored, so no resource has a name that holds it.
     """
 
     regex = "[^/]+"
 
+    @override
     def to_python(self, value: str) -> str:
         if "\x00" in value:
             raise ValidationError
         return decode_segment(value)
 
+    @override
     def to_url(self, value: str) -> str:
         return super().to_url(encode_segment(value))
 
 
 def install(app: Flask) -> None:
-    """Make the converters known, and every path mean what it says: no merged slashes, no redirect, no second URL."""
+    """Register the converters, and give each resource one URL: slashes are not merged, and nothing is redirected."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["text"] = TextConverter
     app.url_map.merge_slashes = False

@@ -1,4 +1,4 @@
-"""The API document and its user interface, both served from here: nothing is fetched from elsewhere."""
+"""The API document and its user interface. The service itself serves all of it, scripts and styles included."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import flask_swagger_ui  # type: ignore[import-untyped]
 import orjson
 from flask import Response, send_from_directory
 from marshmallow import Schema, fields
+from typing_extensions import override
 
 from tams.api import openapi_fields
 from tams.api.authentication import security_schemes
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 API_VERSION = "8.2"
-"""The version of the specification that is served."""
+"""The version of the TAMS specification that the service implements."""
 
 _TITLE = "Time-addressable Media Store"
 _DESCRIPTION = (
@@ -82,7 +83,7 @@ SwaggerUIBundle({{url: "{base}/openapi.json{token}", dom_id: "#ui", deepLinking:
 </body>
 </html>
 """
-# The user interface sets styles of its own as it runs; scripts are its own and the one above.
+# The user interface sets inline styles as it runs. Its scripts are its own and the one above.
 _PAGE_POLICY = (
     "default-src 'none'; script-src {origin} 'nonce-{nonce}'; style-src {origin} 'unsafe-inline'; "
     "img-src {origin} data:; connect-src {origin}; frame-ancestors 'none'"
@@ -90,7 +91,7 @@ _PAGE_POLICY = (
 
 
 class ErrorBody(Schema):
-    """The body of every error (`error.json` and what we add to it)."""
+    """The body of every error (`error.json` and the properties that this service adds)."""
 
     type = fields.String(required=True, metadata={"description": "The error type name."})
     summary = fields.String(required=True, metadata={"description": "What went wrong and why."})
@@ -100,22 +101,26 @@ class ErrorBody(Schema):
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata={"description": "JSON path or parameter at fault: what was expected there."},
+        metadata={"description": "What was expected, by the JSON path or parameter at fault."},
     )
-    blocked_by = fields.Dict(metadata={"description": "What stands in the way of a deletion."})
+    blocked_by = fields.Dict(
+        metadata={"description": "How many resources of each kind block a deletion, with ids of some."}
+    )
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
-    """The framework's part of the application, with our error body; it handles no errors itself."""
+    """The framework's part of the application, with our error body. It handles no errors itself."""
 
     ERROR_SCHEMA = ErrorBody
 
+    # `tams.api.errors` answers errors.
+    @override
     def _register_error_handlers(self) -> None:
-        """Nothing: errors are `tams.api.errors`'s."""
+        pass
 
 
 def make_api(app: Flask) -> Api:
-    """The API of the application, before its blueprints are registered."""
+    """Return the API of the application, before its blueprints are registered."""
     app.config.update(
         API_TITLE=_TITLE,
         API_VERSION=API_VERSION,
@@ -130,7 +135,10 @@ def make_api(app: Flask) -> Api:
 
 
 def install(app: Flask, api: Api, methods: Collection[str]) -> None:
-    """Serve the document at `/openapi.json` and its user interface at `/docs`; `methods` are how clients log in."""
+    """Serve the document at `/openapi.json` and its user interface at `/docs`.
+
+    `methods` are the authentication methods that the document offers.
+    """
 
     def openapi_json() -> Response:
         return json_answer(orjson.dumps({**document(api, methods), "servers": [{"url": base_url()}]}))
@@ -156,14 +164,17 @@ def install(app: Flask, api: Api, methods: Collection[str]) -> None:
 
 
 def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
-    """The OpenAPI document: what the views declare, with the specification's tags, what each operation needs of the
-    credentials that are accepted, and a HEAD for each GET."""
-    described: dict[str, Any] = deepcopy(api.spec.to_dict())
-    described["tags"] = _TAGS
+    """Return the OpenAPI document.
+
+    It holds what the views declare, the specification's tags, the security requirement of each operation for the
+    authentication `methods`, and a HEAD for each GET.
+    """
+    openapi: dict[str, Any] = deepcopy(api.spec.to_dict())
+    openapi["tags"] = _TAGS
     schemes = security_schemes(methods)
     if schemes:
-        described.setdefault("components", {})["securitySchemes"] = schemes
-    for path, operations in described["paths"].items():
+        openapi.setdefault("components", {})["securitySchemes"] = schemes
+    for path, operations in openapi["paths"].items():
         for method, operation in list(operations.items()):
             if not isinstance(operation, dict):
                 continue
@@ -172,13 +183,16 @@ def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
                 operation["security"] = _security(needed(path, method.upper()), schemes)
             if method == "get":
                 operations.setdefault("head", _head_of(operation))
-    return described
+    return openapi
 
 
-def _security(asked: Needed, schemes: Iterable[str]) -> list[dict[str, list[str]]]:
-    """One entry per scheme, because any of them suffices; empty where nothing is needed. Any scope is no scope here."""
-    scopes = list(asked.scopes) if len(asked.scopes) == 1 else []
-    return [{scheme: scopes} for scheme in schemes] if asked.scopes else []
+def _security(requirement: Needed, schemes: Iterable[str]) -> list[dict[str, list[str]]]:
+    """Return one entry per scheme, because any of them suffices, or none if the operation is open.
+
+    An operation that any scope opens lists no scope, because OpenAPI would require all of them.
+    """
+    scopes = list(requirement.scopes) if len(requirement.scopes) == 1 else []
+    return [{scheme: scopes} for scheme in schemes] if requirement.scopes else []
 
 
 def _head_of(operation: dict[str, Any]) -> dict[str, Any]:

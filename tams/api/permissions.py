@@ -18,10 +18,11 @@ _UNLESS: Final = {None: "", "signed": "; nothing with a signed URL", "developmen
 
 @dataclass(frozen=True, slots=True)
 class ByClass:
-    """What classes allow or refuse, where access is limited by them (`TAMS_AUTH_CLASSES`).
+    """A permission that access classes grant, if access is limited by them (`TAMS_AUTH_CLASSES`).
 
-    `permission` is needed on `of`; None is for its owner only, whatever its classes. `at`: on one that is there, on the
-    classes of one that is made, or on each of those that are listed.
+    `permission` is needed on the resource `of`. None means that only its owner has access, whatever its classes. `at`
+    says where the permission is needed: on an existing resource (`one`), on the classes of a resource that is created
+    (`new`), or on each resource of a listing.
     """
 
     permission: Permission | None
@@ -29,7 +30,7 @@ class ByClass:
     at: Literal["one", "new", "listing"] = "one"
 
     def __str__(self) -> str:
-        """As the documentation says it."""
+        """Return the permission as the documentation describes it."""
         if self.permission is None:
             return f"none: the {self.of} is its owner's"
         if self.at == "listing":
@@ -39,10 +40,10 @@ class ByClass:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What an operation asks of whoever calls it: one of `scopes`, or nothing where there are none.
+    """The requirement of an operation: one of `scopes`, or nothing if there are none.
 
-    `unless` names what makes credentials unnecessary: a signed URL, or running in development. The services see to what
-    stands in `by_class`.
+    `unless` names what makes credentials unnecessary: a signed URL, or running in development. The services enforce
+    `by_class`.
     """
 
     scopes: frozenset[str]
@@ -50,11 +51,11 @@ class Needed:
     by_class: ByClass | None = None
 
     def __str__(self) -> str:
-        """As the documentation says it."""
+        """Return the requirement as the documentation describes it."""
         if not self.scopes:
             return "nothing"
-        asked = "any scope" if len(self.scopes) > 1 else f"`{next(iter(self.scopes))}`"
-        return asked + _UNLESS[self.unless]
+        scope = "any scope" if len(self.scopes) > 1 else f"`{next(iter(self.scopes))}`"
+        return scope + _UNLESS[self.unless]
 
 
 def _read(of: str, at: Literal["one", "listing"] = "one") -> Needed:
@@ -89,7 +90,7 @@ TABLE: Final[dict[str, dict[str, Needed]]] = {
     "/service/profiles": {"GET": _ANY},
     "/service/profiles/{profile_id}": {"GET": _ANY, "POST": _ADMIN},
     "/service/webhooks": {"GET": _read("webhook", "listing"), "POST": _write("webhook", "new")},
-    # Changed and deleted by its owner, and admin.
+    # Only its owner and admin change and delete a webhook.
     "/service/webhooks/{webhook_id}": {"GET": _read("webhook"), "PUT": _OWNERS, "DELETE": _OWNERS},
     "/sources": {"GET": _read("Source", "listing"), "POST": _write("Source", "new")},
     "/sources/{source_id}": {"GET": _read("Source"), "DELETE": _delete("Source")},
@@ -123,18 +124,18 @@ TABLE: Final[dict[str, dict[str, Needed]]] = {
     "/docs": {"GET": _DOCUMENT},
     "/docs/{name}": {"GET": _DOCUMENT},
 }
-"""By path (as the API document writes it) and method. A HEAD needs what its GET needs, and OPTIONS nothing."""
+"""Requirements by path (as the API document writes it) and method. HEAD needs what GET needs; OPTIONS needs nothing."""
 
 
 @cache
 def template(rule: str) -> str:
-    """The path of a routing rule as the API document writes it."""
+    """Return the path of a routing rule as the API document writes it: `/flows/{flow_id}`."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
 def needed(path: str, method: str) -> Needed:
-    """What the operation asks for. `LookupError` where the table has no entry: then nobody may use it."""
-    found = TABLE.get(path, {}).get("GET" if method == "HEAD" else method)
-    if found is None:
+    """Return the requirement of an operation. Raises `LookupError` if the table has no entry: it is refused to all."""
+    requirement = TABLE.get(path, {}).get("GET" if method == "HEAD" else method)
+    if requirement is None:
         raise LookupError(f"tams.api.permissions.TABLE has no entry for {method} {path}")
-    return found
+    return requirement

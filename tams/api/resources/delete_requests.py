@@ -1,4 +1,4 @@
-"""`/flow-delete-requests`: watching deletions that go on in the background."""
+"""`/flow-delete-requests`: the progress of deletions that run in the background."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ blp = Blueprint(
 
 @blp.route(DELETE_REQUESTS_PATH)
 class DeleteRequests(MethodView):
-    """All requests that are under way or ended lately."""
+    """All requests that are in progress or ended recently."""
 
     @blp.doc(operationId="GET_flow-delete-requests", summary="List Flow Delete Requests")
     @blp.arguments(DeleteRequestsQuery, location="query")
@@ -34,15 +34,15 @@ class DeleteRequests(MethodView):
         """List deletion requests, most recent first."""
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"flow-delete-requests {order}"
-        wanted = page_request(query, listing)
+        paging = page_request(query, listing)
         page = delete_requests.list_requests(
-            context.store(), order=order, reverse=reverse, after=wanted.after, limit=wanted.limit
+            context.store(), order=order, reverse=reverse, after=paging.after, limit=paging.limit
         )
         return paged(
             [delete_request_json(accepted) for accepted in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=listing,
             reverse=reverse,
         )
@@ -54,7 +54,7 @@ class DeleteRequestDetails(MethodView):
 
     @blp.doc(operationId="GET_flow-delete-requests-request-id", summary="Flow Delete Request Details")
     @blp.response(200, DeleteRequestSchema)
-    @blp.alt_response(403, description="You do not have permission to delete what it deletes.")
+    @blp.alt_response(403, description="You do not have permission to delete the Flow of the request.")
     @blp.alt_response(404, description="The requested Flow delete request does not exist.")
     def get(self, request_id: str) -> Response:
         """Get information about Segments that are being deleted."""

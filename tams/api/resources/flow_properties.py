@@ -17,56 +17,81 @@ from tams.services.store import Store
 
 blp = Blueprint("flow_properties", __name__, description="Properties of a Flow, one by one")
 
-_TEXT: Final[dict[str, Any]] = {"type": "string"}
-_BIT_RATE: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
-_COLLECTION: Final[dict[str, Any]] = {
+_TEXT_SCHEMA: Final[dict[str, Any]] = {"type": "string"}
+_BIT_RATE_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+_COLLECTION_SCHEMA: Final[dict[str, Any]] = {
     "type": "array",
     "items": {
         "type": "object",
         "required": ["id"],
-        "properties": {"id": {"type": "string"}, "role": _TEXT, "container_mapping": {"type": "object"}},
+        "properties": {"id": {"type": "string"}, "role": _TEXT_SCHEMA, "container_mapping": {"type": "object"}},
     },
 }
 
 
-def _document(store: Store, flow_id: str, principal: Principal) -> Metadata:
+def _metadata(store: Store, flow_id: str, principal: Principal) -> Metadata:
     return flows.get(store, flow_id, principal).metadata
 
 
 FLOW: Final = Resource(
-    "Flow",
-    "/flows/<id:flow_id>",
-    "flow_id",
-    "flows-flowId",
-    flows,
-    _document,
-    flows.check_writable,
-    flows.check_settable,
+    noun="Flow",
+    path="/flows/<id:flow_id>",
+    argument="flow_id",
+    operation="flows-flowId",
+    editor=flows,
+    metadata=_metadata,
+    check_writable=flows.check_writable,
+    check_settable=flows.check_settable,
 )
 
 PROPERTIES: Final = (
-    Property("description", "Description", "What the Flow is, to be read by people.", Text(), _TEXT),
-    Property("label", "Label", "A short name for listings.", Text(max_bytes=LABEL_BYTES), _TEXT),
     Property(
-        "read_only",
-        "Read-Only",
-        "Whether metadata (this property aside), Segments, storage and deletion of the Flow are refused.",
-        Boolean(),
-        {"type": "boolean"},
+        name="description",
+        title="Description",
+        description="The description of the Flow for human readers.",
+        field=Text(),
+        schema=_TEXT_SCHEMA,
+    ),
+    Property(
+        name="label",
+        title="Label",
+        description="A short name for listings.",
+        field=Text(max_bytes=LABEL_BYTES),
+        schema=_TEXT_SCHEMA,
+    ),
+    Property(
+        name="read_only",
+        title="Read-Only",
+        description="Whether the service refuses changes of the Flow: its metadata (except this property), its "
+        "Segments, its storage, and its deletion.",
+        field=Boolean(),
+        schema={"type": "boolean"},
         unset=False,
         deletable=False,
         always_settable=True,
     ),
     Property(
-        "flow_collection",
-        "Collection",
-        "The Flows that are collected by this one, in order.",
-        fields.List(fields.Nested(CollectionItem)),
-        _COLLECTION,
+        name="flow_collection",
+        title="Collection",
+        description="The Flows that are collected by this one, in order.",
+        field=fields.List(fields.Nested(CollectionItem)),
+        schema=_COLLECTION_SCHEMA,
         unset=[],
     ),
-    Property("max_bit_rate", "Maximum Bit Rate", "In 1000 bits/second.", NaturalNumber(), _BIT_RATE),
-    Property("avg_bit_rate", "Average Bit Rate", "In 1000 bits/second.", NaturalNumber(), _BIT_RATE),
+    Property(
+        name="max_bit_rate",
+        title="Maximum Bit Rate",
+        description="In 1000 bits/second.",
+        field=NaturalNumber(),
+        schema=_BIT_RATE_SCHEMA,
+    ),
+    Property(
+        name="avg_bit_rate",
+        title="Average Bit Rate",
+        description="In 1000 bits/second.",
+        field=NaturalNumber(),
+        schema=_BIT_RATE_SCHEMA,
+    ),
 )
 
 add_tags(blp, FLOW)

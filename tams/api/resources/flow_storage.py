@@ -1,4 +1,4 @@
-"""`/flows/{flowId}/storage`: storage for Objects that are to come."""
+"""`/flows/{flowId}/storage`: storage for Objects that a client is about to upload."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class FlowStorageView(MethodView):
     @blp.doc(operationId="POST_flows-flowId-storage", summary="Allocate Initial Flow Storage")
     @blp.arguments(FlowStorageBody, required=False)
     @blp.response(201, FlowStorage, description="Storage locations for writing Objects.")
-    @blp.alt_response(400, description="The body is wrong, an id is in use, or the Flow has no container.")
+    @blp.alt_response(400, description="The body is invalid, an id is in use, or the Flow has no container.")
     @blp.alt_response(403, description="The Flow is read-only.")
     @blp.alt_response(404, description="The Flow does not exist.")
     def post(self, body: dict[str, Any], flow_id: str) -> Response:
-        """Allocate storage for Objects, to be uploaded and then registered in this Flow."""
+        """Allocate storage for Objects, which are then uploaded and registered in this Flow."""
         presigned: bool = body["presigned"]
         allocated = allocations.allocate(context.store(), flow_id, context.principal(), **body)
         return json_answer(allocations_json(allocated, context.base_url()), 201, signed_urls=presigned)

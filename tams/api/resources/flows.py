@@ -69,21 +69,21 @@ class Flows(MethodView):
         )
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"flows {order}"
-        wanted = page_request(query, listing)
+        paging = page_request(query, listing)
         page = flows.list_flows(
             context.store(),
             where=where,
             order=order,
             reverse=reverse,
-            after=wanted.after,
-            limit=wanted.limit,
+            after=paging.after,
+            limit=paging.limit,
             principal=context.principal(),
         )
         return paged(
             [flow_json(flow) for flow in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=listing,
             reverse=reverse,
         )
@@ -92,11 +92,11 @@ class Flows(MethodView):
     @blp.arguments(NewFlowSchema)
     @blp.response(201, FlowSchema, description="The Flow has been created.")
     @blp.alt_response(400, description="Bad request. Invalid Flow JSON.")
-    @blp.alt_response(409, description="There is a Flow with this id.")
+    @blp.alt_response(409, description="A Flow with this id already exists.")
     def post(self, document: dict[str, Any]) -> Response:
         """Create Flow
 
-        Create a Flow. An extension of this service: its id is made where it is left out.
+        Create a Flow. The store makes its id if it has none. An extension of this service.
         """
         flow = flows.create(context.store(), document, context.principal())
         return json_answer(flow_json(flow), 201, {"Location": f"{context.base_url()}/flows/{flow.id}"})
@@ -115,13 +115,13 @@ class FlowDetails(MethodView):
     def get(self, query: dict[str, Any], flow_id: str) -> Response:
         """Flow Details
 
-        Returns Flow metadata; its `timerange` where it is asked for.
+        Returns Flow metadata, on request with its `timerange`.
         """
         if not query["include_timerange"]:
             return json_answer(flow_json(flows.get(context.store(), flow_id, context.principal())))
         within = _unless_eternity(query["timerange"])
-        found = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
-        return json_answer(flow_json_with_timerange(*found))
+        flow, timerange = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
+        return json_answer(flow_json_with_timerange(flow, timerange))
 
     @blp.check_first(_check_replaceable)
     @blp.doc(operationId="PUT_flows-flowId")
@@ -134,7 +134,7 @@ class FlowDetails(MethodView):
     def put(self, document: dict[str, Any], flow_id: str) -> Response:
         """Create or Replace Flow
 
-        Create or replace the Flow metadata. What is not in the body is unset.
+        Create or replace the Flow metadata. Properties that are not in the body are unset.
         """
         flow, created = flows.put(context.store(), flow_id, document, context.principal())
         return json_answer(flow_json(flow), 201) if created else no_content()
@@ -142,10 +142,14 @@ class FlowDetails(MethodView):
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId")
     @blp.arguments(DeleteQuery, location="query")
-    @blp.response(204, description="No content. The Flow has been deleted, Objects that nothing refers to with it.")
-    @blp.alt_response(200, schema=DeletedSchema, description="The same with `cascade=true`, and what has been deleted.")
+    @blp.response(
+        204, description="No content. The Flow has been deleted, with the Objects that nothing else refers to."
+    )
     @blp.alt_response(
-        202, schema=DeleteRequestSchema, description="The deletion goes on in the background, see `Location`."
+        200, schema=DeletedSchema, description="With `cascade=true`: what has been deleted, the Flow included."
+    )
+    @blp.alt_response(
+        202, schema=DeleteRequestSchema, description="The deletion continues in the background, see `Location`."
     )
     @blp.alt_response(400, description="Bad request. Invalid query options.")
     @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")

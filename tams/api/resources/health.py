@@ -1,4 +1,4 @@
-"""`/health`: for whatever starts, watches and balances processes. Open to everybody."""
+"""`/health`: probes for process supervisors, monitoring and load balancers. They need no credentials."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ blp = Blueprint("health", __name__)
 
 @blp.route("/health/live")
 class Live(MethodView):
-    """Whether the process answers."""
+    """The liveness of the process."""
 
     @blp.doc(operationId="GET_health-live")
     @blp.response(200, {"type": "object"})
     def get(self) -> Response:
         """Liveness
 
-        Answered by every process that runs, whatever the state of database and storage.
+        Every running process answers this, whatever the state of database and storage.
         """
         return json_answer({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @blp.route("/health/ready")
 class Ready(MethodView):
-    """Whether the process can do its work."""
+    """The readiness of the process."""
 
     @blp.doc(operationId="GET_health-ready")
     @blp.response(200, {"type": "object"})
-    @blp.alt_response(503, description="A part that the service needs does not answer; the summary says which.")
+    @blp.alt_response(503, description="The database or a Storage Backend does not answer; the summary names it.")
     def get(self) -> Response:
         """Readiness
 

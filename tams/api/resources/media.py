@@ -1,6 +1,6 @@
-"""Media of local Storage Backends, up and down: `/storage/{storage_id}/{key}`.
+"""`/storage/{storage_id}/{key}`: upload and download of media in local Storage Backends.
 
-A signed URL carries its own permission. A plain one is for clients with credentials of the API.
+A signed URL carries its own permission. A plain URL is for clients with credentials of the API.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import IO, BinaryIO, Final, cast
 
 from flask import Blueprint, Response, current_app, request
+from typing_extensions import override
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import get_input_stream, wrap_file
 
@@ -27,13 +28,13 @@ from tams.storage.port import Stored, TooLarge
 
 blp = Blueprint("media", __name__, url_prefix="/storage")
 
-_LONGEST_TYPE: Final = 1024
+_MAX_TYPE_LENGTH: Final = 1024
 _TRANSFERS: Final = "tams.transfers"
 
 
 @blp.get("/<storage_id>/<path:key>")
 def download(storage_id: str, key: str) -> Response:
-    """The bytes, or one range of them. HEAD gives the same headers."""
+    """Return the bytes, or one range of them. HEAD returns the same headers."""
     storage = _storage(storage_id, key)
     if is_signed():
         try:
@@ -52,18 +53,20 @@ def download(storage_id: str, key: str) -> Response:
 
 @blp.put("/<storage_id>/<path:key>")
 def upload(storage_id: str, key: str) -> Response:
-    """Store the request's body, all or none, and replace what was there."""
+    """Store the request's body as a whole, and replace the bytes stored before."""
     storage = _storage(storage_id, key)
     content_type = request.headers.get("Content-Type", "")
-    at_end = _check_signed_upload(storage, key, content_type) if is_signed() else _check_plain_upload(storage, key)
+    check_at_end = (
+        _check_signed_upload(storage, key, content_type) if is_signed() else _check_plain_upload(storage, key)
+    )
     checksums = expected_digests(request.headers)
     _refuse_partial_or_encoded()
-    if len(content_type) > _LONGEST_TYPE:
-        raise Invalid.field("Content-Type", f"at most {_LONGEST_TYPE} characters")
+    if len(content_type) > _MAX_TYPE_LENGTH:
+        raise Invalid.field("Content-Type", f"at most {_MAX_TYPE_LENGTH} characters")
     if (request.content_length or 0) > storage.max_upload:
         raise TooLarge(f"an object has at most {storage.max_upload} bytes here")
-    # Not `request.stream`, which has the limit of JSON bodies; the storage has its own.
-    body = cast("BinaryIO", _Arriving(get_input_stream(request.environ), request.content_length, at_end))
+    # `request.stream` has the limit of JSON bodies. The storage has its own limit.
+    body = cast("BinaryIO", _UploadBody(get_input_stream(request.environ), request.content_length, check_at_end))
     release = begin_transfer()
     try:
         stored = storage.put(key, body, content_type or "application/octet-stream", checksums=checksums)
@@ -73,46 +76,48 @@ def upload(storage_id: str, key: str) -> Response:
 
 
 def is_signed() -> bool:
-    """Whether the URL is to be judged by its signature. Any other has passed `tams.api.authentication`."""
+    """Return whether the URL carries a signature. Any other request has passed `tams.api.authentication`."""
     return SIGNATURE in request.args
 
 
-class _Arriving:
-    """The body of an upload: whole, or an exception in place of its end.
+class _UploadBody:
+    """The body of an upload, which raises `Invalid` instead of ending if it is incomplete.
 
-    A server hands over a body that was cut off as if it had ended, so the length is compared here. `at_end` has the
-    last word, when all bytes have come and before anything is stored: the permission may have ended meanwhile.
+    The server presents a truncated body as a complete one, so the length is compared here. `check_at_end` runs when all
+    bytes have arrived and before anything is stored, because the permission may have expired meanwhile.
     """
 
-    def __init__(self, stream: IO[bytes], length: int | None, at_end: Callable[[], None]) -> None:
+    def __init__(self, stream: IO[bytes], length: int | None, check_at_end: Callable[[], None]) -> None:
         self._stream = stream
         self._length = length
         self._received = 0
-        self._at_end = at_end
+        self._check_at_end = check_at_end
 
     def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, and none at the end."""
         try:
-            piece = self._stream.read(size)
+            chunk = self._stream.read(size)
         except OSError as error:
-            raise Invalid("nothing was stored: the upload broke off") from error
-        self._received += len(piece)
-        if not piece:
+            raise Invalid("nothing was stored: the upload was interrupted") from error
+        self._received += len(chunk)
+        if not chunk:
             if self._length is not None and self._received != self._length:
-                raise Invalid(f"nothing was stored: {self._received} of {self._length} bytes came")
-            self._at_end()
-        return piece
+                raise Invalid(f"nothing was stored: {self._received} of {self._length} bytes arrived")
+            self._check_at_end()
+        return chunk
 
 
-class _Leaving(Stretch):
-    """Bytes on their way to a client; keeps its place among the transfers until it is closed.
+class _DownloadBody(Stretch):
+    """The bytes of a download. It holds its place among the transfers of the process until it is closed.
 
-    The server closes it, or the garbage collector where an error came before the server had it.
+    The server closes it. If an error occurs before the server receives it, the garbage collector does.
     """
 
     def __init__(self, file: io.FileIO, start: int, length: int, release: Callable[[], None]) -> None:
         self._release = release
         super().__init__(file, start, length)
 
+    @override
     def close(self) -> None:
         if not self.closed:
             self._release()
@@ -121,9 +126,9 @@ class _Leaving(Stretch):
 
 def _storage(storage_id: str, key: str) -> LocalStorage:
     storage = store().storages.get(storage_id)
-    # Bytes in other backends have their own addresses.
+    # Bytes in other Storage Backends have URLs of their own.
     if not isinstance(storage, LocalStorage) or not storage.is_key(key):
-        raise NotFound("there are no bytes at this address")
+        raise NotFound("no bytes are stored at this URL")
     return storage
 
 
@@ -134,33 +139,35 @@ def _check_signed_upload(storage: LocalStorage, key: str, content_type: str) -> 
     except SignatureRefused as error:
         raise Forbidden(str(error)) from error
 
-    def at_end() -> None:
-        # Whatever came later would be there after the last deletion of the key, and nobody would know of it.
+    def check_at_end() -> None:
+        # Bytes stored later would outlive the last deletion of the key, and no record would refer to them.
         if now() > until:
-            raise Forbidden("nothing was stored: the upload took too long after the end of its URL")
+            raise Forbidden("nothing was stored: the upload took too long after its URL expired")
 
-    return at_end
+    return check_at_end
 
 
 def _check_plain_upload(storage: LocalStorage, key: str) -> Callable[[], None]:
-    asked, asking = store(), principal()
+    current_store, uploader = store(), principal()
     encoded = request.args.get(OBJECT, "")
     try:
         object_id = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except ValueError as error:
-        raise Forbidden("only the URL that was given out for an Object takes its bytes") from error
+        raise Forbidden(
+            "this URL was not issued for an upload: use the PUT URL that was allocated for the Object"
+        ) from error
 
-    def may() -> None:
-        may_upload(asked, object_id, storage.backend.id, key, asking)
+    def check() -> None:
+        may_upload(current_store, object_id, storage.backend.id, key, uploader)
 
-    may()
-    return may
+    check()
+    return check
 
 
 def _refuse_partial_or_encoded() -> None:
     if request.content_length is None and request.headers.get("Transfer-Encoding", "").lower() != "chunked":
-        raise Invalid.field("Content-Length", "expected the number of bytes, or a body in chunks")
-    # Both would be stored as if they were the media themselves.
+        raise Invalid.field("Content-Length", "expected the number of bytes, or a chunked body")
+    # A partial or encoded body would be stored as if it were the media itself.
     if "Content-Range" in request.headers:
         raise Invalid.field("Content-Range", "an object is uploaded as a whole")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -168,17 +175,18 @@ def _refuse_partial_or_encoded() -> None:
 
 
 def begin_transfer() -> Callable[[], None]:
-    """Take a place among the transfers of this process, half of its threads; what gives it back.
+    """Take a place among the transfers of this process, and return the function that releases it.
 
-    Media that come and go slowly would else hold every thread, and the API stand still.
+    Transfers take at most half of the threads. Otherwise slow uploads and downloads could occupy every thread and stop
+    the API. Raises `Unavailable` if all places are taken.
     """
     places = current_app.extensions.get(_TRANSFERS)
     if places is None:
-        # Of two threads that come here at once, both get the one that was first.
+        # Two threads that arrive here at once both get the semaphore that was set first.
         half = threading.BoundedSemaphore(max(1, store().settings.threads // 2))
         places = current_app.extensions.setdefault(_TRANSFERS, half)
     if not places.acquire(blocking=False):
-        raise Unavailable("too many media transfers are under way: try again", retry_after=1)
+        raise Unavailable("too many media transfers are in progress: try again", retry_after=1)
     return cast("Callable[[], None]", places.release)
 
 
@@ -189,7 +197,7 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
     response.headers["ETag"] = stored.etag
     response.headers["Accept-Ranges"] = "bytes"
     response.last_modified = modified
-    # Whoever uploads decides on the type: no page of theirs may act in this origin's name.
+    # The uploading client chooses the type, so no page may run scripts in the name of this origin.
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox"
 
@@ -200,7 +208,7 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
         return response
     start, end = 0, stored.size
     ranges = request.range
-    # One range; several, other units and what cannot be parsed are answered with everything, as RFC 9110 allows.
+    # Several ranges, other units and malformed ranges are answered with all bytes, as RFC 9110 allows.
     if ranges is not None and ranges.units == "bytes" and len(ranges.ranges) == 1 and _if_range(stored, modified):
         first, stop = ranges.ranges[0]
         start = first if first >= 0 else max(0, stored.size + first)
@@ -213,15 +221,15 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
     if request.method == "HEAD":
         file.close()
         return response
-    leaving = _Leaving(file, start, end - start, begin_transfer())
-    response.response = wrap_file(request.environ, cast("BinaryIO", leaving), PIECE)
-    # To the server as it is: it closes what it was given, whatever becomes of the client.
+    body = _DownloadBody(file, start, end - start, begin_transfer())
+    response.response = wrap_file(request.environ, cast("BinaryIO", body), PIECE)
+    # The server receives the body itself and closes it, even if the client disconnects.
     response.direct_passthrough = True
     return response
 
 
 def _condition(stored: Stored, modified: datetime) -> int:
-    """200 or 304, as the request's conditions ask for (RFC 9110, section 13.2.2); 412 where they do not hold."""
+    """Return 200 or 304 by the request's conditions (RFC 9110, section 13.2.2). Raises 412 if they do not hold."""
     tag = stored.etag.strip('"')
     if request.if_match:
         holds = request.if_match.contains(tag)
@@ -236,10 +244,10 @@ def _condition(stored: Stored, modified: datetime) -> int:
 
 
 def _if_range(stored: Stored, modified: datetime) -> bool:
-    """Whether the range is wanted of what is stored now; else the client wants all of it."""
+    """Return whether `If-Range` allows the range of the stored bytes; otherwise all of them are returned."""
     if "If-Range" not in request.headers:
         return True
     if request.if_range.date is not None:
         return request.if_range.date == modified
-    # The header itself, not its parsed form, which makes strong tags of weak ones.
+    # The raw header, because its parsed form turns weak tags into strong ones.
     return request.headers["If-Range"].strip() == stored.etag

@@ -1,4 +1,4 @@
-"""`/objects`: the pieces of media that Segments refer to, and the instances of their bytes."""
+"""`/objects`: the Objects that Segments refer to, and the instances of their bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tams.services.objects import objects
 from tams.services.rendering.objects import object_json
 
 _LISTING: Final = "references"
-_UNKNOWN: Final = "The Object does not exist, or it is allocated and not registered yet."
+_UNKNOWN: Final = "The Object does not exist, or it is allocated but not yet registered."
 
 blp = Blueprint("objects", __name__, description="The Object in the Storage Backends that contains the media essence")
 
@@ -49,18 +49,18 @@ class ObjectView(MethodView):
     @blp.response(200, ObjectDetails)
     @blp.alt_response(404, description=_UNKNOWN)
     def get(self, query: dict[str, Any], object_id: str) -> Response:
-        """An Object, and by pages the Flows that refer to it."""
-        wanted = page_request(query, _LISTING)
+        """Return an Object, and page by page the Flows that refer to it."""
+        paging = page_request(query, _LISTING)
         plan = url_plan(query)
         details = objects.get(
-            context.store(), object_id, query["flow_tags"], wanted.after, wanted.limit, context.principal()
+            context.store(), object_id, query["flow_tags"], paging.after, paging.limit, context.principal()
         )
         body = object_json(details.object, details.init_object, details.referenced_by_flows, plan)
         return paged(
             orjson.dumps(body),
             count=len(details.referenced_by_flows),
             next=details.next,
-            request=wanted,
+            request=paging,
             listing=_LISTING,
             signed_urls=plan.signed,
         )
@@ -68,10 +68,10 @@ class ObjectView(MethodView):
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_objects", summary="Delete Object")
     @blp.arguments(DeleteQuery, location="query")
-    @blp.response(204, description="The storage is given back, and the Object is gone.")
+    @blp.response(204, description="The Object has been deleted, and its storage released.")
     @blp.alt_response(404, description="The Object does not exist.")
     def delete(self, query: dict[str, Any], object_id: str) -> Response:
-        """Delete an Object: allocated storage is given back; a registered one needs `cascade=true`."""
+        """Delete an allocated Object and release its storage. A registered Object needs `cascade=true`."""
         outcome = deletion.delete_object(context.store(), object_id, query["cascade"], context.principal())
         return deletion_response(outcome, cascade=query["cascade"], several=True)
 
@@ -84,10 +84,10 @@ class Instances(MethodView):
     @blp.doc(operationId="POST_objects-instances", summary="Register an Object instance")
     @blp.arguments(InstanceBody)
     @blp.response(201, description="Object instance successfully registered.")
-    @blp.alt_response(400, description="The body is wrong, or the label is in use.")
+    @blp.alt_response(400, description="The body is invalid, or the label is in use.")
     @blp.alt_response(404, description=_UNKNOWN)
     def post(self, body: dict[str, Any], object_id: str) -> Response:
-        """Add a URL where the same bytes are, or ask for an instance in a Storage Backend."""
+        """Add another URL of the same bytes, or request an instance in a Storage Backend."""
         if "storage_id" in body:
             objects.add_controlled_instance(context.store(), object_id, body["storage_id"], context.principal())
         else:

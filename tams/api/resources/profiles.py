@@ -36,14 +36,14 @@ class Profiles(MethodView):
 
         Profiles supported by the store for use when creating Flows, in alphabetical order of their `label`.
         """
-        wanted = page_request(query, _LISTING)
+        paging = page_request(query, _LISTING)
         where = {name: query[name] for name in _FILTERS if name in query}
-        page = profiles.list_profiles(store(), where=where, after=wanted.after, limit=wanted.limit)
+        page = profiles.list_profiles(store(), where=where, after=paging.after, limit=paging.limit)
         return paged(
             [profile_json(profile) for profile in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=_LISTING,
         )
 
@@ -70,6 +70,7 @@ class Profile(MethodView):
     def post(self, profile: dict[str, Any], profile_id: str) -> Response:
         """Create Profile
 
-        Create a new Profile to be used when creating Flows. A Profile never changes: for other metadata create another.
+        Create a new Profile to be used when creating Flows. A Profile cannot be changed: create another one for other
+        metadata.
         """
         return json_answer(profile_json(profiles.create(store(), profile_id, profile, principal())), 201)

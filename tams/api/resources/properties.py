@@ -1,7 +1,7 @@
-"""The child endpoints of a resource: one property each, and its tags.
+"""The child endpoints of a resource: one for each property, and its tags.
 
-GET of a property that is not set is 404 unless it has a value that stands for "not set"; DELETE of one is 204. A tag
-that is not there is 404 for both. Whether the resource exists and may be changed is checked before the body is read.
+GET of a property that is not set is 404, unless the property has a value that means "not set"; DELETE is 204. Of a tag
+that does not exist, both are 404. Whether the resource exists and may be changed is checked before the body is read.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.store import Store
 
-_TAG: dict[str, Any] = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-_TAGS: dict[str, Any] = {"type": "object", "additionalProperties": _TAG}
+_TAG_SCHEMA: dict[str, Any] = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_TAGS_SCHEMA: dict[str, Any] = {"type": "object", "additionalProperties": _TAG_SCHEMA}
 
 
 class Editor(Protocol):
-    """A service whose resources have properties and tags: modules of `tams.services.flows`."""
+    """A service that changes properties and tags of its resources: a module of `tams.services.flows`."""
 
     def set_property(self, store: Store, resource_id: str, name: str, value: Any, principal: Principal, /) -> None:
         """Set a property."""
@@ -45,27 +45,31 @@ class Editor(Protocol):
         """Remove a tag."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A kind of resource with child endpoints. `document` and the checks raise `NotFound` and `Forbidden`;
-    `check_settable` is for what may be set where the resource is read-only, too."""
+    """A kind of resource with child endpoints.
+
+    `metadata` and the checks raise `NotFound` and `Forbidden`. `check_settable` is the check for properties that may be
+    set although the resource is read-only.
+    """
 
     noun: str
     path: str
     argument: str
     operation: str
     editor: Editor
-    document: Callable[[Store, str, Principal], Metadata]
+    metadata: Callable[[Store, str, Principal], Metadata]
     check_writable: Callable[[Store, str, Principal], None]
     check_settable: Callable[[Store, str, Principal], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
     """A property with an endpoint of its own.
 
-    `title` and `description` are for the API document, `field` says which values it takes and `schema` says it in JSON
-    Schema. `unset` is what GET answers where it is not set (404 without). `always_settable`: where it is read-only too.
+    `title` and `description` are for the API document. `field` checks values, and `schema` documents them as JSON
+    Schema. `unset` is the value that GET returns if the property is not set; without it, GET is 404. A property that is
+    `always_settable` can be set although the resource is read-only.
     """
 
     name: str
@@ -81,7 +85,11 @@ class Property:
 def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
     """Register GET, PUT and, where the property can be unset, DELETE of `{resource}/{property}`."""
     operation = f"{resource.operation}-{prop.name.replace('_', '-')}"
-    gone = f"The requested {resource.noun} does not exist"
+    missing_resource = f"The requested {resource.noun} does not exist"
+    check = resource.check_settable if prop.always_settable else resource.check_writable
+
+    def check_settable(**path: str) -> None:
+        check(context.store(), path[resource.argument], context.principal())
 
     class PropertyView(MethodView):
         """One property of a resource."""
@@ -90,42 +98,43 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
             operationId=f"GET_{operation}",
             summary=f"{resource.noun} {prop.title}",
             description=prop.description,
-            **_answered(prop.schema),
+            **_response_schema(prop.schema),
         )
         @blp.response(200)
-        @blp.alt_response(404, description=f"{gone}{'' if prop.unset is not missing else ', or it has none'}.")
+        @blp.alt_response(
+            404, description=f"{missing_resource}{'' if prop.unset is not missing else ', or it has none'}."
+        )
         def get(self, **path: str) -> Response:
-            document = resource.document(context.store(), path[resource.argument], context.principal())
-            value = document.get(prop.name, prop.unset)
+            metadata = resource.metadata(context.store(), path[resource.argument], context.principal())
+            value = metadata.get(prop.name, prop.unset)
             if value is missing:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no {prop.name}")
             return json_answer(value)
 
+        @blp.check_first(check_settable)
         @blp.doc(
             operationId=f"PUT_{operation}",
             summary=f"Set {resource.noun} {prop.title}",
             description=prop.description,
-            **_asked(prop.schema),
+            **_request_schema(prop.schema),
         )
         @blp.response(204, description="The property has been set.")
         @blp.alt_response(400, description=f"Invalid {prop.name}.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
-        @blp.alt_response(404, description=f"{gone}.")
+        @blp.alt_response(404, description=f"{missing_resource}.")
         def put(self, **path: str) -> Response:
-            resource_id = path[resource.argument]
-            check = resource.check_settable if prop.always_settable else resource.check_writable
-            check(context.store(), resource_id, context.principal())
             value = _loaded(prop.field, prop.name, json_body())
+            resource_id = path[resource.argument]
             resource.editor.set_property(context.store(), resource_id, prop.name, value, context.principal())
             return no_content()
 
     class DeletableView(PropertyView):
-        """One property of a resource, which can be unset."""
+        """One property of a resource that can be unset."""
 
         @blp.doc(operationId=f"DELETE_{operation}", summary=f"Delete {resource.noun} {prop.title}")
         @blp.response(204, description="The property is not set any more.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
-        @blp.alt_response(404, description=f"{gone}.")
+        @blp.alt_response(404, description=f"{missing_resource}.")
         def delete(self, **path: str) -> Response:
             resource_id = path[resource.argument]
             resource.editor.unset_property(context.store(), resource_id, prop.name, context.principal())
@@ -137,18 +146,25 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
 
 def add_tags(blp: Blueprint, resource: Resource) -> None:
     """Register GET of `{resource}/tags`, and GET, PUT and DELETE of `{resource}/tags/{name}`."""
-    gone = f"The requested {resource.noun} does not exist"
+    missing_resource = f"The requested {resource.noun} does not exist"
+
+    def check_writable(**path: str) -> None:
+        resource.check_writable(context.store(), path[resource.argument], context.principal())
 
     @blp.route(f"{resource.path}/tags", endpoint=f"{resource.noun}tags")
     class TagsView(MethodView):
         """All tags of a resource."""
 
-        @blp.doc(operationId=f"GET_{resource.operation}-tags", summary=f"List {resource.noun} Tags", **_answered(_TAGS))
+        @blp.doc(
+            operationId=f"GET_{resource.operation}-tags",
+            summary=f"List {resource.noun} Tags",
+            **_response_schema(_TAGS_SCHEMA),
+        )
         @blp.response(200, description=f"The tags of the {resource.noun}.")
-        @blp.alt_response(404, description=f"{gone}.")
+        @blp.alt_response(404, description=f"{missing_resource}.")
         def get(self, **path: str) -> Response:
-            document = resource.document(context.store(), path[resource.argument], context.principal())
-            return json_answer(document["tags"])
+            metadata = resource.metadata(context.store(), path[resource.argument], context.principal())
+            return json_answer(metadata["tags"])
 
     @blp.route(f"{resource.path}/tags/<text:name>", endpoint=f"{resource.noun}tag")
     class TagView(MethodView):
@@ -157,56 +173,56 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.doc(
             operationId=f"GET_{resource.operation}-tags-name",
             summary=f"{resource.noun} Tag Value",
-            **_answered(_TAG),
+            **_response_schema(_TAG_SCHEMA),
         )
         @blp.response(200, description="The value of the tag.")
-        @blp.alt_response(404, description=f"{gone}, or has no such tag.")
+        @blp.alt_response(404, description=f"{missing_resource}, or has no such tag.")
         def get(self, name: str, **path: str) -> Response:
-            tags = resource.document(context.store(), path[resource.argument], context.principal())["tags"]
+            tags = resource.metadata(context.store(), path[resource.argument], context.principal())["tags"]
             if name not in tags:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no such tag")
             return json_answer(tags[name])
 
+        @blp.check_first(check_writable)
         @blp.doc(
             operationId=f"PUT_{resource.operation}-tags-name",
             summary=f"Create or Update {resource.noun} Tag",
-            **_asked(_TAG),
+            **_request_schema(_TAG_SCHEMA),
         )
         @blp.response(204, description="The tag has been created or updated.")
         @blp.alt_response(400, description="Invalid tag value.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
-        @blp.alt_response(404, description=f"{gone}.")
+        @blp.alt_response(404, description=f"{missing_resource}.")
         def put(self, name: str, **path: str) -> Response:
+            value = _loaded(_TAGS_FIELD, "tags", {name: json_body()})[name]
             resource_id = path[resource.argument]
-            resource.check_writable(context.store(), resource_id, context.principal())
-            value = _loaded(_ANY_TAGS, "tags", {name: json_body()})[name]
             resource.editor.set_tag(context.store(), resource_id, name, value, context.principal())
             return no_content()
 
         @blp.doc(operationId=f"DELETE_{resource.operation}-tags-name", summary=f"Delete {resource.noun} Tag")
         @blp.response(204, description="The tag has been deleted.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
-        @blp.alt_response(404, description=f"{gone}, or has no such tag.")
+        @blp.alt_response(404, description=f"{missing_resource}, or has no such tag.")
         def delete(self, name: str, **path: str) -> Response:
             resource_id = path[resource.argument]
             resource.editor.delete_tag(context.store(), resource_id, name, context.principal())
             return no_content()
 
 
-_ANY_TAGS = Tags()
+_TAGS_FIELD = Tags()
 
 
 def _loaded(field: fields.Field[Any], name: str, value: Any) -> Any:
-    """The value as the field takes it; what is wrong with it is told under the property's name."""
+    """Return the value that the field loads. Raises `Invalid`, with errors under the property's name."""
     try:
         return field.deserialize(value, name)
     except ValidationError as error:
         raise from_validation(ValidationError({name: error.messages})) from error
 
 
-def _answered(schema: dict[str, Any]) -> dict[str, Any]:
+def _response_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return {"responses": {"200": {"content": {"application/json": {"schema": schema}}}}}
 
 
-def _asked(schema: dict[str, Any]) -> dict[str, Any]:
+def _request_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -1,4 +1,4 @@
-"""`/`: the paths that there are."""
+"""`/`: the paths of the API."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ from tams.services.segments import registration, segments
 
 _MULTIPART: Final = "multipart/form-data"
 _LISTING: Final = "segments"
-# Of what an upload takes beside its two parts: boundaries, headers, other parts.
-_FRAME_BYTES: Final = 1024 * 1024
+# The limit of what an upload holds besides its two parts: boundaries, headers, other parts.
+_OVERHEAD_BYTES: Final = 1024 * 1024
 
 blp = Blueprint("segments", __name__, description="A timerange Segment of a Flow that references a media Object")
 
@@ -55,8 +55,8 @@ class Segments(MethodView):
     @blp.response(200, SegmentDetails(many=True))
     @blp.alt_response(404, description="The Flow ID in the path is invalid.")
     def get(self, query: dict[str, Any], flow_id: str) -> Response:
-        """List the Segments in time order. A Flow that does not exist has none."""
-        wanted = page_request(query, _LISTING)
+        """List the Segments in time order. For a Flow that does not exist the list is empty."""
+        paging = page_request(query, _LISTING)
         plan = url_plan(query)
         page = segments.list_segments(
             context.store(),
@@ -64,8 +64,8 @@ class Segments(MethodView):
             query["timerange"],
             query["object_id"],
             reverse=query["reverse_order"],
-            after=wanted.after,
-            limit=wanted.limit,
+            after=paging.after,
+            limit=paging.limit,
             with_instances=not plan.shows_nothing,
             principal=context.principal(),
         )
@@ -76,7 +76,7 @@ class Segments(MethodView):
             json_array(texts),
             count=len(texts),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=_LISTING,
             reverse=page.reverse,
             headers={"X-Paging-Timerange": str(page.timerange)},
@@ -96,25 +96,25 @@ class Segments(MethodView):
             },
         },
     )
-    @blp.response(201, description="All Segments have been registered; after an upload, the Segment.")
-    @blp.alt_response(200, schema=FailedSegments, description="Some Segments of the list, or all, were refused.")
-    @blp.alt_response(400, description="The body is wrong, the Segment is refused, or the Flow has no container.")
+    @blp.response(201, description="All Segments have been registered. The answer to an upload is the Segment.")
+    @blp.alt_response(200, schema=FailedSegments, description="Some or all Segments of the list were refused.")
+    @blp.alt_response(400, description="The body is invalid, the Segment is refused, or the Flow has no container.")
     @blp.alt_response(403, description="The Flow is read-only.")
     @blp.alt_response(404, description="The Flow does not exist.")
     def post(self, flow_id: str) -> Response:
-        """Register a Segment or a list of them; as multipart/form-data, one together with its bytes."""
+        """Register a Segment or a list of them; as multipart/form-data, one Segment together with its bytes."""
         if request.mimetype == _MULTIPART:
             _check_writable(flow_id)
             return _upload(flow_id)
         try:
             body = json_body()
-            wanted = parse_requests(body)
+            segment_requests = parse_requests(body)
         except (Invalid, HTTPException):
-            # 404 and 403 come before what is wrong with the body. Where nothing is, the registration finds them: a
-            # look of its own before each would cost as much as reading a Flow.
+            # 404 and 403 take precedence over faults of the body. For a valid body the registration raises them: a
+            # check before each registration would cost as much as reading a Flow.
             _check_writable(flow_id)
             raise
-        failed = registration.register(context.store(), flow_id, wanted, context.principal())
+        failed = registration.register(context.store(), flow_id, segment_requests, context.principal())
         if not failed:
             return no_content(201)
         if not isinstance(body, list):
@@ -124,7 +124,7 @@ class Segments(MethodView):
     @blp.check_first(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId-segments", summary="Delete Flow Segment")
     @blp.arguments(DeleteSegmentsQuery, location="query")
-    @blp.response(204, description="The Segments are gone, and the Objects that nothing needs any more.")
+    @blp.response(204, description="The Segments have been deleted, with the Objects that nothing else refers to.")
     @blp.alt_response(403, description="The Flow is read-only.")
     @blp.alt_response(404, description="The Flow does not exist.")
     def delete(self, query: dict[str, Any], flow_id: str) -> Response:
@@ -136,24 +136,26 @@ class Segments(MethodView):
 
 
 def _upload(flow_id: str) -> Response:
-    """Take in `segment_data`, then `file`, which is stored while it comes."""
+    """Read `segment_data`, then store `file` as it arrives, and register the Segment."""
     store = context.store()
     settings = store.settings
-    request.max_content_length = settings.max_upload + settings.max_body + _FRAME_BYTES
+    request.max_content_length = settings.max_upload + settings.max_body + _OVERHEAD_BYTES
     parts = Multipart(request.stream, request.mimetype_params.get("boundary", ""))
-    wanted: SegmentRequest | None = None
+    segment_request: SegmentRequest | None = None
     while (name := parts.next_part()) != "file":
         if name is None:
             raise Invalid.field("file", "required")
         if name == "segment_data":
-            if wanted is not None:
+            if segment_request is not None:
                 raise Invalid.field("segment_data", "given more than once")
-            wanted = _segment_of(parts.read_whole(settings.max_body))
-    if wanted is None:
+            segment_request = _segment_request(parts.read_whole(settings.max_body))
+    if segment_request is None:
         raise Invalid.field("segment_data", "required, before file")
     release = begin_transfer()
     try:
-        segment, instances = registration.upload(store, flow_id, wanted, cast("BinaryIO", parts), context.principal())
+        segment, instances = registration.upload(
+            store, flow_id, segment_request, cast("BinaryIO", parts), context.principal()
+        )
     finally:
         release()
     plan = UrlPlan(store, UrlFilter(), context.base_url(), store.access(context.principal()))
@@ -161,8 +163,8 @@ def _upload(flow_id: str) -> Response:
     return json_answer(text.encode(), 201, signed_urls=plan.signed)
 
 
-def _segment_of(content: bytes) -> SegmentRequest:
-    """The Segment of an upload; an id is made for its Object where none is given."""
+def _segment_request(content: bytes) -> SegmentRequest:
+    """Return the Segment of an upload, with a new id for its Object if it names none."""
     body = parse_json(content, "segment_data")
     if not isinstance(body, dict):
         raise Invalid.field("segment_data", "expected one Segment: an object with timerange")

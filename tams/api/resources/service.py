@@ -62,7 +62,7 @@ class Service(MethodView):
 
 @blp.route("/service/storage-backends")
 class StorageBackends(MethodView):
-    """The places where the bytes are."""
+    """All Storage Backends."""
 
     @blp.doc(operationId="GET_storage-backends")
     @blp.arguments(TaggedListingQuery, location="query")
@@ -72,16 +72,16 @@ class StorageBackends(MethodView):
 
         The Storage Backends available on this service instance, in alphabetical order of their `label`.
         """
-        wanted = page_request(query, _BACKENDS)
+        paging = page_request(query, _BACKENDS)
         reverse: bool = query["reverse_order"]
         page = storage_backends.list_backends(
-            store(), query["tags"], reverse=reverse, after=wanted.after, limit=wanted.limit, principal=principal()
+            store(), query["tags"], reverse=reverse, after=paging.after, limit=paging.limit, principal=principal()
         )
         return paged(
             [storage_backend_json(backend) for backend in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=_BACKENDS,
             reverse=reverse,
         )

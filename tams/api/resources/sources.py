@@ -1,4 +1,4 @@
-"""`/sources` and what is below it."""
+"""`/sources` and the paths below it."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ class Sources(MethodView):
         )
         order, reverse = query["sort_by"], query["reverse_order"]
         listing = f"sources {order}"
-        wanted = page_request(query, listing)
+        paging = page_request(query, listing)
         page = sources.list_sources(
             context.store(),
             where=where,
             order=order,
             reverse=reverse,
-            after=wanted.after,
-            limit=wanted.limit,
+            after=paging.after,
+            limit=paging.limit,
             principal=context.principal(),
         )
         return paged(
             [source_json(source) for source in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=listing,
             reverse=reverse,
         )
@@ -72,7 +72,7 @@ class Sources(MethodView):
     @blp.arguments(SourceSchema)
     @blp.response(201, SourceSchema, description="The Source has been created.")
     @blp.alt_response(400, description="Bad request. Invalid Source JSON.")
-    @blp.alt_response(409, description="There is a Source with this id.")
+    @blp.alt_response(409, description="A Source with this id already exists.")
     def post(self, document: dict[str, Any]) -> Response:
         """Create Source
 
@@ -107,10 +107,10 @@ class SourceDetails(MethodView):
     @blp.alt_response(
         200,
         schema=DeletedSchema,
-        description="With `cascade=true`: its Flows and their Segments as well, and how many.",
+        description="With `cascade=true`: what has been deleted, its Flows and their Segments included.",
     )
     @blp.alt_response(
-        202, schema=AcceptedRequestsSchema, description="The deletion goes on in the background, see `Location`."
+        202, schema=AcceptedRequestsSchema, description="The deletion continues in the background, see `Location`."
     )
     @blp.alt_response(400, description="Bad request. Invalid query options.")
     @blp.alt_response(403, description="A read-only Flow would be deleted.")
@@ -125,24 +125,42 @@ class SourceDetails(MethodView):
         return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 
-def _document(store: Store, source_id: str, principal: Principal) -> Metadata:
+def _metadata(store: Store, source_id: str, principal: Principal) -> Metadata:
     return sources.get(store, source_id, principal).metadata
 
 
-_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_TEXT_SCHEMA: Final[dict[str, Any]] = {"type": "string"}
 _SOURCE: Final = Resource(
-    "Source",
-    "/sources/<id:source_id>",
-    "source_id",
-    "sources-sourceId",
-    sources,
-    _document,
-    sources.check_writable,
-    sources.check_writable,
+    noun="Source",
+    path="/sources/<id:source_id>",
+    argument="source_id",
+    operation="sources-sourceId",
+    editor=sources,
+    metadata=_metadata,
+    check_writable=sources.check_writable,
+    check_settable=sources.check_writable,
 )
 
 add_tags(blp, _SOURCE)
 add_property(
-    blp, _SOURCE, Property("description", "Description", "What the Source is, to be read by people.", Text(), _TEXT)
+    blp,
+    _SOURCE,
+    Property(
+        name="description",
+        title="Description",
+        description="The description of the Source for human readers.",
+        field=Text(),
+        schema=_TEXT_SCHEMA,
+    ),
 )
-add_property(blp, _SOURCE, Property("label", "Label", "A short name for listings.", Text(max_bytes=LABEL_BYTES), _TEXT))
+add_property(
+    blp,
+    _SOURCE,
+    Property(
+        name="label",
+        title="Label",
+        description="A short name for listings.",
+        field=Text(max_bytes=LABEL_BYTES),
+        schema=_TEXT_SCHEMA,
+    ),
+)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 blp = Blueprint("webhooks", __name__)
 
 _LISTING = "webhooks"
-_NOT_DETAILS = ("id", "api_key_value", "status")
+_NOT_IN_DETAILS = ("id", "api_key_value", "status")
 _UNKNOWN = "The requested Webhook ID in the path is invalid."
-_REFUSED = "Bad request. Invalid parameters or unsupported event filtering or transformation."
+_INVALID = "Bad request. Invalid parameters or unsupported event filtering or transformation."
 
 
 @blp.route("/service/webhooks")
@@ -40,16 +40,16 @@ class Webhooks(MethodView):
 
         The registered webhooks, in alphabetical order of their `url`.
         """
-        wanted = page_request(query, _LISTING)
+        paging = page_request(query, _LISTING)
         reverse: bool = query["reverse_order"]
         page = webhooks.list_webhooks(
-            store(), principal(), query["tags"], reverse=reverse, after=wanted.after, limit=wanted.limit
+            store(), principal(), query["tags"], reverse=reverse, after=paging.after, limit=paging.limit
         )
         return paged(
             [webhook_json(webhook) for webhook in page.items],
             count=len(page.items),
             next=page.next,
-            request=wanted,
+            request=paging,
             listing=_LISTING,
             reverse=reverse,
         )
@@ -57,14 +57,15 @@ class Webhooks(MethodView):
     @blp.doc(operationId="POST_webhooks")
     @blp.arguments(WebhookBody)
     @blp.response(201, WebhookDetails, description="Success. The webhook has been registered.")
-    @blp.alt_response(400, description=_REFUSED)
+    @blp.alt_response(400, description=_INVALID)
     def post(self, body: dict[str, Any]) -> Response:
         """Register webhook details
 
-        Have events sent to a URL as they happen: at least once, in order, signed. See docs/reference/webhooks.md.
+        Register a URL to which events are sent as they happen: at least once, in order, signed. See
+        docs/reference/webhooks.md.
         """
         return json_answer(
-            webhook_json(webhooks.register(store(), _request(body), principal(), base_url())),
+            webhook_json(webhooks.register(store(), _webhook_request(body), principal(), base_url())),
             201,
         )
 
@@ -91,17 +92,19 @@ class WebhookResource(MethodView):
     @blp.doc(operationId="PUT_webhooks")
     @blp.arguments(WebhookChange)
     @blp.response(201, WebhookDetails, description="Success. The webhook has been updated")
-    @blp.alt_response(400, description=_REFUSED)
+    @blp.alt_response(400, description=_INVALID)
     @blp.alt_response(403, description="Forbidden. You do not have permission to modify this resource.")
     @blp.alt_response(404, description=_UNKNOWN)
     def put(self, body: dict[str, Any], webhook_id: str) -> Response:
         """Update webhook details
 
-        Everything is replaced but `api_key_value`, which stays where none is given. With `status` `created` what waits
-        is sent, after an error too.
+        Everything is replaced except `api_key_value`, which stays if the body has none. With the `status` `created`,
+        waiting events are sent, also after an error.
         """
-        changed = webhooks.replace_webhook(store(), webhook_id, body["id"], _request(body), principal(), base_url())
-        return json_answer(webhook_json(changed), 201)
+        webhook = webhooks.replace_webhook(
+            store(), webhook_id, body["id"], _webhook_request(body), principal(), base_url()
+        )
+        return json_answer(webhook_json(webhook), 201)
 
     @blp.doc(operationId="DELETE_webhooks-webhookId")
     @blp.response(204, description="No content. The webhook has been deleted.")
@@ -110,15 +113,15 @@ class WebhookResource(MethodView):
     def delete(self, webhook_id: str) -> Response:
         """Delete Webhook
 
-        Deletes the webhook, and what waits to be sent to it.
+        Deletes the webhook, and the events that wait to be sent to it.
         """
         webhooks.delete(store(), webhook_id, principal())
         return no_content()
 
 
-def _request(body: dict[str, Any]) -> WebhookRequest:
+def _webhook_request(body: dict[str, Any]) -> WebhookRequest:
     return WebhookRequest(
-        {name: value for name, value in body.items() if name not in _NOT_DETAILS},
+        {name: value for name, value in body.items() if name not in _NOT_IN_DETAILS},
         body.get("api_key_value"),
         body.get("status", "created"),
     )

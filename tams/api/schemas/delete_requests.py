@@ -1,4 +1,4 @@
-"""Outcomes of deletions and Flow Delete Requests, for the API document (`deletion-request.json`)."""
+"""Flow Delete Requests (`deletion-request.json`), the outcomes of deletions, and the query of the listing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tams.api.schemas.queries import ListingQuery
 
 
 class DeleteRequestSchema(Schema):
-    """A deletion that goes on in the background."""
+    """A deletion that runs in the background."""
 
     id = fields.String(required=True)
     flow_id = fields.String(required=True)
@@ -19,9 +19,9 @@ class DeleteRequestSchema(Schema):
     created = fields.DateTime()
     created_by = fields.String()
     updated = fields.DateTime()
-    expiry = fields.DateTime(metadata={"description": "When this record will be forgotten; set once it has ended."})
+    expiry = fields.DateTime(metadata={"description": "When this record is removed; set once the deletion has ended."})
     status = fields.String(required=True, validate=validate.OneOf(["created", "started", "done", "error"]))
-    error = fields.Dict(metadata={"description": "Why it had to stop."})
+    error = fields.Dict(metadata={"description": "Why the deletion stopped."})
 
 
 class DeletedCounts(Schema):
@@ -46,10 +46,10 @@ class AcceptedRequestsSchema(Schema):
 
 
 class DeleteRequestsQuery(ListingQuery):
-    """Query of the listing."""
+    """Query of `GET /flow-delete-requests`."""
 
     sort_by = Text(
         load_default="created",
         validate=validate.OneOf(("created", "expiry")),
-        metadata={"description": "Most recent first. Where unset: by id, at the end."},
+        metadata={"description": "Most recent first. Requests without a value come last, by id."},
     )

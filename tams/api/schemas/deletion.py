@@ -15,7 +15,7 @@ class DeleteQuery(Query):
     cascade = Boolean(
         load_default=None,
         metadata={
-            "description": "`true`: delete what depends on it as well, and answer how much. `false`: refuse with 409 "
+            "description": "`true`: delete what depends on it as well, and return the counts. `false`: refuse with 409 "
             "if something else would be lost. Not given: do what the specification says."
         },
     )

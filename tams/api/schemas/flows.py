@@ -1,7 +1,7 @@
-"""Flows as clients send them (`flow-put.json`): one schema per format, strict about what they know.
+"""Flows as clients send them (`flow-put.json`), one schema per format, and the queries of Flows.
 
-Properties that no schema knows are kept, at the top and in sub-objects, but for `essence_parameters`, which the
-specification closes.
+Known properties are checked strictly. Unknown properties are kept, at the top and in sub-objects, except in
+`essence_parameters`, which the specification closes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from tams.domain.flow_rules import AUDIO, DATA, IMAGE, MULTI, VIDEO
 from tams.domain.identifiers import is_uuid
 from tams.domain.timerange import ETERNITY
 
-KEPT_BY_THE_STORE: Final = frozenset({"created", "metadata_updated", "segments_updated", "timerange", "collected_by"})
-"""Dropped before anything is checked, so that clients can PUT what they GET."""
+SET_BY_THE_STORE: Final = frozenset({"created", "metadata_updated", "segments_updated", "timerange", "collected_by"})
+"""Properties that are dropped before anything is checked, so that clients can PUT what they GET."""
 
 STATUSES: Final = ("awaiting_content", "ingesting", "replication_in_progress", "closed_complete")
 """`flow-status.json`."""
@@ -47,7 +47,7 @@ _PACKAGE_UID = (
 
 
 class ProfileLink(Text):
-    """A Profile's id, or the empty text, which breaks the link to a Profile."""
+    """The id of a Profile, or the empty text, which removes the link to a Profile."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -57,19 +57,19 @@ class ProfileLink(Text):
 
 
 class Open(Schema):
-    """An object that keeps properties it does not know."""
+    """An object that keeps unknown properties."""
 
     class Meta:
-        """See the class."""
+        """Unknown properties are kept."""
 
         unknown = INCLUDE
 
 
 class Closed(Schema):
-    """An object that has no other properties than these."""
+    """An object without other properties than those of its schema."""
 
     class Meta:
-        """See the class."""
+        """Unknown properties are errors."""
 
         unknown = RAISE
 
@@ -79,7 +79,7 @@ def _choice(*values: str) -> Text:
 
 
 class Fraction(Open):
-    """A rate or a duration; the denominator is 1 where it is left out."""
+    """A rate or a duration. The default of the denominator is 1."""
 
     numerator = PositiveInteger(required=True)
     denominator = PositiveInteger()
@@ -93,33 +93,33 @@ class Ratio(Open):
 
 
 class AudioTrack(Open):
-    """Which channels of a container's audio track are the Flow's."""
+    """The channels of a container's audio track that belong to the Flow."""
 
     channel_numbers = fields.List(NaturalNumber(), validate=validate.Length(min=1))
     channel_range = PatternText(_CHANNEL_RANGE, 'an inclusive range of channel numbers such as "0_1"')
 
 
 class Mp2tsContainer(Open):
-    """A place in an MPEG-2 Transport Stream."""
+    """The location of a Flow in an MPEG-2 Transport Stream."""
 
     pid = Integer()
 
 
 class MxfContainer(Open):
-    """A place in a Material Exchange Format container."""
+    """The location of a Flow in a Material Exchange Format container."""
 
     package_uid = PatternText(_PACKAGE_UID, "a SMPTE UMID URN or UUID URN")
     track_id = Integer()
 
 
 class IsobmffContainer(Open):
-    """A place in an ISO Base Media File Format container."""
+    """The location of a Flow in an ISO Base Media File Format container."""
 
     track_id = Integer()
 
 
 class ContainerMapping(Open):
-    """Where a container holds the essence of a Flow (`container-mapping.json`)."""
+    """The location of a Flow's essence in a container (`container-mapping.json`)."""
 
     track_index = NaturalNumber()
     format_track_index = NaturalNumber()
@@ -146,7 +146,7 @@ class AvcParameters(Open):
 
 
 class UncompressedVideo(Open):
-    """How uncompressed pictures are packed."""
+    """The packing of uncompressed pictures."""
 
     unc_type = Text(
         required=True,
@@ -160,7 +160,7 @@ class UncompressedVideo(Open):
 
 
 class UncompressedAudio(Open):
-    """How uncompressed channels are laid out."""
+    """The layout of uncompressed audio channels."""
 
     unc_type = Text(required=True, validate=validate.OneOf(("interleaved", "planar", "pairs")))
 
@@ -226,7 +226,7 @@ class MultiEssence(Closed):
 
 
 class Technical(Open):
-    """What every format has (`flow-technical.json`)."""
+    """The technical metadata of every format (`flow-technical.json`)."""
 
     format = Format(required=True)
     codec = TechnicalType()
@@ -237,41 +237,41 @@ class Technical(Open):
 
 
 class VideoTechnical(Technical):
-    """`flow-video.json`."""
+    """The technical metadata of a video Flow (`flow-video.json`)."""
 
     codec = TechnicalType(required=True)
     essence_parameters = fields.Nested(VideoEssence, required=True)
 
 
 class AudioTechnical(Technical):
-    """`flow-audio.json`."""
+    """The technical metadata of an audio Flow (`flow-audio.json`)."""
 
     codec = TechnicalType(required=True)
     essence_parameters = fields.Nested(AudioEssence, required=True)
 
 
 class ImageTechnical(Technical):
-    """`flow-image.json`."""
+    """The technical metadata of a still image Flow (`flow-image.json`)."""
 
     codec = TechnicalType(required=True)
     essence_parameters = fields.Nested(ImageEssence, required=True)
 
 
 class DataTechnical(Technical):
-    """`flow-data.json`."""
+    """The technical metadata of a data Flow (`flow-data.json`)."""
 
     codec = TechnicalType(required=True)
     essence_parameters = fields.Nested(DataEssence, required=True)
 
 
 class MultiTechnical(Technical):
-    """`flow-multi.json`."""
+    """The technical metadata of a multi-essence Flow (`flow-multi.json`)."""
 
     essence_parameters = fields.Nested(MultiEssence)
 
 
 class Common(Open):
-    """What every Flow has, whatever its format (`flow-common.json`)."""
+    """The properties of every Flow, whatever its format (`flow-common.json`)."""
 
     id = Uuid(required=True)
     source_id = Uuid(required=True)
@@ -289,11 +289,11 @@ class Common(Open):
     profile_id = ProfileLink()
 
     @pre_load
-    def drop_what_the_store_keeps(self, data: Any, **_: Any) -> Any:
-        """The document without what only the store can say, whatever it holds."""
-        if not isinstance(data, Mapping) or KEPT_BY_THE_STORE.isdisjoint(data):
+    def drop_set_by_the_store(self, data: Any, **_: Any) -> Any:
+        """Return the metadata without the properties that only the store sets, whatever they hold."""
+        if not isinstance(data, Mapping) or SET_BY_THE_STORE.isdisjoint(data):
             return data
-        return {name: value for name, value in data.items() if name not in KEPT_BY_THE_STORE}
+        return {name: value for name, value in data.items() if name not in SET_BY_THE_STORE}
 
 
 class VideoFlow(VideoTechnical, Common):
@@ -317,16 +317,17 @@ class MultiFlow(MultiTechnical, Common):
 
 
 class UnknownFlow(Technical, Common):
-    """A Flow whose format is missing or unknown: never accepted, but told all that is wrong besides."""
+    """A Flow whose format is missing or unknown. It is refused, with every other error that it has."""
 
 
 class FlowSchema(Technical, Common):
-    """A Flow: with the technical metadata of its `format`, or with the `profile_id` of a Profile that has them.
+    """A Flow, with the technical metadata of its `format` or with the `profile_id` of a Profile that has them.
 
-    Loads by the schema of the format. With a Profile the technical metadata stay as they are sent: none may be there.
+    Loads with the schema of the format. With a Profile, technical metadata are kept unchecked, and the service refuses
+    them.
     """
 
-    essence_parameters = fields.Dict(metadata={"description": "What depends on `format`."})
+    essence_parameters = fields.Dict(metadata={"description": "Properties that depend on `format`."})
     created = fields.DateTime(dump_only=True)
     metadata_updated = fields.DateTime(dump_only=True)
     segments_updated = fields.DateTime(dump_only=True)
@@ -334,12 +335,12 @@ class FlowSchema(Technical, Common):
     collected_by = fields.List(Uuid(), dump_only=True)
 
     def load(self, data: Any, **_: Any) -> dict[str, Any]:
-        """The Flow's document. `ValidationError` with all fields at fault."""
+        """Return the Flow's metadata. Raises `ValidationError` with all fields at fault."""
         loaded: dict[str, Any] = self.schema_of(data).load(data)
         return loaded
 
     def schema_of(self, data: Any) -> Schema:
-        """The schema that the document has to keep."""
+        """Return the schema that applies to the metadata."""
         if not isinstance(data, Mapping):
             return _UNKNOWN
         if isinstance(data.get("profile_id"), str) and data["profile_id"]:
@@ -349,12 +350,12 @@ class FlowSchema(Technical, Common):
 
 
 class NewFlowSchema(FlowSchema):
-    """A Flow for `POST /flows`: its id is made where it is left out."""
+    """A Flow for `POST /flows`. The store makes its id if it has none."""
 
     id = Uuid()
 
     def load(self, data: Any, **_: Any) -> dict[str, Any]:
-        """As for `FlowSchema`, without a required id."""
+        """Return the Flow's metadata, with or without an id. Raises `ValidationError` with all fields at fault."""
         loaded: dict[str, Any] = self.schema_of(data).load(data, partial=("id",))
         return loaded
 
@@ -375,7 +376,7 @@ TECHNICAL_BY_FORMAT: Final[dict[str, Schema]] = {
     IMAGE: ImageTechnical(),
     DATA: DataTechnical(),
 }
-"""The schemas of a Profile's `flow_metadata`; a Profile is of a single essence."""
+"""The schemas of a Profile's `flow_metadata`. A Profile has a single essence, so `multi` is not one of them."""
 
 
 class FlowsQuery(TaggedListingQuery):
@@ -384,7 +385,9 @@ class FlowsQuery(TaggedListingQuery):
     source_id = Uuid(metadata={"description": "Filter on Source identifier."})
     timerange = Timerange(
         load_default=ETERNITY,
-        metadata={"description": "Flows with a Segment that overlaps it; an empty timerange: Flows with no content."},
+        metadata={
+            "description": "Flows with a Segment that overlaps it; with an empty timerange, Flows without content."
+        },
     )
     format = Format(metadata={"description": "Filter on Flow format."})
     codec = MimeType(metadata={"description": "Filter on Flow codec."})
@@ -393,15 +396,17 @@ class FlowsQuery(TaggedListingQuery):
     sort_by = Text(
         load_default="created",
         validate=validate.OneOf(("created", "metadata_updated", "label")),
-        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
+        metadata={
+            "description": "Times: most recent first; labels: alphabetically. Flows without a value come last, by id."
+        },
     )
     status = Text(validate=validate.OneOf(STATUSES))
     frame_width = Integer(metadata={"description": "Filter on video Flows."})
     frame_height = Integer(metadata={"description": "Filter on video Flows."})
-    init_segments = Boolean(metadata={"description": "`false` where it is left out, too."})
+    init_segments = Boolean(metadata={"description": "`false` selects Flows without the property, too."})
     collected_by_ids = CommaSeparated(
         Uuid(),
-        metadata={"description": "Collected by one of these Flows; empty: by none at all."},
+        metadata={"description": "Flows that one of these Flows collects; an empty list: Flows that none collects."},
     )
 
 

@@ -16,8 +16,8 @@ class UrlsQuery(PagedQuery):
     verbose_storage = Boolean(
         load_default=False,
         metadata={
-            "description": "Tell about the Storage Backend of each URL. Else only `url`, `presigned` and `label` are "
-            "included in `get_urls` and `init_object.get_urls`."
+            "description": "Include the details of the Storage Backend of each URL. Otherwise `get_urls` and "
+            "`init_object.get_urls` hold only `url`, `presigned` and `label`."
         },
     )
     accept_get_urls = CommaSeparated(
@@ -25,7 +25,7 @@ class UrlsQuery(PagedQuery):
         load_default=None,
         metadata={
             "description": "The labels of the `get_urls` and `init_object.get_urls` to include, separated by commas. "
-            "An empty list includes none, and is the fastest."
+            "An empty list includes none, which is the fastest."
         },
     )
     accept_storage_ids = CommaSeparated(

@@ -1,4 +1,4 @@
-"""Objects, their instances, and storage for them, as clients send and see them."""
+"""Objects, their instances, and storage for them, as clients send and receive them, and their queries."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from tams.domain.segment_requests import check_object_id
 class FlowStorageBody(Body):
     """Body of `POST /flows/{flowId}/storage` (`flow-storage-post.json`)."""
 
-    limit = Integer(minimum=1, metadata={"description": "How many Objects: 10 where it is not given, at most 1000."})
+    limit = Integer(minimum=1, metadata={"description": "How many Objects: 10 by default, at most 1000."})
     object_ids = fields.List(
-        Checked(check_object_id), metadata={"description": "The ids of the Objects; none may be in use already."}
+        Checked(check_object_id), metadata={"description": "The ids of the Objects. None of them may be in use."}
     )
-    storage_id = Uuid(metadata={"description": "The Storage Backend; the default one where it is not given."})
-    content_type = MimeType(metadata={"description": "The type of initialisation segments, where it is another one."})
-    presigned = Boolean(
-        load_default=True, metadata={"description": "Whether the PUT URLs are to carry their own permission."}
+    storage_id = Uuid(metadata={"description": "The Storage Backend. If absent, the default one."})
+    content_type = MimeType(
+        metadata={"description": "The type of initialisation segments, if it differs from the Flow's container."}
     )
+    presigned = Boolean(load_default=True, metadata={"description": "Whether the PUT URLs carry their own permission."})
 
     @pre_load
     def take_alias(self, data: Any, **_: Any) -> Any:
-        """`content-type`, as the operation's text calls it, stands for `content_type`."""
+        """Take `content-type`, the name in the operation's text, for `content_type`."""
         if isinstance(data, dict) and "content-type" in data and "content_type" not in data:
             return {**data, "content_type": data["content-type"]}
         return data
 
     @validates_schema
     def check_either(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Ids, or how many."""
+        """Refuse a body with both `limit` and `object_ids`."""
         if "limit" in data and "object_ids" in data:
             raise ValidationError("not together with object_ids", "limit")
 
 
 class PutUrl(Schema):
-    """Where to upload (`http-request.json`)."""
+    """The URL of an upload (`http-request.json`)."""
 
     url = fields.String(required=True)
     content_type = fields.String(data_key="content-type", metadata={"description": "The Content-Type to send."})
@@ -58,7 +58,7 @@ class AllocatedObject(Schema):
 
 
 class FlowStorage(Schema):
-    """Answer of `POST /flows/{flowId}/storage` (`flow-storage.json`)."""
+    """The answer to `POST /flows/{flowId}/storage` (`flow-storage.json`)."""
 
     media_objects = fields.List(fields.Nested(AllocatedObject), required=True)
 
@@ -87,7 +87,7 @@ class InitObjectOfObject(Schema):
 
 
 class ObjectDetails(Schema):
-    """Answer of `GET /objects/{objectId}` (`object.json`)."""
+    """The answer to `GET /objects/{objectId}` (`object.json`)."""
 
     id = fields.String(required=True)
     referenced_by_flows = fields.List(Uuid(), required=True)
@@ -107,13 +107,13 @@ class InstanceBody(Body):
 
     @validates_schema(skip_on_field_errors=True)
     def check_either(self, data: Mapping[str, Any], **_: Any) -> None:
-        """One of the two forms."""
+        """Refuse a body that is neither of the two forms, or both."""
         uncontrolled = "url" in data and "label" in data
         if "storage_id" in data and uncontrolled:
             raise ValidationError("not together with url and label", "storage_id")
         if "storage_id" not in data and not uncontrolled:
             missing = [name for name in ("url", "label") if name not in data]
-            raise ValidationError({name: ["required, where there is no storage_id"] for name in missing})
+            raise ValidationError({name: ["required if there is no storage_id"] for name in missing})
 
 
 class ObjectQuery(UrlsQuery):
@@ -142,7 +142,7 @@ class ObjectQuery(UrlsQuery):
 
 
 class DeleteInstanceQuery(Query):
-    """Query that names an instance: one of the two."""
+    """Query of `DELETE /objects/{objectId}/instances`. One of the two parameters names the instance."""
 
     storage_id = Uuid(load_default=None, metadata={"description": "The Storage Backend of the instance."})
     label = Text(load_default=None, metadata={"description": "The label of the instance in `get_urls`."})

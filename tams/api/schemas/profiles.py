@@ -1,4 +1,4 @@
-"""`profile.json`."""
+"""Profiles (`profile.json`), and the query of their listing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FlowMetadata(Field[dict[str, Any]]):
-    """Technical metadata of a single essence, by the schema of its `format`."""
+    """The technical metadata of a single essence, loaded with the schema of its `format`."""
 
     @override
     def _deserialize(
@@ -53,7 +53,7 @@ class ProfileBody(Body):
 
 
 class ProfilesQuery(PagedQuery):
-    """Filters of `GET /service/profiles`."""
+    """Query of `GET /service/profiles`."""
 
     format = Format(metadata={"description": "Filter on Profile format."})
     codec = MimeType(metadata={"description": "Filter on Profile codec."})

@@ -17,15 +17,17 @@ class PagedQuery(Query):
     limit = Integer(
         minimum=1,
         clamp=True,
-        metadata={"description": "How many items a page holds at most: 100 where it is not given, never above 1000."},
+        metadata={
+            "description": "The maximum number of items of a page: 100 by default. A value above 1000 means 1000."
+        },
     )
-    page = Text(metadata={"description": "Where to go on: the X-Paging-NextKey of the page before."})
+    page = Text(metadata={"description": "The X-Paging-NextKey of the page before."})
 
 
 class ListingQuery(PagedQuery):
     """The parameters of a listing that can be reversed."""
 
-    reverse_order = Boolean(load_default=False, metadata={"description": "Turn the order round."})
+    reverse_order = Boolean(load_default=False, metadata={"description": "Reverse the order."})
 
 
 class TaggedListingQuery(ListingQuery):
@@ -39,7 +41,7 @@ class TaggedListingQuery(ListingQuery):
     tag_exists = ByName(
         Boolean(),
         data_key="tag_exists.{name}",
-        metadata={"description": "`true`: there is a tag named {name}; `false`: there is none."},
+        metadata={"description": "`true`: there is a tag named {name}; `false`: there is no such tag."},
     )
 
     @post_load

@@ -1,5 +1,8 @@
-"""Segments as clients send and see them. For the API document only: `tams.domain.segment_requests` reads them, because
-a list of a thousand has to take no longer than it does."""
+"""Segments as clients send and receive them, and the query of their listing.
+
+The schemas of bodies are for the API document only. `tams.domain.segment_requests` parses bodies, because marshmallow
+is too slow for lists of a thousand Segments.
+"""
 
 from __future__ import annotations
 
@@ -18,33 +21,34 @@ _COUNT = {"minimum": 0}
 
 
 class UncontrolledUrl(Schema):
-    """A URL outside the Storage Backends, under a label of the client's."""
+    """A URL outside the Storage Backends, with a label that the client chooses."""
 
     url = fields.String(required=True, metadata={"format": "uri"})
     label = fields.String(required=True, metadata={"minLength": 1, "maxLength": LABEL_BYTES})
 
 
 class SegmentBody(Schema):
-    """A Segment to be registered (`flow-segment-post.json`)."""
+    """A Segment to register (`flow-segment-post.json`)."""
 
     object_id = fields.String(required=True, metadata=_OBJECT_ID)
     timerange = fields.String(required=True, metadata={"description": "On the Flow's timeline, such as `[0:0_10:0)`."})
     ts_offset = fields.String(metadata={**_TIMESTAMP, "description": "Flow time minus the Object's own time."})
     last_duration = fields.String(metadata=_TIMESTAMP)
     object_timerange = fields.String(
-        metadata={"description": "What the Object holds, on its own timeline; `timerange - ts_offset` by default."}
+        metadata={"description": "The extent of the Object on its own timeline; `timerange - ts_offset` by default."}
     )
     sample_offset = fields.Integer(metadata=_COUNT)
     sample_count = fields.Integer(metadata=_COUNT)
     key_frame_count = fields.Integer(metadata=_COUNT)
     init_object_id = fields.String(metadata=_OBJECT_ID)
     get_urls = fields.List(
-        fields.Nested(UncontrolledUrl), metadata={"description": "Where an Object is that this store does not hold."}
+        fields.Nested(UncontrolledUrl),
+        metadata={"description": "URLs of an Object whose bytes are outside this store."},
     )
 
 
 class SegmentUpload(Schema):
-    """A Segment with its bytes; `segment_data` comes before `file`."""
+    """A Segment together with its bytes. `segment_data` comes before `file`."""
 
     segment_data = fields.Nested(SegmentBody, required=True, metadata={"description": "`object_id` may be left out."})
     file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
@@ -73,7 +77,7 @@ class SegmentDetails(Schema):
 
 
 class FailedSegmentError(Schema):
-    """Why a Segment was refused (`error.json`)."""
+    """The reason why a Segment was refused (`error.json`)."""
 
     type = fields.String(required=True)
     summary = fields.String(required=True)
@@ -90,13 +94,13 @@ class FailedSegment(Schema):
 
 
 class FailedSegments(Schema):
-    """What was refused of a list (`flow-segment-bulk-failure.json`)."""
+    """The Segments of a list that were refused (`flow-segment-bulk-failure.json`)."""
 
     failed_segments = fields.List(fields.Nested(FailedSegment), required=True)
 
 
 class SegmentsQuery(UrlsQuery):
-    """Query of the listing."""
+    """Query of `GET /flows/{flowId}/segments`."""
 
     object_id = Text(load_default=None, metadata={"description": "Only Segments of this Object."})
     timerange = Timerange(

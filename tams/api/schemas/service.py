@@ -9,7 +9,7 @@ from tams.api.schemas.fields import LABEL_BYTES, Text
 
 
 class ServiceChange(Body):
-    """What a client may change of the service."""
+    """The properties of the service that a client may change."""
 
     name = Text(max_bytes=LABEL_BYTES, metadata={"description": "The service instance name"})
     description = Text(metadata={"description": "The service instance description"})

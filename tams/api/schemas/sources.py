@@ -1,4 +1,4 @@
-"""Sources as clients send them (`source.json`)."""
+"""Sources as clients send them (`source.json`), and the query of their listing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tams.api.schemas.queries import TaggedListingQuery
 
 
 class SourceSchema(Body):
-    """A Source for `POST /sources`: its id is made where it is left out."""
+    """A Source for `POST /sources`. The store makes its id if it has none."""
 
     id = Uuid()
     format = Format(required=True)
@@ -19,7 +19,7 @@ class SourceSchema(Body):
     created_by = Text()
     updated_by = Text()
     tags = Tags()
-    # What the store keeps: shown, and dropped where it is sent.
+    # Only the store sets these. They are dropped from bodies.
     created = fields.DateTime(dump_only=True)
     updated = fields.DateTime(dump_only=True)
     source_collection = fields.List(fields.Dict(), dump_only=True)
@@ -33,10 +33,14 @@ class SourcesQuery(TaggedListingQuery):
     sort_by = Text(
         load_default="created",
         validate=validate.OneOf(("created", "updated", "label")),
-        metadata={"description": "Times: most recent first; labels: alphabetically. Where unset: by id, at the end."},
+        metadata={
+            "description": "Times: most recent first; labels: alphabetically. Sources without a value come last, by id."
+        },
     )
     format = Format(metadata={"description": "Filter on Source format."})
     collected_by_ids = CommaSeparated(
         Uuid(),
-        metadata={"description": "Collected by one of these Sources; empty: by none at all."},
+        metadata={
+            "description": "Sources that one of these Sources collects; an empty list: Sources that none collects."
+        },
     )

@@ -1,4 +1,4 @@
-"""`webhook-post.json`, `webhook-put.json`, `webhook-get.json`."""
+"""Webhooks (`webhook-post.json`, `webhook-put.json`, `webhook-get.json`)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,19 @@ class WebhookBody(Body):
 
     read_only: ClassVar[tuple[str, ...]] = ("id", "error")
 
-    url = Url(required=True, metadata={"description": "Where events are sent to, by POST. Not inside, unless allowed."})
+    url = Url(
+        required=True,
+        metadata={
+            "description": "The URL that events are sent to, by POST. Private addresses are refused unless the "
+            "operator allows them."
+        },
+    )
     api_key_name = Checked(check_header_name, metadata={"description": "The header that `api_key_value` is sent in."})
     api_key_value = Checked(
         check_header_value,
         max_bytes=HEADER_BYTES,
         load_only=True,
-        metadata={"description": "By this the receiver knows the sender. Never answered."},
+        metadata={"description": "The value by which the receiver recognises the sender. It is never returned."},
     )
     events = List(Choice(EVENT_TYPES), required=True, metadata={"description": "The events to send."})
     flow_ids = List(Uuid(), metadata={"description": "Limit events of Flows and Segments to these Flows."})
@@ -58,16 +64,18 @@ class WebhookBody(Body):
         },
     )
     presigned = Boolean(
-        metadata={"description": "Only presigned `get_urls` in `flows/segments_added`, or only those that are not."}
+        metadata={
+            "description": "Only presigned `get_urls` in `flows/segments_added` (`true`), or only the others (`false`)."
+        }
     )
     verbose_storage = Boolean(
-        metadata={"description": "Tell about the Storage Backend of each URL in `flows/segments_added`."}
+        metadata={"description": "Include the details of the Storage Backend of each URL in `flows/segments_added`."}
     )
     include_object_timerange = Boolean(
-        metadata={"description": "Tell the timerange of each Object in `flows/segments_added`."}
+        metadata={"description": "Include the timerange of each Object in `flows/segments_added`."}
     )
     tags = Tags()
-    status = Choice(_STATUSES, metadata={"description": "`created` to have events sent, `disabled` to have none."})
+    status = Choice(_STATUSES, metadata={"description": "`created` to receive events, `disabled` to receive none."})
 
 
 class WebhookChange(WebhookBody):
@@ -79,12 +87,12 @@ class WebhookChange(WebhookBody):
     status = Choice(
         _STATUSES,
         required=True,
-        metadata={"description": "`created` to have events sent, after an error too; `disabled` to have none."},
+        metadata={"description": "`created` to receive events, also after an error; `disabled` to receive none."},
     )
 
 
 class WebhookDetails(WebhookBody):
-    """A webhook as it is answered, for the API document."""
+    """A webhook as the service returns it, for the API document."""
 
     id = Uuid(required=True, metadata={"description": "Webhook identifier."})
     status = Choice(
@@ -101,10 +109,10 @@ class WebhookDetails(WebhookBody):
             },
             name="WebhookError",
         ),
-        metadata={"description": "Why it stopped, where it is in error."},
+        metadata={"description": "Why the webhook stopped, if its status is `error`."},
     )
 
     class Meta(WebhookBody.Meta):
-        """What is never answered."""
+        """The key is never returned."""
 
         exclude = ("api_key_value",)
