@@ -9,7 +9,7 @@ from marshmallow import fields
 from tams.api.blueprint import Blueprint
 from tams.api.resources.properties import Property, Resource, add_property, add_tags
 from tams.api.schemas.fields import LABEL_BYTES, Boolean, NaturalNumber, Text
-from tams.api.schemas.flows import CollectionItem
+from tams.api.schemas.technical import CollectionItem
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
 from tams.services.flows import flows

@@ -83,7 +83,7 @@ class Property:
 
 
 def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
-    """Register GET, PUT and, where the property can be unset, DELETE of `{resource}/{property}`."""
+    """Register GET and PUT of `{resource}/{property}`, and DELETE if the property can be unset."""
     operation = f"{resource.operation}-{prop.name.replace('_', '-')}"
     missing_resource = f"The requested {resource.noun} does not exist"
     check = resource.check_settable if prop.always_settable else resource.check_writable

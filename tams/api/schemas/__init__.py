@@ -1,1 +1,1 @@
-"""What clients may send: marshmallow schemas, one module per resource."""
+"""Marshmallow schemas of bodies, queries and answers: fields, base classes, and a file per resource."""

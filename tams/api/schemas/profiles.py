@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from tams.api.schemas.base import Body
 from tams.api.schemas.fields import LABEL_BYTES, Field, Format, MimeType, Tags, Text, Uuid
-from tams.api.schemas.flows import TECHNICAL_BY_FORMAT
 from tams.api.schemas.queries import PagedQuery
+from tams.api.schemas.technical import TECHNICAL_BY_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
