@@ -1,4 +1,4 @@
-"""How a request wants to see `get_urls`."""
+"""The plan by which a request sees `get_urls`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the fields of our schemas appear in the API document.
+"""The fields of our schemas in the API document.
 
 The type of a field class is registered with the framework. The constraints of a field are asked of the field itself.
 """

@@ -25,7 +25,7 @@ class DeleteRequestSchema(Schema):
 
 
 class DeletedCounts(Schema):
-    """How many of each kind were deleted."""
+    """The number of deleted resources of each kind."""
 
     sources = fields.Integer(required=True)
     flows = fields.Integer(required=True)
