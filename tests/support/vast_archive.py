@@ -124,10 +124,10 @@ def _load(emulator: Emulator, table: Table, count: int, **columns: pa.Array) -> 
 
 def _set_counts(emulator: Emulator, flow: Flow, starts: Sequence[int]) -> None:
     """What the row of the Flow says of its Segments."""
-    stretches: list[density.Stretch] = []
+    stretches: list[density.Bucket] = []
     for at in range(0, len(starts), BATCH):
         batch = [(start * NANOSECONDS, (start + 1) * NANOSECONDS) for start in starts[at : at + BATCH]]
-        stretches = density.extended(stretches, batch)
+        stretches = density.extend(stretches, batch)
     snapshot = Cluster(address_of(url_of(emulator.endpoint))).begin()
     (row,) = snapshot.rows(FLOWS, FLOWS.columns.names, [equal("key", flow.flow_key)], row_ids=True)
     row.update(
@@ -136,7 +136,7 @@ def _set_counts(emulator: Emulator, flow: Flow, starts: Sequence[int]) -> None:
         last_end=(starts[-1] + 1) * NANOSECONDS,
         last_closed=False,
         longest=NANOSECONDS,
-        sketch=density.written(stretches),
+        sketch=density.serialize(stretches),
     )
     snapshot.update(FLOWS, [(row["$row_id"], row)])
     snapshot.commit()

@@ -9,14 +9,14 @@ import orjson
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.repository.index import document_facets, document_filter
 from tams.repository.port import Cursor, Document, Page
-from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.base import ReadPart, WritePart
 from tams.repository.vast.facets import facet_terms, facets_column
 from tams.repository.vast.predicates import equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import DOCUMENTS, Row
 
 
-class DocumentReads(Reads):
+class DocumentReads(ReadPart):
     """What can be asked about documents."""
 
     def document(self, kind: str, document_id: str) -> Document | None:
@@ -39,11 +39,11 @@ class DocumentReads(Reads):
 
         There are few of a kind: the keys of all that match are looked at, and the documents of the page are read.
         """
-        terms = facet_terms(document_filter(where, tags))
-        if terms is None:
+        predicates = facet_terms(document_filter(where, tags))
+        if predicates is None:
             return Page([], None)
         places = []
-        for row in self._view.select(DOCUMENTS, ("listed_by",), [equal("kind", kind), *terms]):
+        for row in self._view.select(DOCUMENTS, ("listed_by",), [equal("kind", kind), *predicates]):
             place = orjson.loads(row["listed_by"]).get(order)
             if place is not None and (after is None or (place < after if reverse else place > after)):
                 places.append((place, row["id"]))
@@ -60,12 +60,12 @@ class DocumentReads(Reads):
         return next((row for row in rows if row["kind"] == kind), None)
 
 
-class DocumentWrites(DocumentReads, Writes):
+class DocumentWrites(DocumentReads, WritePart):
     """What can be done to documents."""
 
     def put_document(self, document: Document) -> None:
         """Store the document, new or changed."""
-        self._needs(f"document {document.id}")
+        self._require(f"document {document.id}")
         self._view.put(
             DOCUMENTS,
             {
@@ -80,7 +80,7 @@ class DocumentWrites(DocumentReads, Writes):
 
     def delete_document(self, kind: str, document_id: str) -> bool:
         """Remove it; whether it was there."""
-        self._needs(f"document {document_id}")
+        self._require(f"document {document_id}")
         there = self._document_row(kind, document_id) is not None
         if there:
             self._view.remove(DOCUMENTS, (kind, document_id))

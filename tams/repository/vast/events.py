@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from tams.domain.events import Delivery, Event
 from tams.repository.codecs import decode_event
-from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.predicates import Term, among, equal
+from tams.repository.vast.base import ReadPart, WritePart
+from tams.repository.vast.predicates import Predicate, among, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import DELIVERIES, OUTBOX
 
 _OUTBOX_LOCK = "outbox"
 
 
-class DeliveryReads(Reads):
+class DeliveryReads(ReadPart):
     """What can be asked about deliveries."""
 
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
@@ -23,13 +23,13 @@ class DeliveryReads(Reads):
         first = [sequence for sequence, _ in self._view.first(DELIVERIES, "sequence", [mine], limit)]
         if not first:
             return []
-        between = [mine, Term("sequence", ">=", first[0]), Term("sequence", "<=", first[-1])]
+        between = [mine, Predicate("sequence", ">=", first[0]), Predicate("sequence", "<=", first[-1])]
         rows = self._view.select(DELIVERIES, ("event",), between)
         rows.sort(key=lambda row: row["sequence"])
         return [Delivery(webhook_id, row["sequence"], decode_event(row["event"])) for row in rows]
 
 
-class EventWrites(DeliveryReads, Writes):
+class EventWrites(DeliveryReads, WritePart):
     """What can be done to the outbox and to deliveries."""
 
     def append_events(self, events: Sequence[Event]) -> None:
@@ -39,7 +39,7 @@ class EventWrites(DeliveryReads, Writes):
 
     def take_events(self, limit: int) -> list[Event]:
         """Remove the first `limit` events from the outbox, and return them."""
-        self._needs(_OUTBOX_LOCK)
+        self._require(_OUTBOX_LOCK)
         places = [place for place, _ in self._view.first(OUTBOX, "place", [], limit)]
         if not places:
             return []
@@ -52,23 +52,23 @@ class EventWrites(DeliveryReads, Writes):
         """Have events wait for webhooks."""
         # Most events go to several webhooks.
         texts = {delivery.event.id: encoded(delivery.event) for delivery in deliveries}
-        self._needs(*{f"document {delivery.webhook_id}" for delivery in deliveries})
+        self._require(*{f"document {delivery.webhook_id}" for delivery in deliveries})
         for delivery in deliveries:
             row = {"webhook_id": delivery.webhook_id, "sequence": delivery.sequence, "event": texts[delivery.event.id]}
             self._view.add(DELIVERIES, row)
 
     def ack(self, webhook_id: str, through: int) -> None:
         """Remove the webhook's deliveries up to the sequence `through`."""
-        self._needs(f"document {webhook_id}")
-        terms = [equal("webhook_id", webhook_id), Term("sequence", "<=", through)]
-        for row in self._view.select(DELIVERIES, (), terms):
+        self._require(f"document {webhook_id}")
+        predicates = [equal("webhook_id", webhook_id), Predicate("sequence", "<=", through)]
+        for row in self._view.select(DELIVERIES, (), predicates):
             self._view.remove(DELIVERIES, (webhook_id, row["sequence"]))
 
     def drop_deliveries(self, webhook_id: str, limit: int) -> bool:
         """Remove the first `limit` of the webhook's deliveries; True while more are left."""
         first = self._view.first(DELIVERIES, "sequence", [equal("webhook_id", webhook_id)], limit + 1)
         if first:
-            self._needs(f"document {webhook_id}")
+            self._require(f"document {webhook_id}")
         for _, key in first[:limit]:
             self._view.remove(DELIVERIES, key)
         return len(first) > limit

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from tams.domain.errors import Invalid
 from tams.repository.index import Facet, FacetFilter
-from tams.repository.vast.predicates import Term
+from tams.repository.vast.predicates import Predicate
 
 _SEPARATOR = "\x1f"
 _DIGEST_BYTES = 9
@@ -33,12 +33,12 @@ def facets_column(facets: Iterable[Facet]) -> str:
     return text
 
 
-def facet_terms(filters: FacetFilter) -> list[Term] | None:
+def facet_terms(filters: FacetFilter) -> list[Predicate] | None:
     """Return the predicates on the column `facets` that are equivalent to a filter; None if nothing can match."""
     if filters.matches_nothing:
         return None
-    terms = [Term("facets", "contains", tuple([_pattern(facet) for facet in group])) for group in filters.present]
-    return terms + [Term("facets", "lacks", _pattern(facet)) for facet in filters.absent]
+    terms = [Predicate("facets", "contains", tuple([_pattern(facet) for facet in group])) for group in filters.present]
+    return terms + [Predicate("facets", "lacks", _pattern(facet)) for facet in filters.absent]
 
 
 def _pattern(facet: Facet) -> str:

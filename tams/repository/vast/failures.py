@@ -1,4 +1,7 @@
-"""What the SDK, its transport and the cluster raise, as errors of the store. Never an empty answer."""
+"""Translation of the exceptions of the SDK, its transport and the cluster into the store's own errors.
+
+A failure is always raised. It never becomes an empty answer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from vastdb._internal import QueryDataInternalError
 
 from tams.domain.errors import Contended, Unavailable
 
-RAISED: tuple[type[Exception], ...] = (
+SDK_EXCEPTIONS: tuple[type[Exception], ...] = (
     errors.HttpError,
     errors.ConnectionError,
     errors.Missing,
@@ -26,7 +29,7 @@ RAISED: tuple[type[Exception], ...] = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     pa.ArrowException,
-    # Bare ones: statuses that the SDK has no type for, answers that were cut, servers that are no cluster.
+    # Builtin exceptions: for statuses without a type in the SDK, truncated answers, and servers that are not clusters.
     ValueError,
     KeyError,
     EOFError,
@@ -37,31 +40,46 @@ RAISED: tuple[type[Exception], ...] = (
 )
 """Everything that a call of the SDK may raise."""
 
-_LASTING = (errors.BadRequest, errors.Forbidden, errors.MethodNotAllowed, errors.NotImplemented, errors.InvalidArgument)
+_PERMANENT = (
+    errors.BadRequest,
+    errors.Forbidden,
+    errors.MethodNotAllowed,
+    errors.NotImplemented,
+    errors.InvalidArgument,
+)
 
 
 class Broken(Unavailable):
-    """A request failed in a way that may be over the next time."""
+    """A request failed in a way that may be temporary."""
 
 
-class Collided(Contended):
-    """The cluster saw another transaction on the same rows (409)."""
+class LostRace(Contended):
+    """Another transaction was first: the cluster reported a conflict on rows (409), or the protocol detected one.
+
+    The operation begins again.
+    """
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Calls of the SDK stand inside. `Broken` and `Collided` may be tried again, another `Unavailable` need not be."""
+    """Translate the exceptions of the SDK calls in the body.
+
+    Raises:
+        LostRace: the cluster reported a conflict (409); the caller may try again.
+        Broken: the request failed in a way that may be temporary; the caller may try again.
+        Unavailable: the cluster refused the request; trying again does not help.
+    """
     try:
         yield
     except errors.Conflict as error:
-        raise Collided(f"The database found a conflict: {_said(error)}") from error
-    except _LASTING as error:
-        raise Unavailable(f"The database refused a request: {_said(error)}") from error
-    except RAISED as error:
-        raise Broken(f"The database does not answer as it should: {_said(error)}") from error
+        raise LostRace(f"The database found a conflict: {_description(error)}") from error
+    except _PERMANENT as error:
+        raise Unavailable(f"The database refused a request: {_description(error)}") from error
+    except SDK_EXCEPTIONS as error:
+        raise Broken(f"The database does not answer as it should: {_description(error)}") from error
 
 
-def _said(error: Exception) -> str:
+def _description(error: Exception) -> str:
     if isinstance(error, errors.HttpError):
         return f"{error.status} {error.code}: {error.message}"
     return f"{type(error).__name__}: {error}"[:300]

@@ -13,18 +13,18 @@ from tams.repository.codecs import decode_list
 from tams.repository.index import flow_facets, flow_filter, flow_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
-from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.base import ReadPart, WritePart
 from tams.repository.vast.facets import facet_terms, facets_column
-from tams.repository.vast.predicates import Term, among, equal
+from tams.repository.vast.predicates import Predicate, among, equal
 from tams.repository.vast.rows import encoded
-from tams.repository.vast.scan.ordered import earliest
+from tams.repository.vast.scan.ordered import earliest_start
 from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
 
 _ATTACHED = equal("detached", False)
 _SAMPLE = 1000
 
 
-class FlowReads(Reads):
+class FlowReads(ReadPart):
     """What can be asked about Flows."""
 
     def flow(self, flow_id: str) -> Flow | None:
@@ -44,23 +44,23 @@ class FlowReads(Reads):
         self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
         """A page of Flows."""
-        terms = facet_terms(flow_filter(where))
-        if terms is None:
+        predicates = facet_terms(flow_filter(where))
+        if predicates is None:
             return Page([], None)
-        terms.append(_ATTACHED)
+        predicates.append(_ATTACHED)
         passing: Callable[[list[RowKey]], set[RowKey]] | None = None
         if where.timerange is not None and where.timerange.is_empty:
-            terms.append(equal("segment_count", 0))
+            predicates.append(equal("segment_count", 0))
         elif where.timerange is not None:
             low = MIN_NS if where.timerange.start is None else where.timerange.start
             high = MAX_NS if where.timerange.end is None else where.timerange.end
-            terms += [Term("first_start", "<", high), Term("last_end", ">", low)]
+            predicates += [Predicate("first_start", "<", high), Predicate("last_end", ">", low)]
 
             def passing(keys: list[RowKey]) -> set[RowKey]:
                 return self._with_content(keys, low, high)
 
         found = listing.page(
-            self._view, FLOWS, f"by_{order}", terms, reverse=reverse, after=after, limit=limit, passing=passing
+            self._view, FLOWS, f"by_{order}", predicates, reverse=reverse, after=after, limit=limit, passing=passing
         )
         return Page([_flow(row) for row in found.items], found.next)
 
@@ -76,9 +76,9 @@ class FlowReads(Reads):
         while open_keys:
             overlapping = [
                 among("flow_key", open_keys),
-                Term("start_ns", ">=", earliest(max(open_keys.values()), low)),
-                Term("start_ns", "<", high),
-                Term("end_ns", ">", low),
+                Predicate("start_ns", ">=", earliest_start(max(open_keys.values()), low)),
+                Predicate("start_ns", "<", high),
+                Predicate("end_ns", ">", low),
             ]
             segments, complete = self._view.bounded(SEGMENTS, (), overlapping, _SAMPLE)
             hits = {row["flow_key"] for row in segments}
@@ -87,17 +87,17 @@ class FlowReads(Reads):
         return {key for key in keys if key[0] in found}
 
 
-class FlowWrites(FlowReads, Writes):
+class FlowWrites(FlowReads, WritePart):
     """What can be done to Flows."""
 
     def put_flow(self, flow: Flow) -> None:
         """Store the Flow, new or changed."""
-        self._needs(f"flow {flow.id}")
+        self._require(f"flow {flow.id}")
         before = next(iter(self._flow_rows([flow.id])), None)
         if before is not None and before["key"] != flow.flow_key:
             raise self._broken(f"Flow {flow.id} is stored under another key")
         if before is None or before["source_id"] != flow.source_id:
-            self._needs(f"source {flow.source_id}")
+            self._require(f"source {flow.source_id}")
             if not self._view.look_up(SOURCES, "id", [flow.source_id]):
                 raise self._broken(f"Flow {flow.id} has no Source {flow.source_id}")
         row = {
@@ -123,24 +123,24 @@ class FlowWrites(FlowReads, Writes):
 
     def delete_flow(self, flow_id: str) -> None:
         """Remove a Flow that has no Segments."""
-        self._needs(f"flow {flow_id}")
+        self._require(f"flow {flow_id}")
         for row in self._flow_rows([flow_id]):
             if row["segment_count"]:
                 raise self._broken(f"Flow {flow_id} has Segments")
-            self._needs(f"source {row['source_id']}")
+            self._require(f"source {row['source_id']}")
             self._view.remove(FLOWS, (row["key"],))
 
     def detach_flow(self, flow_id: str) -> None:
         """Take a Flow out of every answer at once."""
-        self._needs(f"flow {flow_id}")
+        self._require(f"flow {flow_id}")
         for row in self._flow_rows([flow_id]):
-            self._needs(f"source {row['source_id']}")
+            self._require(f"source {row['source_id']}")
             self._view.put(FLOWS, {**row, "detached": True})
 
     def end_flow_key(self, flow_key: int) -> None:
         """Forget the key of a detached Flow."""
         for row in self._view.look_up(FLOWS, "key", [flow_key]):
-            self._needs(f"flow {row['id']}")
+            self._require(f"flow {row['id']}")
             if row["segment_count"]:
                 raise self._broken(f"the Flow key {flow_key} has Segments")
             self._view.remove(FLOWS, (flow_key,))

@@ -9,13 +9,13 @@ import orjson
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Job
-from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.predicates import Term, equal
+from tams.repository.vast.base import ReadPart, WritePart
+from tams.repository.vast.predicates import Predicate, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import JOBS, Row
 
 
-class JobReads(Reads):
+class JobReads(ReadPart):
     """What can be asked about the queue."""
 
     def any_due(self, kind: str) -> bool:
@@ -31,13 +31,13 @@ class JobReads(Reads):
         return next((row for row in self._view.look_up(JOBS, "key", [key]) if row["kind"] == kind), None)
 
 
-class JobWrites(JobReads, Writes):
+class JobWrites(JobReads, WritePart):
     """What a transaction can do to the queue."""
 
     def enqueue(self, jobs: Iterable[Job]) -> None:
         """Queue work, done once this transaction is committed."""
         queued = {(job.kind, job.job_id): job for job in jobs}
-        self._needs(*(_lock(kind, key) for kind, key in queued))
+        self._require(*(_lock(kind, key) for kind, key in queued))
         stored = {(row["kind"], row["key"]): row for row in self._view.look_up(JOBS, "key", {key for _, key in queued})}
         for place, job in queued.items():
             before = stored.get(place)
@@ -57,7 +57,7 @@ class JobWrites(JobReads, Writes):
 
     def finish(self, kind: str, key: str) -> None:
         """The job is done."""
-        self._needs(_lock(kind, key))
+        self._require(_lock(kind, key))
         if self._job_row(kind, key) is not None:
             self._view.remove(JOBS, (kind, key))
 
@@ -69,7 +69,7 @@ class JobWrites(JobReads, Writes):
         for _, (_, key) in due:
             row = self._job_row(kind, key)
             if row is not None:
-                self._needs(_lock(kind, key))
+                self._require(_lock(kind, key))
                 attempts = row["attempts"] + 1
                 changed = {"available": moment + seconds * MICROSECONDS, "attempts": attempts, "worker": worker}
                 self._view.put(JOBS, {**row, **changed})
@@ -95,13 +95,13 @@ class JobWrites(JobReads, Writes):
 
     def _lent_row(self, job: Job) -> Row | None:
         """Only as long as it is the same lease: it may have been enqueued anew, or lent to another, in the meantime."""
-        self._needs(_lock(job.kind, job.job_id))
+        self._require(_lock(job.kind, job.job_id))
         row = self._job_row(job.kind, job.job_id)
         return row if row is not None and row["attempts"] == job.attempts and row["worker"] is not None else None
 
 
-def _due(kind: str, moment: int | None = None) -> list[Term]:
-    return [equal("kind", kind), Term("available", "<=", now() if moment is None else moment)]
+def _due(kind: str, moment: int | None = None) -> list[Predicate]:
+    return [equal("kind", kind), Predicate("available", "<=", now() if moment is None else moment)]
 
 
 def _lock(kind: str, key: str) -> str:

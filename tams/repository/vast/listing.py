@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tams.repository.port import Cursor, Page
-from tams.repository.vast.predicates import Term
-from tams.repository.vast.staging import View
+from tams.repository.vast.predicates import Predicate
+from tams.repository.vast.staging import StagedView
 from tams.repository.vast.tables import Row, RowKey, Table
 
 
 def page(
-    view: View,
+    view: StagedView,
     table: Table,
     order: str,
-    terms: Sequence[Term],
+    terms: Sequence[Predicate],
     *,
     reverse: bool,
     after: Cursor | None,
@@ -29,7 +29,7 @@ def page(
     places: list[tuple[Any, RowKey]] = []
     ahead = limit + 1
     while True:
-        beyond = [] if after is None else [Term(order, "<" if reverse else ">", after)]
+        beyond = [] if after is None else [Predicate(order, "<" if reverse else ">", after)]
         batch = view.first(table, order, [*terms, *beyond], ahead, reverse=reverse)
         keys = {key for _, key in batch} if passing is None else passing([key for _, key in batch])
         places += [place for place in batch if place[1] in keys]

@@ -12,9 +12,9 @@ from tams.domain.objects import Instance, Object
 from tams.domain.timerange import TimeRange
 from tams.repository.index import allocation_cursor, parse_allocation_cursor, tag_filter
 from tams.repository.port import Counted, Cursor, Page
-from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.base import ReadPart, WritePart
 from tams.repository.vast.facets import facet_terms
-from tams.repository.vast.predicates import Term, among, equal
+from tams.repository.vast.predicates import Predicate, among, equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import (
     DELIVERIES,
@@ -31,7 +31,7 @@ from tams.repository.vast.tables import (
 StorageKey = tuple[str, str]
 
 _SAMPLE = 2000
-_COUNTS: dict[str, tuple[Table, str | None, tuple[Term, ...]]] = {
+_COUNTS: dict[str, tuple[Table, str | None, tuple[Predicate, ...]]] = {
     "flows of source": (FLOWS, "source_id", (equal("detached", False),)),
     "segments of object": (SEGMENTS, "object_id", ()),
     "objects of init": (OBJECTS, "init_object_id", ()),
@@ -41,7 +41,7 @@ _COUNTS: dict[str, tuple[Table, str | None, tuple[Term, ...]]] = {
 }
 
 
-class ObjectReads(Reads):
+class ObjectReads(ReadPart):
     """What can be asked about Objects."""
 
     def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
@@ -63,21 +63,21 @@ class ObjectReads(Reads):
         self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
         """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
-        terms = facet_terms(tag_filter(flow_tags))
+        predicates = facet_terms(tag_filter(flow_tags))
         keys = self._flow_keys("object_id", object_id) | self._flow_keys("init_object_id", object_id)
-        if terms is None or not keys:
+        if predicates is None or not keys:
             return Page([], None)
-        terms += [among("key", keys), equal("detached", False)]
+        predicates += [among("key", keys), equal("detached", False)]
         if after is not None:
-            terms.append(Term("id", ">", after))
-        found = [flow_id for flow_id, _ in self._view.first(FLOWS, "id", terms, limit + 1)]
+            predicates.append(Predicate("id", ">", after))
+        found = [flow_id for flow_id, _ in self._view.first(FLOWS, "id", predicates, limit + 1)]
         return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
 
     def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
         """Those of the Objects that `references` has a Flow for."""
-        terms = facet_terms(tag_filter(flow_tags))
+        predicates = facet_terms(tag_filter(flow_tags))
         ids = set(object_ids)
-        if terms is None or not ids:
+        if predicates is None or not ids:
             return set()
         users: dict[int, set[str]] = {}
         for column in ("object_id", "init_object_id"):
@@ -85,17 +85,17 @@ class ObjectReads(Reads):
                 users.setdefault(row["flow_key"], set()).add(row[column])
         if not users:
             return set()
-        flows = self._view.select(FLOWS, (), [*terms, among("key", users), equal("detached", False)])
+        flows = self._view.select(FLOWS, (), [*predicates, among("key", users), equal("detached", False)])
         return {object_id for row in flows for object_id in users[row["key"]]}
 
     def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
         """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
-        terms = [Term("kind", "null"), Term("created", "<", created)]
+        predicates = [Predicate("kind", "null"), Predicate("created", "<", created)]
         last: tuple[int, str] | None = None
         if after is not None:
             last = parse_allocation_cursor(after)
-            terms.append(Term("created", ">=", last[0]))
-        rows = self._view.select(OBJECTS, ("id", "created"), terms)
+            predicates.append(Predicate("created", ">=", last[0]))
+        rows = self._view.select(OBJECTS, ("id", "created"), predicates)
         order = sorted((row["created"], row["id"]) for row in rows)
         order = [each for each in order if last is None or each > last][: limit + 1]
         found = self.objects([object_id for _, object_id in order[:limit]])
@@ -104,10 +104,10 @@ class ObjectReads(Reads):
 
     def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
         """The instances in the Storage Backend, each with the id of its Object. The cursor is the last key."""
-        terms = [equal("storage_id", storage_id)]
+        predicates = [equal("storage_id", storage_id)]
         if after is not None:
-            terms.append(Term("storage_key", ">", after))
-        keys = [key for key, _ in self._view.first(STORAGE_KEYS, "storage_key", terms, limit + 1)]
+            predicates.append(Predicate("storage_key", ">", after))
+        keys = [key for key, _ in self._view.first(STORAGE_KEYS, "storage_key", predicates, limit + 1)]
         shown = keys[:limit]
         rows = self._view.look_up(STORAGE_KEYS, "storage_key", shown)
         owners = {row["storage_key"]: row["object_id"] for row in rows if row["storage_id"] == storage_id}
@@ -132,9 +132,9 @@ class ObjectReads(Reads):
 
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
         """min(count, cap), at a cost bounded by `cap`."""
-        table, column, terms = _COUNTS[what]
+        table, column, predicates = _COUNTS[what]
         mine = () if column is None else (equal(column, owner),)
-        rows, _ = self._view.bounded(table, (), [*mine, *terms], cap)
+        rows, _ = self._view.bounded(table, (), [*mine, *predicates], cap)
         return min(len(rows), cap)
 
     def _held(self, table: Table, column: str, wanted: set[str]) -> set[str]:
@@ -153,7 +153,7 @@ class ObjectReads(Reads):
         return {row["flow_key"] for row in self._view.select(SEGMENTS, ("flow_key",), [equal(column, object_id)])}
 
 
-class ObjectWrites(ObjectReads, Writes):
+class ObjectWrites(ObjectReads, WritePart):
     """What can be done to Objects."""
 
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:
@@ -168,7 +168,7 @@ class ObjectWrites(ObjectReads, Writes):
         given = {each.id: each for each in objects}
         if not given:
             return
-        self._needs_object(*given)
+        self._require_objects(*given)
         before = {row["id"]: _object(row) for row in self._view.look_up(OBJECTS, "id", given)}
         self._check_init(given, before)
         self._name_storage(given, before)
@@ -177,7 +177,7 @@ class ObjectWrites(ObjectReads, Writes):
 
     def delete_objects(self, object_ids: Collection[str]) -> None:
         """Remove Objects and their instances. `IntegrityBroken` while anything refers to one."""
-        self._needs_object(*object_ids)
+        self._require_objects(*object_ids)
         for row in self._view.look_up(OBJECTS, "id", object_ids):
             self._view.remove(OBJECTS, (row["id"],))
             for key in _storage_keys(_object(row)):
@@ -197,7 +197,7 @@ class ObjectWrites(ObjectReads, Writes):
         }
         self._unreferenced -= named
         if named:
-            self._needs_object(*named)
+            self._require_objects(*named)
             stored = {row["id"] for row in self._view.look_up(OBJECTS, "id", named)}
             if not named <= stored | given.keys():
                 raise self._broken(f"there is no init Object {min(named - stored)}")

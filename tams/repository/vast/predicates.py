@@ -1,7 +1,7 @@
-"""Conditions on rows, within what the SDK can send: all of them hold, each is about one column.
+"""Predicates on rows, as far as the SDK can send them: each is about one column, and a query ANDs them.
 
-Each is evaluated in three ways that agree: by the cluster, on Arrow columns for what the cluster cannot, and on rows
-that were written in this transaction and are not stored yet.
+A predicate is evaluated in three ways that agree: by the cluster; on Arrow columns, for what the cluster cannot
+evaluate; and on rows that are staged in this transaction.
 """
 
 from __future__ import annotations
@@ -17,68 +17,71 @@ from tams.repository.vast.tables import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """`column operator value`; NULL fulfils none but `null`. `lacks`: a text column that does not contain the text."""
+class Predicate:
+    """`column operator value`. NULL matches only `null`.
+
+    `within`: one of several ranges `[low, high)`. `contains`: one of several texts. `lacks`: not this text.
+    """
 
     column: str
     operator: Literal["==", "<", "<=", ">", ">=", "in", "within", "contains", "lacks", "null"]
     value: Any = None
 
     def matches(self, row: Row) -> bool:
-        """Whether the row fulfils it."""
-        held = row[self.column]
-        if self.operator == "null" or held is None:
-            return self.operator == "null" and held is None
-        return bool(_COMPARED[self.operator](held, self.value))
+        """Return True if the row matches."""
+        cell = row[self.column]
+        if self.operator == "null" or cell is None:
+            return self.operator == "null" and cell is None
+        return bool(_COMPARISONS[self.operator](cell, self.value))
 
     @property
-    def sent(self) -> bool:
-        """Whether the cluster evaluates it."""
+    def is_sent(self) -> bool:
+        """True if the cluster evaluates it."""
         return self.operator != "lacks"
 
     def mask(self, batch: pa.RecordBatch) -> pa.Array:
-        """Which rows fulfil one that is not sent."""
+        """Return for each row of an Arrow batch whether it matches; only for a predicate that is not sent."""
         return pc.invert(pc.match_substring(batch.column(self.column), self.value))
 
     def expression(self, table: Any) -> Any:
-        """As the SDK takes it."""
+        """Return the expression that the SDK sends, on the columns of the SDK's `table`."""
         column = table[self.column]
         if self.operator == "null":
             return column.isnull()
         if self.operator == "in":
             return column.isin(list(self.value))
         if self.operator == "contains":
-            return _any([column.contains(text) for text in self.value])
+            return _any_of([column.contains(text) for text in self.value])
         if self.operator == "within":
-            return _any([column.between(low, high - 1) for low, high in self.value])
-        return _COMPARED[self.operator](column, self.value)
+            return _any_of([column.between(low, high - 1) for low, high in self.value])
+        return _COMPARISONS[self.operator](column, self.value)
 
 
-_COMPARED: dict[str, Any] = {
-    "==": lambda held, value: held == value,
-    "<": lambda held, value: held < value,
-    "<=": lambda held, value: held <= value,
-    ">": lambda held, value: held > value,
-    ">=": lambda held, value: held >= value,
-    "in": lambda held, value: held in value,
-    "within": lambda held, value: any(low <= held < high for low, high in value),
-    "contains": lambda held, value: any(text in held for text in value),
-    "lacks": lambda held, value: value not in held,
+_COMPARISONS: dict[str, Any] = {
+    "==": lambda cell, value: cell == value,
+    "<": lambda cell, value: cell < value,
+    "<=": lambda cell, value: cell <= value,
+    ">": lambda cell, value: cell > value,
+    ">=": lambda cell, value: cell >= value,
+    "in": lambda cell, value: cell in value,
+    "within": lambda cell, value: any(low <= cell < high for low, high in value),
+    "contains": lambda cell, value: any(text in cell for text in value),
+    "lacks": lambda cell, value: value not in cell,
 }
 
 
-def _any(expressions: list[Any]) -> Any:
-    whole = expressions[0]
-    for each in expressions[1:]:
-        whole = whole | each
-    return whole
+def _any_of(expressions: list[Any]) -> Any:
+    result = expressions[0]
+    for expression in expressions[1:]:
+        result = result | expression
+    return result
 
 
-def equal(column: str, value: Any) -> Term:
-    """`column == value`."""
-    return Term(column, "==", value)
+def equal(column: str, value: Any) -> Predicate:
+    """Return the predicate `column == value`."""
+    return Predicate(column, "==", value)
 
 
-def among(column: str, values: Collection[Any]) -> Term:
-    """`column` is one of `values`; with none of them no row is, and nobody is asked."""
-    return Term(column, "in", frozenset(values))
+def among(column: str, values: Collection[Any]) -> Predicate:
+    """Return the predicate that `column` is one of `values`. Without values it matches no row, and no query is sent."""
+    return Predicate(column, "in", frozenset(values))

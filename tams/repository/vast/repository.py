@@ -1,42 +1,34 @@
-"""The door: snapshots, transactions that are repeated until they are settled, leases."""
+"""The repository on VAST Database: snapshots, writes that are repeated until they are settled, and leases."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from time import sleep
 from typing import Any, TypeVar
+
+from typing_extensions import override
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
-from tams.repository.port import Job, Pace, Read, Write
+from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.vast.concurrency.claims import Claims
-from tams.repository.vast.concurrency.local_queue import Mutexes
-from tams.repository.vast.concurrency.protocol import (
-    CLAIMS,
-    LOCK_COLUMNS,
-    MODE_KEY,
-    SINGLE,
-    STRIPES,
-    Attempt,
-    Concurrency,
-    Doubtful,
-    Operation,
-    Raced,
-    check_agreed,
-    clock,
-)
+from tams.repository.vast.concurrency.local_queue import LocalQueue
+from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS
+from tams.repository.vast.concurrency.modes import CLAIMS, MODE_KEY, SINGLE, STRIPES, check_mode
+from tams.repository.vast.concurrency.operation import Operation
+from tams.repository.vast.concurrency.outcome import OutcomeInDoubt
+from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
 from tams.repository.vast.concurrency.pruning import prune_ended
-from tams.repository.vast.concurrency.single import SingleWriter
+from tams.repository.vast.concurrency.retries import WriteRetries
+from tams.repository.vast.concurrency.single_writer import SingleWriter
 from tams.repository.vast.concurrency.stripes import Stripes
-from tams.repository.vast.connection import Address, Cluster
-from tams.repository.vast.failures import Broken, Collided
+from tams.repository.vast.connection import Cluster
 from tams.repository.vast.predicates import equal
-from tams.repository.vast.staging import View
+from tams.repository.vast.sessions import Address
+from tams.repository.vast.staging import StagedView
 from tams.repository.vast.tables import LOCKS, REVISION, VERSIONS
 from tams.repository.vast.transaction import VastRead, VastWrite
 
@@ -44,88 +36,85 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_MOST_FAILURES = 4
 _PRUNE_EVERY = 500
-_KEPT = 24 * 3600 * MICROSECONDS
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.3
-_WAYS: dict[str, Callable[[Cluster], Concurrency]] = {CLAIMS: Claims, STRIPES: Stripes, SINGLE: SingleWriter}
+"""Writes of one process between two removals of old locks."""
+_LOCK_RETENTION = 24 * 3600 * MICROSECONDS
+_MODES: dict[str, Callable[[Cluster], Concurrency]] = {CLAIMS: Claims, STRIPES: Stripes, SINGLE: SingleWriter}
 
 
-class VastRepository:
-    """The repository of one process, on VAST Database. Nothing is connected until it is needed."""
+class VastRepository(Repository):
+    """The repository of one process, on VAST Database. It connects on first use."""
 
-    # A look is three requests or more, and nobody tells when it is worth while.
+    # A look takes at least three requests, and the cluster sends no notifications.
     patience = 4.0
 
     def __init__(self, address: Address) -> None:
         self._cluster = Cluster(address)
-        self._mutexes = Mutexes()
-        self._concurrency = _WAYS[address.concurrency](self._cluster)
+        self._queue = LocalQueue()
+        self._concurrency = _MODES[address.concurrency](self._cluster)
         self._writes = itertools.count(1)
 
     @property
+    @override
     def pace(self) -> Pace:
-        """How to go about large numbers: a transaction costs so much by itself that it should do much."""
+        # The fixed cost of a transaction is high, so each should do much.
         return Pace(500, 1.0)
 
+    @override
     @contextmanager
     def read(self) -> Iterator[Read]:
-        """A snapshot for one request."""
         with self._reading() as snapshot:
             yield snapshot
 
+    @override
     def ask(self, question: Callable[[Read], T]) -> T:
-        """The answer to one question. Here it needs a transaction as any other."""
+        # On this engine even one question takes a transaction.
         with self._reading() as snapshot:
             return question(snapshot)
 
-    def write(self, op: str, body: Callable[[Write], T]) -> T:
-        """Run `body` in a transaction and commit it."""
-        result = self._write(op, body)
+    @override
+    def write(self, op: str, transact: Callable[[Write], T]) -> T:
+        result = self._write(op, transact)
         if next(self._writes) % _PRUNE_EVERY == 0:
             try:
-                self.prune(now() - _KEPT)
+                self.prune(now() - _LOCK_RETENTION)
             except Unavailable as error:
                 logger.warning("old locks were not removed: %s", error)
         return result
 
     def prune(self, before: int) -> None:
-        """Remove some of the locks that nobody has used since the moment (microseconds), a day ago or earlier."""
+        """Remove some of the locks that were last used before a moment (microseconds), at least a day ago."""
         prune_ended(self._cluster, before)
         self._write(new_id(), lambda tx: tx.forget_states(before))
 
+    @override
     def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
-        """Jobs of the kind that are due, each lent to one worker for a while."""
         with self._reading() as snapshot:
             if not snapshot.any_due(kind):
                 return []
         return self._write(new_id(), lambda tx: tx.lend(kind, worker, limit, seconds))
 
+    @override
     def prolong(self, job: Job, seconds: int) -> bool:
-        """Hold a leased job for longer; False where the lease was lost."""
         return self._write(new_id(), lambda tx: tx.prolong(job, seconds))
 
+    @override
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None = None) -> None:
-        """Give a leased job back, to be done later (microseconds)."""
         self._write(new_id(), lambda tx: tx.postpone(job, due, payload))
 
+    @override
     def check(self) -> None:
-        """Raise `Unavailable` unless the database answers and is one that this process can write to.
-
-        Its schema is the one that this code needs, and its concurrency that of this process.
-        """
+        # Besides the schema, the mode of the database has to be the one of this process.
         with self._cluster.snapshot() as snapshot:
-            found = {row["revision"] for row in snapshot.rows(VERSIONS, ("revision",), [])}
-            modes = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)]) if REVISION in found else []
-        if max(found, key=int, default="none") != REVISION:
-            raise Unavailable(
-                f"The database has schema {max(found, key=int, default='none')}, this version of the store needs "
-                f"{REVISION}."
-            )
-        check_agreed(modes, self._cluster.address.concurrency)
+            revisions = {row["revision"] for row in snapshot.rows(VERSIONS, ("revision",), [])}
+            modes = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)]) if REVISION in revisions else []
+        latest = max(revisions, key=int, default="none")
+        if latest != REVISION:
+            raise Unavailable(f"The database has schema {latest}, this version of the store needs {REVISION}.")
+        check_mode(modes, self._cluster.address.concurrency)
 
+    @override
     def close(self) -> None:
-        """Release connections."""
         try:
             self._concurrency.close()
         finally:
@@ -133,44 +122,36 @@ class VastRepository:
 
     @contextmanager
     def _reading(self) -> Iterator[VastRead]:
-        view = View(self._cluster.begin)
+        view = StagedView(self._cluster.begin)
         try:
-            # What is read later is of this moment, whatever is asked first.
+            # Begin now: every read is of this moment, whichever comes first.
             _ = view.snapshot
             yield VastRead(view)
         finally:
             view.end()
 
-    def _write(self, op: str, body: Callable[[VastWrite], T]) -> T:
+    def _write(self, op: str, transact: Callable[[VastWrite], T]) -> T:
         operation = Operation(op, self._cluster.address.operation_timeout)
-        failures = 0
-        while True:
-            try:
-                with self._concurrency.turn(operation):
-                    return self._attempt(operation, body)
-            except Doubtful:
-                logger.exception("operation %s: the database went away before it said whether it was stored", op)
-                raise
-            except (Raced, Collided):
-                operation.races += 1
-                operation.check_time()
-                pause = _SHORTEST_PAUSE * 2 ** min(operation.races, 3)
-            except Broken:
-                failures += 1
-                if failures >= _MOST_FAILURES or clock() > operation.deadline:
-                    raise
-                pause = _SHORTEST_PAUSE * 4**failures
-            sleep(min(_LONGEST_PAUSE, pause) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
-    def _attempt(self, operation: Operation, body: Callable[[VastWrite], T]) -> T:
+        def attempt() -> T:
+            with self._concurrency.turn(operation):
+                return self._attempt(operation, transact)
+
+        try:
+            return WriteRetries(operation).call(attempt)
+        except OutcomeInDoubt:
+            logger.exception("operation %s: the database does not say whether it is stored", op)
+            raise
+
+    def _attempt(self, operation: Operation, transact: Callable[[VastWrite], T]) -> T:
         attempt = self._concurrency.attempt(operation)
-        view = View(self._cluster.begin, writing=True)
-        held: set[str] = set()
+        view = StagedView(self._cluster.begin, writing=True)
+        queued: set[str] = set()
 
-        def queue(names: Collection[str]) -> bool:
-            got, waited = self._mutexes.acquire(set(names) - held)
-            held.update(got)
-            return waited and view.begun
+        def queue(locks: Collection[str]) -> bool:
+            acquired, waited = self._queue.acquire(set(locks) - queued)
+            queued.update(acquired)
+            return waited and view.has_begun
 
         def read_locks(locks: Collection[str]) -> None:
             attempt.read(view.snapshot, locks, patient=True)
@@ -179,21 +160,21 @@ class VastRepository:
             queue(operation.locks)
             tx = VastWrite(view, queue, read_locks)
             try:
-                result = body(tx)
-                locks = tx.finished()
+                result = transact(tx)
+                locks = tx.finish_callback()
             except BaseException:
                 view.end()
                 raise
-            if view.changed or tx.forgotten:
+            if view.has_changes or tx.forgotten:
                 operation.locks = operation.locks | locks
                 self._store(attempt, view, locks, tx.forgotten)
             else:
                 view.end()
             return result
         finally:
-            self._mutexes.release(held)
+            self._queue.release(queued)
 
-    def _store(self, attempt: Attempt, view: View, locks: frozenset[str], forgotten: frozenset[str]) -> None:
+    def _store(self, attempt: Attempt, view: StagedView, locks: frozenset[str], forgotten: frozenset[str]) -> None:
         d = view.snapshot
         try:
             view.locate()

@@ -14,11 +14,11 @@ from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import NANOSECONDS, TimeRange
 from tams.repository.seed_batches import SAMPLES_PER_SEGMENT, SeedBatch, seed_batch, seed_batches
-from tams.repository.vast.connection import Address
 from tams.repository.vast.objects import object_row
-from tams.repository.vast.predicates import Term
+from tams.repository.vast.predicates import Predicate
 from tams.repository.vast.repository import VastRepository
-from tams.repository.vast.segments import grown, segment_row
+from tams.repository.vast.segments import extended_flow_row, segment_row
+from tams.repository.vast.sessions import Address
 from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, STORAGE_KEYS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _add(tx: VastWrite, batch: SeedBatch, storage_id: str) -> None:
     segments = []
     # No lock for each Object: nobody else makes ids that begin with the key of this Flow.
     ends = (_object_id(batch, batch.first), _object_id(batch, batch.end - 1))
-    if view.bounded(OBJECTS, (), [Term("id", ">=", ends[0]), Term("id", "<=", ends[1])], 1)[0]:
+    if view.bounded(OBJECTS, (), [Predicate("id", ">=", ends[0]), Predicate("id", "<=", ends[1])], 1)[0]:
         raise IntegrityBroken(f"Objects from {ends[0]} on are there already")
     for n in range(batch.first, batch.end):
         start, end = n * NANOSECONDS, (n + 1) * NANOSECONDS
@@ -92,7 +92,7 @@ def _add(tx: VastWrite, batch: SeedBatch, storage_id: str) -> None:
         view.add(STORAGE_KEYS, {"storage_id": storage_id, "storage_key": storage_key, "object_id": object_id})
         view.add(SEGMENTS, segment_row(flow.flow_key, segment))
     (row,) = view.look_up(FLOWS, "key", [flow.flow_key])
-    view.put(FLOWS, grown(row, segments))
+    view.put(FLOWS, extended_flow_row(row, segments))
 
 
 def _object_id(batch: SeedBatch, n: int) -> str:

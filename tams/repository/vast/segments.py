@@ -13,10 +13,10 @@ from itertools import pairwise
 from tams.domain.segments import Segment
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
-from tams.repository.vast.base import Reads, Writes
-from tams.repository.vast.predicates import Term, among, equal
+from tams.repository.vast.base import ReadPart, WritePart
+from tams.repository.vast.predicates import Predicate, among, equal
 from tams.repository.vast.scan import density
-from tams.repository.vast.scan.ordered import earliest, in_order
+from tams.repository.vast.scan.ordered import earliest_start, scan_in_order
 from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, Row
 
 _NAMES = SEGMENTS.columns.names[3:]
@@ -24,7 +24,7 @@ _MOST_STRETCHES = 32
 """Of one query for overlaps: ranges that lie far apart are asked for as so many."""
 
 
-class SegmentReads(Reads):
+class SegmentReads(ReadPart):
     """What can be asked about the Segments under a Flow's key."""
 
     def segments(
@@ -41,15 +41,15 @@ class SegmentReads(Reads):
         flow = self._flow_row(flow_key)
         if flow is None or overlapping.is_empty:
             return Page([], None)
-        low, high, terms = _overlapping(flow, overlapping)
+        low, high, predicates = _overlapping(flow, overlapping)
         if after is not None and reverse:
             high = min(high, int(after))
         elif after is not None:
             low = max(low, int(after) + 1)
         if object_id is not None:
-            terms.append(equal("object_id", object_id))
+            predicates.append(equal("object_id", object_id))
         filtered = object_id is not None
-        rows = in_order(self._view, flow, low, high, terms, limit + 1, reverse=reverse, filtered=filtered)
+        rows = scan_in_order(self._view, flow, low, high, predicates, limit + 1, reverse=reverse, selective=filtered)
         items = [_segment(row) for row in rows[:limit]]
         return Page(items, str(items[-1].start) if len(rows) > limit else None)
 
@@ -69,15 +69,15 @@ class SegmentReads(Reads):
             return []
         low = MIN_NS if within.start is None else within.start
         high = MAX_NS if within.end is None else within.end
-        terms = [Term("end_ns", "<=", high)]
+        predicates = [Predicate("end_ns", "<=", high)]
         if object_id is not None:
-            terms.append(equal("object_id", object_id))
+            predicates.append(equal("object_id", object_id))
         if init_object_id is not None:
-            terms.append(equal("init_object_id", init_object_id))
+            predicates.append(equal("init_object_id", init_object_id))
         if registered_before is not None:
-            terms.append(Term("registered", "<", registered_before))
+            predicates.append(Predicate("registered", "<", registered_before))
         filtered = object_id is not None or init_object_id is not None
-        rows = in_order(self._view, flow, low, high, terms, limit, reverse=False, filtered=filtered)
+        rows = scan_in_order(self._view, flow, low, high, predicates, limit, reverse=False, selective=filtered)
         return [_segment(row) for row in rows]
 
     def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
@@ -96,16 +96,18 @@ class SegmentReads(Reads):
         if not asked:
             return answer
         longest = flow["longest"]
-        stretches = _stretches([(earliest(longest, start), end) for start, end, _ in asked])
-        terms = [
+        stretches = _stretches([(earliest_start(longest, start), end) for start, end, _ in asked])
+        predicates = [
             equal("flow_key", flow_key),
-            Term("start_ns", ">=", stretches[0][0]),
-            Term("start_ns", "<", stretches[-1][1]),
-            Term("end_ns", ">", min(start for start, _, _ in asked)),
+            Predicate("start_ns", ">=", stretches[0][0]),
+            Predicate("start_ns", "<", stretches[-1][1]),
+            Predicate("end_ns", ">", min(start for start, _, _ in asked)),
         ]
         if len(stretches) > 1:
-            terms.append(Term("start_ns", "within", tuple(stretches)))
-        stored = sorted((row["start_ns"], row["end_ns"]) for row in self._view.select(SEGMENTS, ("end_ns",), terms))
+            predicates.append(Predicate("start_ns", "within", tuple(stretches)))
+        stored = sorted(
+            (row["start_ns"], row["end_ns"]) for row in self._view.select(SEGMENTS, ("end_ns",), predicates)
+        )
         starts = [start for start, _ in stored]
         for start, end, place in asked:
             # Of those that begin before the range ends, the last one reaches furthest.
@@ -135,7 +137,7 @@ class SegmentReads(Reads):
         return next(iter(self._view.look_up(FLOWS, "key", [flow_key])), None)
 
 
-class SegmentWrites(SegmentReads, Writes):
+class SegmentWrites(SegmentReads, WritePart):
     """What can be done to the Segments under a Flow's key."""
 
     def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
@@ -154,21 +156,21 @@ class SegmentWrites(SegmentReads, Writes):
         registered = {row["id"] for row in self._view.look_up(OBJECTS, "id", object_ids) if row["kind"] == "media"}
         if registered < object_ids:
             raise self._broken(f"Object {min(object_ids - registered)} is not registered")
-        self._needs(f"flow {flow['id']}")
-        self._needs_object(*object_ids)
+        self._require(f"flow {flow['id']}")
+        self._require_objects(*object_ids)
         self._unreferenced -= object_ids
         for segment in ordered:
             self._view.add(SEGMENTS, segment_row(flow_key, segment))
-        self._view.put(FLOWS, grown(flow, ordered))
+        self._view.put(FLOWS, extended_flow_row(flow, ordered))
 
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
         """Remove those of the Segments that are still there unchanged; returns them."""
         flow = self._flow_row(flow_key)
         if flow is None or not segments:
             return []
-        self._needs(f"flow {flow['id']}")
-        terms = [equal("flow_key", flow_key), among("start_ns", {segment.start for segment in segments})]
-        stored = {_segment(row) for row in self._view.select(SEGMENTS, SEGMENTS.columns.names, terms)}
+        self._require(f"flow {flow['id']}")
+        predicates = [equal("flow_key", flow_key), among("start_ns", {segment.start for segment in segments})]
+        stored = {_segment(row) for row in self._view.select(SEGMENTS, SEGMENTS.columns.names, predicates)}
         removed = [segment for segment in dict.fromkeys(segments) if segment in stored]
         if not removed:
             return []
@@ -188,18 +190,18 @@ class SegmentWrites(SegmentReads, Writes):
             if any(segment.end == flow["last_end"] for segment in removed):
                 last = self._edge(flow, reverse=True)
                 changed.update(last_end=last["end_ns"], last_closed=last["closed"])
-            kept = density.within(density.read(flow["sketch"]), changed["first_start"], changed["last_end"])
-            changed["sketch"] = density.written(kept)
+            kept = density.clip(density.parse(flow["sketch"]), changed["first_start"], changed["last_end"])
+            changed["sketch"] = density.serialize(kept)
         self._view.put(FLOWS, changed)
         return removed
 
     def _edge(self, flow: Row, *, reverse: bool) -> Row:
-        return in_order(
-            self._view, flow, flow["first_start"], flow["last_end"], [], 1, reverse=reverse, filtered=False
+        return scan_in_order(
+            self._view, flow, flow["first_start"], flow["last_end"], [], 1, reverse=reverse, selective=False
         )[0]
 
 
-def grown(flow: Row, segments: Sequence[Segment]) -> Row:
+def extended_flow_row(flow: Row, segments: Sequence[Segment]) -> Row:
     """The row of a Flow with these new Segments, which are in order."""
     ranges = [(segment.start, segment.end) for segment in segments]
     last = segments[-1]
@@ -214,16 +216,16 @@ def grown(flow: Row, segments: Sequence[Segment]) -> Row:
         "last_end": last.end if extends else flow["last_end"],
         "last_closed": last.closed if extends else flow["last_closed"],
         "longest": max(flow["longest"], *(min(MAX_NS, end - start) for start, end in ranges)),
-        "sketch": density.written(density.extended(density.read(flow["sketch"]), ranges)),
+        "sketch": density.serialize(density.extend(density.parse(flow["sketch"]), ranges)),
     }
 
 
-def _overlapping(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Term]]:
+def _overlapping(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Predicate]]:
     """The range of starts of what overlaps a range, and what else has to hold."""
     high = MAX_NS if timerange.end is None else timerange.end
     if timerange.start is None:
         return MIN_NS, high, []
-    return earliest(flow["longest"], timerange.start), high, [Term("end_ns", ">", timerange.start)]
+    return earliest_start(flow["longest"], timerange.start), high, [Predicate("end_ns", ">", timerange.start)]
 
 
 def _stretches(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -12,14 +12,14 @@ from tams.repository.codecs import decode_list
 from tams.repository.index import source_facets, source_filter, source_sort_texts
 from tams.repository.port import Cursor, Page
 from tams.repository.vast import listing
-from tams.repository.vast.base import Reads, Writes
+from tams.repository.vast.base import ReadPart, WritePart
 from tams.repository.vast.facets import facet_terms, facets_column
 from tams.repository.vast.predicates import equal
 from tams.repository.vast.rows import encoded
 from tams.repository.vast.tables import FLOWS, SOURCES, Row
 
 
-class SourceReads(Reads):
+class SourceReads(ReadPart):
     """What can be asked about Sources."""
 
     def source(self, source_id: str) -> Source | None:
@@ -34,19 +34,19 @@ class SourceReads(Reads):
         self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
         """A page of Sources."""
-        terms = facet_terms(source_filter(where))
-        if terms is None:
+        predicates = facet_terms(source_filter(where))
+        if predicates is None:
             return Page([], None)
-        found = listing.page(self._view, SOURCES, f"by_{order}", terms, reverse=reverse, after=after, limit=limit)
+        found = listing.page(self._view, SOURCES, f"by_{order}", predicates, reverse=reverse, after=after, limit=limit)
         return Page([_source(row) for row in found.items], found.next)
 
 
-class SourceWrites(SourceReads, Writes):
+class SourceWrites(SourceReads, WritePart):
     """What can be done to Sources."""
 
     def put_source(self, source: Source) -> None:
         """Store the Source, new or changed."""
-        self._needs(f"source {source.id}")
+        self._require(f"source {source.id}")
         self._view.put(
             SOURCES,
             {
@@ -64,9 +64,9 @@ class SourceWrites(SourceReads, Writes):
 
     def delete_source(self, source_id: str) -> None:
         """Remove it. `IntegrityBroken` while it has Flows."""
-        self._needs(f"source {source_id}")
-        terms = [equal("source_id", source_id), equal("detached", False)]
-        flows, _ = self._view.bounded(FLOWS, ("id",), terms, 1)
+        self._require(f"source {source_id}")
+        predicates = [equal("source_id", source_id), equal("detached", False)]
+        flows, _ = self._view.bounded(FLOWS, ("id",), predicates, 1)
         if flows:
             raise self._broken(f"Source {source_id} has Flows")
         self._view.remove(SOURCES, (source_id,))

@@ -18,8 +18,8 @@ import pytest
 from tams.domain.errors import Unavailable
 from tams.repository.port import Repository
 from tams.repository.vast import VastRepository
-from tams.repository.vast.concurrency.protocol import lock_row
-from tams.repository.vast.failures import Collided
+from tams.repository.vast.concurrency.lock_rows import lock_row
+from tams.repository.vast.failures import LostRace
 from tams.repository.vast.tables import LOCKS
 from tests.support.vast_clusters import opened
 from tests.support.vast_invariants import check, rows_of
@@ -174,7 +174,7 @@ def test_what_failed_in_a_transaction_is_what_is_raised_even_if_it_cannot_be_rol
         before = rows_of(emulator, LOCKS)
         emulator.fail(refused, Way.CONFLICT)
         emulator.fail("rollback", Way.UNAVAILABLE)
-        with pytest.raises(Collided), repository._cluster.committed() as transaction:
+        with pytest.raises(LostRace), repository._cluster.committed() as transaction:
             transaction.insert(LOCKS, [lock_row("key", "kind", "op", 0)])
         assert emulator.faults.pending == []
         assert rows_of(emulator, LOCKS) == before

@@ -88,10 +88,10 @@ def test_filters_come_before_paging(cluster: tuple[Emulator, VastRepository]) ->
 
 def test_a_sketch_is_small_and_keeps_large_gaps() -> None:
     starts = SHAPES["many, a gap of a year, and many again"]
-    stretches: list[density.Stretch] = []
+    stretches: list[density.Bucket] = []
     for at in range(0, len(starts), 997):
-        stretches = density.extended(stretches, [(start, start + 1) for start in starts[at : at + 997]])
+        stretches = density.extend(stretches, [(start, start + 1) for start in starts[at : at + 997]])
     assert len(stretches) <= 64
-    assert sum(each.held for each in stretches) == len(starts)
-    assert max(second.first - first.last for first, second in pairwise(stretches)) == YEAR
-    assert density.read(density.written(stretches)) == stretches
+    assert sum(each.segments for each in stretches) == len(starts)
+    assert max(second.start - first.end for first, second in pairwise(stretches)) == YEAR
+    assert density.parse(density.serialize(stretches)) == stretches

@@ -65,8 +65,8 @@ def test_requests_are_few_and_bounded_and_the_sketch_is_right() -> None:
         assert counts.rows_written < 3 * 12_000 + 100
         check(emulator)
         (row,) = rows_of(emulator, FLOWS)
-        hint = density.read(row["sketch"])
-        assert (hint[0].first, hint[-1].last, sum(each.held for each in hint)) == (0, 12_000 * 10**9, 12_000)
+        hint = density.parse(row["sketch"])
+        assert (hint[0].start, hint[-1].end, sum(each.segments for each in hint)) == (0, 12_000 * 10**9, 12_000)
         assert len(rows_of(emulator, LOCKS)) < 50
 
 

@@ -1,6 +1,7 @@
-"""A queue for each key inside one process, so that its threads do not race each other in the cluster.
+"""A queue per lock inside one process, so that its threads do not race each other in the cluster.
 
-Only to save work: what keeps the promises is the protocol in `claims`, and who waits too long here goes on without.
+It only saves work: the protocol between processes keeps the promises. A thread that waits too long here continues
+without its turn.
 """
 
 from __future__ import annotations
@@ -8,45 +9,48 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-_LONGEST_WAIT = 5.0
+_MAX_WAIT = 5.0
 
 
-class Mutexes:
-    """Locks by name, there while somebody holds or wants them."""
+class LocalQueue:
+    """Mutexes by name. One exists while a thread holds it or waits for it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._mutexes: dict[str, tuple[threading.Lock, int]] = {}
 
     def acquire(self, names: Iterable[str]) -> tuple[list[str], bool]:
-        """Wait for all of them, in an order that is the same for all; those that were got, and if one had to wait."""
-        got, waited = [], False
+        """Wait for all of the names, in an order that is the same for all threads.
+
+        Return the names that were acquired, and whether the thread had to wait for any.
+        """
+        acquired, waited = [], False
         for name in sorted(names):
             with self._guard:
-                lock, users = self._locks.get(name, (threading.Lock(), 0))
-                self._locks[name] = (lock, users + 1)
-            if lock.acquire(blocking=False):
-                got.append(name)
+                mutex, users = self._mutexes.get(name, (threading.Lock(), 0))
+                self._mutexes[name] = (mutex, users + 1)
+            if mutex.acquire(blocking=False):
+                acquired.append(name)
                 continue
             waited = True
-            if lock.acquire(timeout=_LONGEST_WAIT):
-                got.append(name)
+            if mutex.acquire(timeout=_MAX_WAIT):
+                acquired.append(name)
             else:
                 self._leave(name)
-        return got, waited
+        return acquired, waited
 
     def release(self, names: Iterable[str]) -> None:
-        """Let the next ones have them."""
+        """Release names that were acquired."""
         for name in names:
             with self._guard:
-                lock, _ = self._locks[name]
-            lock.release()
+                mutex, _ = self._mutexes[name]
+            mutex.release()
             self._leave(name)
 
     def _leave(self, name: str) -> None:
         with self._guard:
-            lock, users = self._locks[name]
+            mutex, users = self._mutexes[name]
             if users == 1:
-                del self._locks[name]
+                del self._mutexes[name]
             else:
-                self._locks[name] = (lock, users - 1)
+                self._mutexes[name] = (mutex, users - 1)

@@ -1,31 +1,33 @@
-"""The stripes: rows that are there for transactions to collide on.
+"""The stripe protocol: transactions conflict on rows that exist for this purpose.
 
-For clusters that see it when two transactions change the same row, and cannot end a transaction of another session.
-What such a cluster has to do: commit all tables at once, show a transaction one moment, and of two transactions that
-update the same row, each without having seen the other's commit, commit one at most. Whether the other is told so (409)
-at its statement or at its commit makes no difference. What was told so at its commit is never stored.
+It is for clusters that detect when two transactions change the same row, and cannot end a transaction of another
+session. The protocol needs three things from the cluster: a commit makes all its tables visible at once; a transaction
+reads one snapshot; and of two transactions that update the same row, each without having seen the other's commit, at
+most one is committed. The other may be refused (409) at its statement or at its commit. A transaction that was refused
+at its commit is never stored.
 
-Each write is one transaction D, and each lock of what its decision rests on falls on one of the stripes:
+Each write is one transaction D. Each lock of what its decision rests on falls on one of the stripes:
 
 1. D begins, and everything that the decision needs is read in it.
-2. The stripes of all locks are updated in D, in one request and one order. 409: D begins anew.
-3. All writes of D are sent, with a record that D is stored, and D is committed. 409: D begins anew.
-4. Where the outcome of that commit is in doubt, a new transaction T looks for the record. Where it is there, D is
-   stored. Otherwise T updates the same stripes and is committed. Once that is acknowledged, D is not stored and never
-   will be. Whatever else becomes of T, a next T does the same.
+2. The stripes of all locks are updated in D, in one request and in a fixed order. On 409 D begins again.
+3. All writes of D are sent, with a record that D is stored. Then D is committed. On 409 D begins again.
+4. If the outcome of that commit is in doubt, a new transaction T looks for the record. If it exists, D is stored.
+   Otherwise T updates the same stripes and is committed. Once that commit is acknowledged, D is not stored and never
+   will be. After any other outcome of T, another T does the same.
 
-Of two D with a common lock, one has seen the other's commit or only one is stored, so every decision is current.
+Of two D with a common lock, either one has seen the other's commit, or only one is stored. So every decision is
+current.
 
-Why 4 is right: T reads no record of D, so T has not seen D's commit, because a commit makes all its rows visible at
-once; and D, which began earlier, has not seen T's. Both update the same rows, so one of them is committed at most. If T
-is, a commit of D that is still on its way comes to 409. If D is, T comes to 409, and the next T finds the record. A T
-that was not answered may be committed late as well. It changes nothing but the stripes, so all that it can do is to
-make somebody begin anew; it proves nothing, and therefore another T has to be acknowledged. Nowhere does it matter how
-soon an acknowledged commit is visible: who has not seen it collides with it.
+Why step 4 is right: T reads no record of D. So T has not seen the commit of D, because a commit makes all its rows
+visible at once. D has not seen the commit of T, because D began earlier. Both update the same rows, so at most one of
+them is committed. If T is committed, a commit of D that is still on its way gets 409. If D is committed, T gets 409,
+and the next T finds the record. A T that was not answered may be committed late as well. It changes only the stripes,
+so all that it can do is to make another operation begin again. It proves nothing, so another T has to be acknowledged.
+It never matters how soon an acknowledged commit is visible: a transaction that has not seen it conflicts with it.
 
-D is rolled back as far as the cluster hears that, only so that its rows are let go of: nothing rests on the answer.
-Where the cluster tells of conflicts at the statement, a D that nobody can end holds its stripes until it has been idle
-for as long as the cluster allows, and whoever needs them waits, or is told 503.
+D is rolled back as well, but only to release its rows: nothing rests on the answer. If the cluster reports conflicts at
+the statement, a D that cannot be ended holds its stripes until the idle timeout of the cluster. Until then operations
+that need these stripes wait, or fail with 503.
 """
 
 from __future__ import annotations
@@ -34,106 +36,110 @@ import hashlib
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
+from typing_extensions import override
+
 from tams.domain.errors import Unavailable
-from tams.repository.vast.concurrency.protocol import (
-    LOCK_COLUMNS,
-    MODE_KEY,
-    STORED,
-    STRIPES,
-    Operation,
-    Raced,
-    check_agreed,
-    end_of,
-    lock_row,
-    settle,
-    stored_row,
-)
-from tams.repository.vast.connection import ROW_ID, Cluster, Snapshot
-from tams.repository.vast.failures import Collided
+from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
+from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS, STORED, end_key, lock_row, stored_record
+from tams.repository.vast.concurrency.modes import MODE_KEY, STRIPES, check_mode
+from tams.repository.vast.concurrency.operation import Operation
+from tams.repository.vast.concurrency.outcome import settle_outcome
+from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
+from tams.repository.vast.connection import Cluster
+from tams.repository.vast.failures import LostRace
 from tams.repository.vast.predicates import among
 from tams.repository.vast.tables import LOCKS, Row
 
 STRIPE = "stripe"
-COUNT = 4096
-"""Of two locks that have nothing to do with each other, one pair in so many waits for the other one's sake."""
+STRIPE_COUNT = 4096
+"""Of two unrelated locks, one pair in this many shares a stripe, so that one waits for the other."""
 
 
 def stripe_of(lock: str) -> str:
-    """The key of the stripe that a lock falls on, the same in every process."""
+    """Return the key of the stripe that a lock falls on. It is the same in every process."""
     digest = hashlib.blake2b(lock.encode(), digest_size=8).digest()
-    return _key(int.from_bytes(digest) % COUNT)
+    return _stripe_key(int.from_bytes(digest) % STRIPE_COUNT)
 
 
-def new_stripes(there: Collection[str]) -> list[Row]:
-    """The rows that have to be made once, apart from those whose keys are there.
+def missing_stripes(existing_keys: Collection[str]) -> list[Row]:
+    """Return the rows of the stripes whose keys do not exist yet.
 
-    One that is there twice does no harm: both are updated, and commits have an order, so of two transactions that see
-    any, both see the one that was committed first.
+    A stripe that is stored twice does no harm. Both rows are updated, and commits have an order. So of two transactions
+    that see any of the rows, both see the row that was committed first.
     """
-    return [lock_row(key, STRIPE, "", 0) for key in map(_key, range(COUNT)) if key not in there]
+    keys = map(_stripe_key, range(STRIPE_COUNT))
+    return [lock_row(key, STRIPE, "", 0) for key in keys if key not in existing_keys]
 
 
-def _key(number: int) -> str:
+def _stripe_key(number: int) -> str:
     return f"stripe {number}"
 
 
-class Stripes:
-    """This way, for all writes of a repository."""
+class Stripes(Concurrency):
+    """The stripe protocol, for all writes of a repository."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
+    @override
     def turn(self, _operation: Operation) -> AbstractContextManager[None]:
-        """Writes need not wait for each other."""
+        # Writes of one process may run at the same time.
         return nullcontext()
 
-    def attempt(self, operation: Operation) -> StripedAttempt:
-        """For the next transaction of an operation."""
-        return StripedAttempt(self._cluster, operation)
+    @override
+    def attempt(self, operation: Operation) -> StripeAttempt:
+        return StripeAttempt(self._cluster, operation)
 
+    @override
     def close(self) -> None:
-        """Nothing is held."""
+        pass
 
 
-class StripedAttempt:
-    """One D of an operation. See `concurrency.Attempt`."""
+class StripeAttempt(Attempt):
+    """One transaction D of an operation, under the stripe protocol."""
 
     def __init__(self, cluster: Cluster, operation: Operation) -> None:
         self._cluster = cluster
         self._operation = operation
         self._stripes: frozenset[str] = frozenset()
 
-    def read(self, d: Snapshot, locks: Collection[str], *, patient: bool) -> None:
-        """Nothing: what D sees is of one moment, and nobody who is under way can be seen."""
+    @override
+    def read(self, d: ClusterTransaction, locks: Collection[str], *, patient: bool) -> None:
+        # Nothing to read: D has one snapshot, and operations that are under way are invisible.
+        pass
 
-    def settle_conflicts(self, d: Snapshot, locks: Collection[str]) -> None:
-        """Step 2."""
+    @override
+    def settle_conflicts(self, d: ClusterTransaction, locks: Collection[str]) -> None:
+        # Step 2.
         self._operation.check_time()
-        # What rests on nothing still needs a stripe that its outcome can be settled on.
+        # A decision that rests on nothing still needs a stripe, so that the outcome of its commit can be settled.
         self._stripes = frozenset(map(stripe_of, locks or {f"operation {self._operation.name}"}))
         rows = d.rows(LOCKS, LOCK_COLUMNS, [among("key", self._stripes | {MODE_KEY})], row_ids=True)
-        check_agreed(rows, STRIPES)
-        self._take(d, rows)
+        check_mode(rows, STRIPES)
+        self._update_stripes(d, rows)
 
-    def record(self, d: Snapshot, _locks: Collection[str], _forgotten: Collection[str] = ()) -> None:
-        """That D is stored."""
-        d.insert(LOCKS, [stored_row(self._operation, d.txid)])
+    @override
+    def record(self, d: ClusterTransaction, _locks: Collection[str], _forgotten: Collection[str] = ()) -> None:
+        d.insert(LOCKS, [stored_record(self._operation, d.txid)])
 
-    def commit(self, d: Snapshot) -> None:
-        """Step 3."""
+    @override
+    def commit(self, d: ClusterTransaction) -> None:
+        # Step 3.
         try:
             d.commit()
-        except Collided as error:
-            raise Raced("somebody else was first") from error
+        except LostRace:
+            # 409: D is never stored.
+            raise
         except Unavailable as error:
             d.roll_back()
-            settle(self._operation, d.txid, error, lambda: self._was_stored(d.txid))
+            settle_outcome(self._operation, d.txid, error, lambda: self._is_stored(d.txid))
 
-    def withdraw(self, d: Snapshot) -> None:
-        """Let go of the stripes, as far as the cluster hears it."""
+    @override
+    def withdraw(self, d: ClusterTransaction) -> None:
+        # This releases the stripes if the cluster gets it.
         d.roll_back()
 
-    def _take(self, transaction: Snapshot, rows: list[Row]) -> None:
+    def _update_stripes(self, transaction: ClusterTransaction, rows: list[Row]) -> None:
         stripes = [row for row in rows if row["kind"] == STRIPE]
         if {row["key"] for row in stripes} != self._stripes:
             raise Unavailable("The database lacks the stripes of TAMS_VAST_CONCURRENCY=stripes: run `tams db upgrade`.")
@@ -143,15 +149,15 @@ class StripedAttempt:
             LOCKS, [(row[ROW_ID], lock_row(row["key"], STRIPE, name, transaction.txid)) for row in stripes]
         )
 
-    def _was_stored(self, txid: int) -> bool:
-        """Step 4, one T."""
-        record = end_of(self._operation.name, str(txid))
+    def _is_stored(self, txid: int) -> bool:
+        """Return whether D is stored, by one transaction T of step 4."""
+        record = end_key(self._operation.name, str(txid))
         t = self._cluster.begin()
         try:
             rows = t.rows(LOCKS, LOCK_COLUMNS, [among("key", self._stripes | {record})], row_ids=True)
             stored = any(row["kind"] == STORED for row in rows)
             if not stored:
-                self._take(t, rows)
+                self._update_stripes(t, rows)
                 t.commit()
         except BaseException:
             t.roll_back()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tams.repository.vast.concurrency.protocol import CLAIMS, SINGLE, STRIPES
+from tams.repository.vast.concurrency.modes import CLAIMS, SINGLE, STRIPES
 from tams.repository.vast.probe.findings import Finding
 
 NONE = "none"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import count
 
 from tams.domain.errors import Unavailable
-from tams.repository.vast.connection import ROW_ID, Snapshot
-from tams.repository.vast.failures import Collided
+from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
+from tams.repository.vast.failures import LostRace
 from tams.repository.vast.probe.scratch import PLAIN, SORTED, Scratch, answer_of, found, insert, set_number
 from tams.repository.vast.tables import Row
 
@@ -37,28 +37,30 @@ def asked(first: str, second: str, when: str) -> Callable[[Scratch], tuple[str, 
     return ask
 
 
-def _second(one: Snapshot, other: Snapshot, kind: str, row: Row, *, is_open: bool) -> tuple[str, str]:
+def _second(
+    one: ClusterTransaction, other: ClusterTransaction, kind: str, row: Row, *, is_open: bool
+) -> tuple[str, str]:
     try:
         _change(other, kind, row, 3)
-    except Collided as error:
+    except LostRace as error:
         if is_open:
             one.commit()
         return "statement", f"the second statement was answered with {answer_of(error)}"
     if is_open:
         try:
             one.commit()
-        except Collided as error:
+        except LostRace as error:
             # The first to commit loses: as good, as long as only one of them is stored.
             other.commit()
             return "first commit", f"the commit of the first was answered with {answer_of(error)}"
     try:
         other.commit()
-    except Collided as error:
+    except LostRace as error:
         return "commit", f"the second commit was answered with {answer_of(error)}"
     return "never", "both were committed"
 
 
-def _change(snapshot: Snapshot, kind: str, row: Row, number: int) -> None:
+def _change(snapshot: ClusterTransaction, kind: str, row: Row, number: int) -> None:
     if kind == "update":
         set_number(snapshot, PLAIN, row, number)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tams.domain.errors import Unavailable
-from tams.repository.vast.connection import ROW_ID
+from tams.repository.vast.cluster_transaction import ROW_ID
 from tams.repository.vast.probe.scratch import (
     OTHER,
     PLAIN,

@@ -16,9 +16,11 @@ from vastdb import errors, util
 
 from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
-from tams.repository.vast.connection import ROW_ID, Address, Cluster, Snapshot
+from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
+from tams.repository.vast.connection import Cluster
 from tams.repository.vast.failures import translated
 from tams.repository.vast.predicates import equal
+from tams.repository.vast.sessions import Address
 from tams.repository.vast.tables import Row, Table
 
 logger = logging.getLogger(__name__)
@@ -169,17 +171,17 @@ def _patiently(cluster: Cluster, table: Table) -> None:
             return
 
 
-def insert(snapshot: Snapshot, table: Table, *rows: tuple[str, int]) -> None:
+def insert(snapshot: ClusterTransaction, table: Table, *rows: tuple[str, int]) -> None:
     """Insert rows of these names and numbers."""
     snapshot.insert(table, [{"name": name, "number": number, "text": ""} for name, number in rows])
 
 
-def seen(snapshot: Snapshot, table: Table) -> dict[str, int]:
+def seen(snapshot: ClusterTransaction, table: Table) -> dict[str, int]:
     """Names and numbers of what a transaction sees."""
     return {row["name"]: row["number"] for row in snapshot.rows(table, ("name", "number"), [])}
 
 
-def found(snapshot: Snapshot, table: Table, name: str) -> Row:
+def found(snapshot: ClusterTransaction, table: Table, name: str) -> Row:
     """The row of a name, with its id."""
     rows = snapshot.rows(table, table.columns.names, [equal("name", name)], row_ids=True)
     if len(rows) != 1:
@@ -187,12 +189,12 @@ def found(snapshot: Snapshot, table: Table, name: str) -> Row:
     return rows[0]
 
 
-def set_number(snapshot: Snapshot, table: Table, row: Row, number: int) -> None:
+def set_number(snapshot: ClusterTransaction, table: Table, row: Row, number: int) -> None:
     """Update a row that was found."""
     snapshot.update(table, [(row[ROW_ID], {**row, "number": number})])
 
 
-def insert_as_it_is(snapshot: Snapshot, table: Table, texts: Sequence[str]) -> None:
+def insert_as_it_is(snapshot: ClusterTransaction, table: Table, texts: Sequence[str]) -> None:
     """Insert in one request, however large."""
     rows = [{"name": "large", "number": 0, "text": text} for text in texts]
     batch = pa.record_batch(

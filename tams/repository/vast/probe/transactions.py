@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from tams.domain.errors import Unavailable
-from tams.repository.vast.connection import Cluster, Snapshot
+from tams.repository.vast.cluster_transaction import ClusterTransaction
+from tams.repository.vast.connection import Cluster
 from tams.repository.vast.probe.scratch import PLAIN, Scratch, answer_of, found, insert, seen, set_number
 
 
@@ -99,13 +100,13 @@ def idle(scratch: Scratch) -> tuple[str, str]:
 
 def _rollback(cluster: Cluster, txid: int) -> str:
     try:
-        cluster.ask_to_roll_back(txid)
+        cluster.send_rollback(txid)
     except Unavailable as error:
         return answer_of(error)
     return "200"
 
 
-def _end(cluster: Cluster, d: Snapshot) -> None:
+def _end(cluster: Cluster, d: ClusterTransaction) -> None:
     """Where nothing else helps, a commit ends it: its rows are in nobody's way."""
     try:
         d.commit()

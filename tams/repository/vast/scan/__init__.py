@@ -1,1 +1,1 @@
-"""Reading rows in order from a cluster that does not sort."""
+"""Reading of rows in order from a cluster that does not sort."""

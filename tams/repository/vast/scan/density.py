@@ -1,6 +1,7 @@
-"""Where the Segments of a Flow lie, roughly: at most 64 stretches of time and how many Segments each has.
+"""A density histogram of a Flow's Segments: at most 64 buckets, each a stretch of time and a number of Segments.
 
-Only a hint: it says how much time a page is likely to need, however dense or sparse the Segments are there.
+It is only a hint. It says how much time a page is likely to need, in dense and in sparse parts of the Flow. The column
+`sketch` holds it.
 """
 
 from __future__ import annotations
@@ -11,80 +12,84 @@ from typing import NamedTuple
 
 import orjson
 
-_MOST = 64
-_OF_ONE_BATCH = 16
+_MAX_BUCKETS = 64
+_MAX_BUCKETS_PER_BATCH = 16
 
 
-class Stretch(NamedTuple):
-    """`held` Segments between the start of the first and the end of the last one."""
+class Bucket(NamedTuple):
+    """`segments` Segments between the start of the first and the end of the last one (nanoseconds)."""
 
-    first: int
-    last: int
-    held: int
-
-
-def read(text: str) -> list[Stretch]:
-    """The stretches, in order of time."""
-    return [Stretch(*each) for each in orjson.loads(text)]
+    start: int
+    end: int
+    segments: int
 
 
-def written(stretches: Sequence[Stretch]) -> str:
-    """The text of a cell."""
-    return orjson.dumps([list(each) for each in stretches]).decode()
+def parse(text: str) -> list[Bucket]:
+    """Return the buckets in a cell, in order of time."""
+    return [Bucket(*values) for values in orjson.loads(text)]
 
 
-def extended(stretches: Sequence[Stretch], ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
-    """With Segments at these ranges, too (in order of time)."""
-    merged: list[Stretch] = []
-    for each in sorted([*stretches, *_stretches(ranges)]):
-        if merged and each.first < merged[-1].last:
-            merged[-1] = _joined(merged[-1], each)
+def serialize(buckets: Sequence[Bucket]) -> str:
+    """Return the text of a cell."""
+    return orjson.dumps([list(bucket) for bucket in buckets]).decode()
+
+
+def extend(buckets: Sequence[Bucket], ranges: Sequence[tuple[int, int]]) -> list[Bucket]:
+    """Return the histogram with additional Segments at these ranges, which are in order of time."""
+    merged: list[Bucket] = []
+    for bucket in sorted([*buckets, *_buckets_of_batch(ranges)]):
+        if merged and bucket.start < merged[-1].end:
+            merged[-1] = _join(merged[-1], bucket)
         else:
-            merged.append(each)
-    while len(merged) > _MOST:
+            merged.append(bucket)
+    while len(merged) > _MAX_BUCKETS:
         at = min(range(len(merged) - 1), key=lambda place: _loss(merged[place], merged[place + 1]))
-        merged[at : at + 2] = [_joined(merged[at], merged[at + 1])]
+        merged[at : at + 2] = [_join(merged[at], merged[at + 1])]
     return merged
 
 
-def within(stretches: Iterable[Stretch], first: int, last: int) -> list[Stretch]:
-    """Without what lies outside, as Segments are removed at the ends."""
+def clip(buckets: Iterable[Bucket], start: int, end: int) -> list[Bucket]:
+    """Return the histogram without the parts outside `[start, end)`, after Segments at the ends were removed."""
     return [
-        Stretch(max(each.first, first), min(each.last, last), each.held)
-        for each in stretches
-        if each.first < last and each.last > first
+        Bucket(max(bucket.start, start), min(bucket.end, end), bucket.segments)
+        for bucket in buckets
+        if bucket.start < end and bucket.end > start
     ]
 
 
-def reach(stretches: Sequence[Stretch], low: int, high: int, count: int, *, reverse: bool) -> tuple[int, int]:
-    """The part at the beginning (`reverse`: at the end) of `[low, high)` that is likely to have `count` Segments."""
-    left = float(count)
-    for each in reversed(stretches) if reverse else stretches:
-        start, end = max(each.first, low), min(each.last, high)
+def likely_range(buckets: Sequence[Bucket], low: int, high: int, count: int, *, reverse: bool) -> tuple[int, int]:
+    """Return the part at the beginning of `[low, high)` that is likely to have `count` Segments.
+
+    `reverse` returns the part at the end.
+    """
+    missing = float(count)
+    for bucket in reversed(buckets) if reverse else buckets:
+        start, end = max(bucket.start, low), min(bucket.end, high)
         if start >= end:
             continue
-        density = each.held / (each.last - each.first)
-        held = density * (end - start)
-        if held >= left:
-            length = max(1, int(left / density))
+        density = bucket.segments / (bucket.end - bucket.start)
+        segments = density * (end - start)
+        if segments >= missing:
+            length = max(1, int(missing / density))
             return (max(low, end - length), high) if reverse else (low, min(high, start + length))
-        left -= held
+        missing -= segments
     return low, high
 
 
-def _stretches(ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
-    """One batch, cut at its largest gaps."""
+def _buckets_of_batch(ranges: Sequence[tuple[int, int]]) -> list[Bucket]:
+    """Return the buckets of one batch of Segments, which is cut at its largest gaps."""
     gaps = [(second[0] - first[1], place) for place, (first, second) in enumerate(pairwise(ranges), start=1)]
-    cuts = sorted(place for gap, place in sorted(gaps, reverse=True)[: _OF_ONE_BATCH - 1] if gap > 0)
+    cuts = sorted(place for gap, place in sorted(gaps, reverse=True)[: _MAX_BUCKETS_PER_BATCH - 1] if gap > 0)
     edges = [0, *cuts, len(ranges)]
-    return [Stretch(ranges[low][0], ranges[high - 1][1], high - low) for low, high in pairwise(edges) if high > low]
+    return [Bucket(ranges[low][0], ranges[high - 1][1], high - low) for low, high in pairwise(edges) if high > low]
 
 
-def _joined(one: Stretch, other: Stretch) -> Stretch:
-    return Stretch(min(one.first, other.first), max(one.last, other.last), one.held + other.held)
+def _join(one: Bucket, other: Bucket) -> Bucket:
+    return Bucket(min(one.start, other.start), max(one.end, other.end), one.segments + other.segments)
 
 
-def _loss(one: Stretch, other: Stretch) -> float:
-    """How much less is known when two are taken for one: more for many Segments, and much more across a gap."""
-    gap = other.first - one.last
-    return (one.held + other.held) * (1 + 100 * gap / (gap + one.last - one.first + other.last - other.first))
+def _loss(one: Bucket, other: Bucket) -> float:
+    """Return how much precision joining two buckets costs: more for many Segments, and much more across a gap."""
+    gap = other.start - one.end
+    segments = one.segments + other.segments
+    return segments * (1 + 100 * gap / (gap + one.end - one.start + other.end - other.start))
