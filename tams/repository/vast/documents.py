@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import orjson
+from typing_extensions import override
 
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.repository.index import document_facets, document_filter
@@ -19,11 +20,12 @@ from tams.repository.vast.tables import DOCUMENTS, Row
 class DocumentReads(ReadPart):
     """What can be asked about documents."""
 
+    @override
     def document(self, kind: str, document_id: str) -> Document | None:
-        """The document."""
         row = self._document_row(kind, document_id)
         return None if row is None else _document(row)
 
+    @override
     def list_documents(
         self,
         kind: str,
@@ -35,10 +37,8 @@ class DocumentReads(ReadPart):
         limit: int,
         tags: TagFilter = NO_TAGS,
     ) -> Page[Document]:
-        """Documents of the kind whose keys and tags match, by their key `order`. The cursor is its last value.
-
-        There are few of a kind: the keys of all that match are looked at, and the documents of the page are read.
-        """
+        # The cursor is the last value of the key `order`. There are few documents of a kind: this reads the keys of all
+        # that match, and the documents of the page.
         predicates = facet_terms(document_filter(where, tags))
         if predicates is None:
             return Page([], None)
@@ -63,8 +63,8 @@ class DocumentReads(ReadPart):
 class DocumentWrites(DocumentReads, WritePart):
     """What can be done to documents."""
 
+    @override
     def put_document(self, document: Document) -> None:
-        """Store the document, new or changed."""
         self._require(f"document {document.id}")
         self._view.put(
             DOCUMENTS,
@@ -78,8 +78,8 @@ class DocumentWrites(DocumentReads, WritePart):
             },
         )
 
+    @override
     def delete_document(self, kind: str, document_id: str) -> bool:
-        """Remove it; whether it was there."""
         self._require(f"document {document_id}")
         there = self._document_row(kind, document_id) is not None
         if there:

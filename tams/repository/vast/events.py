@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from tams.domain.events import Delivery, Event
 from tams.repository.codecs import decode_event
 from tams.repository.vast.base import ReadPart, WritePart
@@ -17,8 +19,8 @@ _OUTBOX_LOCK = "outbox"
 class DeliveryReads(ReadPart):
     """What can be asked about deliveries."""
 
+    @override
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
-        """The first `limit` that wait for the webhook, by sequence."""
         mine = equal("webhook_id", webhook_id)
         first = [sequence for sequence, _ in self._view.first(DELIVERIES, "sequence", [mine], limit)]
         if not first:
@@ -32,13 +34,14 @@ class DeliveryReads(ReadPart):
 class EventWrites(DeliveryReads, WritePart):
     """What can be done to the outbox and to deliveries."""
 
+    @override
     def append_events(self, events: Sequence[Event]) -> None:
-        """Put events into the outbox. Nobody is in the way of that: such rows are only added, and taken once."""
+        # No lock is required: these rows are only added, and each is taken once.
         for event in events:
             self._view.add(OUTBOX, {"place": _place(event), "event": encoded(event)})
 
+    @override
     def take_events(self, limit: int) -> list[Event]:
-        """Remove the first `limit` events from the outbox, and return them."""
         self._require(_OUTBOX_LOCK)
         places = [place for place, _ in self._view.first(OUTBOX, "place", [], limit)]
         if not places:
@@ -48,8 +51,8 @@ class EventWrites(DeliveryReads, WritePart):
             self._view.remove(OUTBOX, (place,))
         return [decode_event(rows[place]["event"]) for place in places]
 
+    @override
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Have events wait for webhooks."""
         # Most events go to several webhooks.
         texts = {delivery.event.id: encoded(delivery.event) for delivery in deliveries}
         self._require(*{f"document {delivery.webhook_id}" for delivery in deliveries})
@@ -57,15 +60,15 @@ class EventWrites(DeliveryReads, WritePart):
             row = {"webhook_id": delivery.webhook_id, "sequence": delivery.sequence, "event": texts[delivery.event.id]}
             self._view.add(DELIVERIES, row)
 
+    @override
     def ack(self, webhook_id: str, through: int) -> None:
-        """Remove the webhook's deliveries up to the sequence `through`."""
         self._require(f"document {webhook_id}")
         predicates = [equal("webhook_id", webhook_id), Predicate("sequence", "<=", through)]
         for row in self._view.select(DELIVERIES, (), predicates):
             self._view.remove(DELIVERIES, (webhook_id, row["sequence"]))
 
+    @override
     def drop_deliveries(self, webhook_id: str, limit: int) -> bool:
-        """Remove the first `limit` of the webhook's deliveries; True while more are left."""
         first = self._view.first(DELIVERIES, "sequence", [equal("webhook_id", webhook_id)], limit + 1)
         if first:
             self._require(f"document {webhook_id}")

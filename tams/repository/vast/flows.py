@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import orjson
+from typing_extensions import override
 
 from tams.domain.filters import FlowFilter, FlowOrder
 from tams.domain.flows import Flow
@@ -27,23 +28,23 @@ _SAMPLE = 1000
 class FlowReads(ReadPart):
     """What can be asked about Flows."""
 
+    @override
     def flow(self, flow_id: str) -> Flow | None:
-        """The Flow, with extent and count."""
         return self.flows_by_id([flow_id]).get(flow_id)
 
+    @override
     def flows_by_id(self, flow_ids: Collection[str]) -> dict[str, Flow]:
-        """Those of the Flows that exist."""
         return {row["id"]: _flow(row) for row in self._flow_rows(flow_ids)}
 
+    @override
     def flow_of_key(self, flow_key: int) -> Flow | None:
-        """The Flow that has this internal key."""
         rows = self._view.look_up(FLOWS, "key", [flow_key])
         return next((_flow(row) for row in rows if not row["detached"]), None)
 
+    @override
     def list_flows(
         self, where: FlowFilter, *, order: FlowOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Flow]:
-        """A page of Flows."""
         predicates = facet_terms(flow_filter(where))
         if predicates is None:
             return Page([], None)
@@ -90,8 +91,8 @@ class FlowReads(ReadPart):
 class FlowWrites(FlowReads, WritePart):
     """What can be done to Flows."""
 
+    @override
     def put_flow(self, flow: Flow) -> None:
-        """Store the Flow, new or changed."""
         self._require(f"flow {flow.id}")
         before = next(iter(self._flow_rows([flow.id])), None)
         if before is not None and before["key"] != flow.flow_key:
@@ -121,8 +122,8 @@ class FlowWrites(FlowReads, WritePart):
         else:
             self._view.put(FLOWS, row)
 
+    @override
     def delete_flow(self, flow_id: str) -> None:
-        """Remove a Flow that has no Segments."""
         self._require(f"flow {flow_id}")
         for row in self._flow_rows([flow_id]):
             if row["segment_count"]:
@@ -130,15 +131,15 @@ class FlowWrites(FlowReads, WritePart):
             self._require(f"source {row['source_id']}")
             self._view.remove(FLOWS, (row["key"],))
 
+    @override
     def detach_flow(self, flow_id: str) -> None:
-        """Take a Flow out of every answer at once."""
         self._require(f"flow {flow_id}")
         for row in self._flow_rows([flow_id]):
             self._require(f"source {row['source_id']}")
             self._view.put(FLOWS, {**row, "detached": True})
 
+    @override
     def end_flow_key(self, flow_key: int) -> None:
-        """Forget the key of a detached Flow."""
         for row in self._view.look_up(FLOWS, "key", [flow_key]):
             self._require(f"flow {row['id']}")
             if row["segment_count"]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
+from typing_extensions import override
 
 from tams.domain.clock import MICROSECONDS, now
 from tams.repository.port import Job
@@ -23,8 +24,8 @@ class JobReads(ReadPart):
         due, _ = self._view.bounded(JOBS, (), _due(kind), 1)
         return bool(due)
 
+    @override
     def queued(self, kind: str, keys: Collection[str]) -> set[str]:
-        """Those of the keys that a job of the kind has, lent or not."""
         return {row["key"] for row in self._view.look_up(JOBS, "key", keys) if row["kind"] == kind}
 
     def _job_row(self, kind: str, key: str) -> Row | None:
@@ -34,8 +35,8 @@ class JobReads(ReadPart):
 class JobWrites(JobReads, WritePart):
     """What a transaction can do to the queue."""
 
+    @override
     def enqueue(self, jobs: Iterable[Job]) -> None:
-        """Queue work, done once this transaction is committed."""
         queued = {(job.kind, job.job_id): job for job in jobs}
         self._require(*(_lock(kind, key) for kind, key in queued))
         stored = {(row["kind"], row["key"]): row for row in self._view.look_up(JOBS, "key", {key for _, key in queued})}
@@ -55,8 +56,8 @@ class JobWrites(JobReads, WritePart):
             else:
                 self._view.put(JOBS, row)
 
+    @override
     def finish(self, kind: str, key: str) -> None:
-        """The job is done."""
         self._require(_lock(kind, key))
         if self._job_row(kind, key) is not None:
             self._view.remove(JOBS, (kind, key))

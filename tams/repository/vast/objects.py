@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
+from typing_extensions import override
 
 from tams.domain.filters import NO_TAGS, TagFilter
 from tams.domain.objects import Instance, Object
@@ -44,25 +45,26 @@ _COUNTS: dict[str, tuple[Table, str | None, tuple[Predicate, ...]]] = {
 class ObjectReads(ReadPart):
     """What can be asked about Objects."""
 
+    @override
     def objects(self, object_ids: Collection[str]) -> dict[str, Object]:
-        """Those of the Objects that exist, each with all its instances."""
         return {row["id"]: _object(row) for row in self._view.look_up(OBJECTS, "id", object_ids)}
 
+    @override
     def instances(self, object_ids: Collection[str]) -> dict[str, tuple[Instance, ...]]:
-        """The instances of those of the Objects that have any, in their order."""
         found = {row["id"]: _instances(row) for row in self._view.look_up(OBJECTS, "id", object_ids)}
         return {object_id: instances for object_id, instances in found.items() if instances}
 
+    @override
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:
-        """Those that a Segment of any Flow or, as init Object, another Object refers to."""
         wanted = set(object_ids)
         referenced = self._held(OBJECTS, "init_object_id", wanted)
         return referenced | self._held(SEGMENTS, "object_id", wanted - referenced)
 
+    @override
     def references(
         self, object_id: str, *, flow_tags: TagFilter = NO_TAGS, after: Cursor | None = None, limit: int = 100
     ) -> Page[str]:
-        """Ids of the Flows that refer to the Object, each once, by id. The cursor is the last id."""
+        # The cursor is the last id.
         predicates = facet_terms(tag_filter(flow_tags))
         keys = self._flow_keys("object_id", object_id) | self._flow_keys("init_object_id", object_id)
         if predicates is None or not keys:
@@ -73,8 +75,8 @@ class ObjectReads(ReadPart):
         found = [flow_id for flow_id, _ in self._view.first(FLOWS, "id", predicates, limit + 1)]
         return Page(found[:limit], found[limit - 1] if len(found) > limit else None)
 
+    @override
     def referred_to(self, object_ids: Collection[str], flow_tags: TagFilter) -> set[str]:
-        """Those of the Objects that `references` has a Flow for."""
         predicates = facet_terms(tag_filter(flow_tags))
         ids = set(object_ids)
         if predicates is None or not ids:
@@ -88,8 +90,8 @@ class ObjectReads(ReadPart):
         flows = self._view.select(FLOWS, (), [*predicates, among("key", users), equal("detached", False)])
         return {object_id for row in flows for object_id in users[row["key"]]}
 
+    @override
     def allocations_before(self, created: int, *, after: Cursor | None, limit: int) -> Page[Object]:
-        """Unregistered Objects that were allocated before the moment (microseconds), oldest first."""
         predicates = [Predicate("kind", "null"), Predicate("created", "<", created)]
         last: tuple[int, str] | None = None
         if after is not None:
@@ -102,8 +104,9 @@ class ObjectReads(ReadPart):
         cursor = allocation_cursor(*order[limit - 1]) if len(order) > limit else None
         return Page([found[object_id] for _, object_id in order[:limit]], cursor)
 
+    @override
     def instances_of(self, storage_id: str, *, after: Cursor | None, limit: int) -> Page[tuple[str, Instance]]:
-        """The instances in the Storage Backend, each with the id of its Object. The cursor is the last key."""
+        # The cursor is the last storage key.
         predicates = [equal("storage_id", storage_id)]
         if after is not None:
             predicates.append(Predicate("storage_key", ">", after))
@@ -120,18 +123,18 @@ class ObjectReads(ReadPart):
         ]
         return Page(items, shown[-1] if len(keys) > limit else None)
 
+    @override
     def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
-        """Those of the storage keys that instances in the Storage Backend have."""
         rows = self._view.look_up(STORAGE_KEYS, "storage_key", keys)
         return {row["storage_key"] for row in rows if row["storage_id"] == storage_id}
 
+    @override
     def object_at(self, storage_id: str, key: str) -> str | None:
-        """The id of the Object that has an instance under the storage key."""
         rows = self._view.look_up(STORAGE_KEYS, "storage_key", [key])
         return next((row["object_id"] for row in rows if row["storage_id"] == storage_id), None)
 
+    @override
     def count_up_to(self, what: Counted, owner: str, cap: int) -> int:
-        """min(count, cap), at a cost bounded by `cap`."""
         table, column, predicates = _COUNTS[what]
         mine = () if column is None else (equal(column, owner),)
         rows, _ = self._view.bounded(table, (), [*mine, *predicates], cap)
@@ -156,15 +159,15 @@ class ObjectReads(ReadPart):
 class ObjectWrites(ObjectReads, WritePart):
     """What can be done to Objects."""
 
+    @override
     def still_referenced(self, object_ids: Collection[str]) -> set[str]:
-        """Those that a Segment of any Flow or, as init Object, another Object refers to."""
         wanted = set(object_ids) - self._unreferenced
         referenced = super().still_referenced(wanted)
         self._unreferenced |= wanted - referenced
         return referenced
 
+    @override
     def put_objects(self, objects: Iterable[Object]) -> None:
-        """Store Objects, new or changed, instances included."""
         given = {each.id: each for each in objects}
         if not given:
             return
@@ -175,8 +178,8 @@ class ObjectWrites(ObjectReads, WritePart):
         for each in given.values():
             self._view.put(OBJECTS, object_row(each))
 
+    @override
     def delete_objects(self, object_ids: Collection[str]) -> None:
-        """Remove Objects and their instances. `IntegrityBroken` while anything refers to one."""
         self._require_objects(*object_ids)
         for row in self._view.look_up(OBJECTS, "id", object_ids):
             self._view.remove(OBJECTS, (row["id"],))

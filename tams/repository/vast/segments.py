@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
+from typing_extensions import override
+
 from tams.domain.segments import Segment
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange
 from tams.repository.port import Cursor, Page
@@ -27,6 +29,7 @@ _MOST_STRETCHES = 32
 class SegmentReads(ReadPart):
     """What can be asked about the Segments under a Flow's key."""
 
+    @override
     def segments(
         self,
         flow_key: int,
@@ -37,7 +40,7 @@ class SegmentReads(ReadPart):
         after: Cursor | None,
         limit: int,
     ) -> Page[Segment]:
-        """A page in time order of the Segments that overlap the range. The cursor is the last one's start."""
+        # The cursor is the start of the last Segment.
         flow = self._flow_row(flow_key)
         if flow is None or overlapping.is_empty:
             return Page([], None)
@@ -53,6 +56,7 @@ class SegmentReads(ReadPart):
         items = [_segment(row) for row in rows[:limit]]
         return Page(items, str(items[-1].start) if len(rows) > limit else None)
 
+    @override
     def segments_within(
         self,
         flow_key: int,
@@ -63,7 +67,6 @@ class SegmentReads(ReadPart):
         init_object_id: str | None = None,
         registered_before: int | None = None,
     ) -> list[Segment]:
-        """The first `limit` Segments in time order that lie wholly inside."""
         flow = self._flow_row(flow_key)
         if flow is None or within.is_empty:
             return []
@@ -80,8 +83,8 @@ class SegmentReads(ReadPart):
         rows = scan_in_order(self._view, flow, low, high, predicates, limit, reverse=False, selective=filtered)
         return [_segment(row) for row in rows]
 
+    @override
     def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
-        """For each bounded range whether a stored Segment overlaps it."""
         answer = [False] * len(ranges)
         flow = self._flow_row(flow_key)
         if flow is None or flow["first_start"] is None:
@@ -115,8 +118,8 @@ class SegmentReads(ReadPart):
             answer[place] = before >= 0 and stored[before][1] > start and start < end
         return answer
 
+    @override
     def extent(self, flow_key: int, overlapping: TimeRange) -> TimeRange | None:
-        """From the start of the first to the end of the last Segment that overlaps the range, or None."""
         flow = self._flow_row(flow_key)
         if flow is None or flow["first_start"] is None or overlapping.is_empty:
             return None
@@ -128,8 +131,8 @@ class SegmentReads(ReadPart):
         last = self.segments(flow_key, overlapping, object_id=None, reverse=True, after=None, limit=1).items
         return TimeRange(first[0].start, last[0].end, last[0].closed)
 
+    @override
     def init_use(self, flow_key: int) -> tuple[bool, bool]:
-        """Whether the Flow has a Segment (with, without) an initialisation Object."""
         flow = self._flow_row(flow_key)
         return (False, False) if flow is None else (flow["init_count"] > 0, flow["segment_count"] > flow["init_count"])
 
@@ -140,8 +143,8 @@ class SegmentReads(ReadPart):
 class SegmentWrites(SegmentReads, WritePart):
     """What can be done to the Segments under a Flow's key."""
 
+    @override
     def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
-        """Store Segments that overlap neither each other nor stored ones, of registered Objects."""
         if not segments:
             return
         flow = self._flow_row(flow_key)
@@ -163,8 +166,8 @@ class SegmentWrites(SegmentReads, WritePart):
             self._view.add(SEGMENTS, segment_row(flow_key, segment))
         self._view.put(FLOWS, extended_flow_row(flow, ordered))
 
+    @override
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
-        """Remove those of the Segments that are still there unchanged; returns them."""
         flow = self._flow_row(flow_key)
         if flow is None or not segments:
             return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import orjson
+from typing_extensions import override
 
 from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Source
@@ -22,18 +23,18 @@ from tams.repository.vast.tables import FLOWS, SOURCES, Row
 class SourceReads(ReadPart):
     """What can be asked about Sources."""
 
+    @override
     def source(self, source_id: str) -> Source | None:
-        """The Source."""
         return self.sources_by_id([source_id]).get(source_id)
 
+    @override
     def sources_by_id(self, source_ids: Collection[str]) -> dict[str, Source]:
-        """Those of the Sources that exist."""
         return {row["id"]: _source(row) for row in self._view.look_up(SOURCES, "id", source_ids)}
 
+    @override
     def list_sources(
         self, where: SourceFilter, *, order: SourceOrder, reverse: bool, after: Cursor | None, limit: int
     ) -> Page[Source]:
-        """A page of Sources."""
         predicates = facet_terms(source_filter(where))
         if predicates is None:
             return Page([], None)
@@ -44,8 +45,8 @@ class SourceReads(ReadPart):
 class SourceWrites(SourceReads, WritePart):
     """What can be done to Sources."""
 
+    @override
     def put_source(self, source: Source) -> None:
-        """Store the Source, new or changed."""
         self._require(f"source {source.id}")
         self._view.put(
             SOURCES,
@@ -62,8 +63,8 @@ class SourceWrites(SourceReads, WritePart):
             },
         )
 
+    @override
     def delete_source(self, source_id: str) -> None:
-        """Remove it. `IntegrityBroken` while it has Flows."""
         self._require(f"source {source_id}")
         predicates = [equal("source_id", source_id), equal("detached", False)]
         flows, _ = self._view.bounded(FLOWS, ("id",), predicates, 1)
