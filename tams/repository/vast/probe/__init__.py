@@ -1,4 +1,7 @@
-"""What nobody knows of a cluster without asking it, asked in a schema that is made for that and removed."""
+"""The probe: properties of a cluster that can only be found out by a trial.
+
+It works in a schema that it creates for this purpose and removes at the end.
+"""
 
 from tams.repository.vast.probe.advice import Advice, advised
 from tams.repository.vast.probe.checks import CHECKS, DECISIVE

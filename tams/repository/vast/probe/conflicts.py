@@ -1,4 +1,4 @@
-"""What the cluster makes of two transactions that change the same row."""
+"""Checks of two transactions that change the same row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import count
 from tams.domain.errors import Unavailable
 from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
 from tams.repository.vast.failures import LostRace
-from tams.repository.vast.probe.scratch import PLAIN, SORTED, Scratch, answer_of, found, insert, set_number
+from tams.repository.vast.probe.scratch import PLAIN, SORTED, Scratch, answer_of, insert, row_named, set_number
 from tams.repository.vast.tables import Row
 
 PAIRS = (("update", "update"), ("update", "delete"), ("delete", "update"), ("delete", "delete"))
@@ -16,28 +16,28 @@ WHEN = {"open": "while the first one is open", "committed": "after the first one
 _numbers = count(10)
 
 
-def asked(first: str, second: str, when: str) -> Callable[[Scratch], tuple[str, str]]:
-    """The question for one pair. Both transactions begin before either changes anything."""
+def conflict_check(first: str, second: str, when: str) -> Callable[[Scratch], tuple[str, str]]:
+    """Return the check for one pair of changes. Both transactions begin before either changes anything."""
 
-    def ask(scratch: Scratch) -> tuple[str, str]:
+    def check(scratch: Scratch) -> tuple[str, str]:
         name = f"{first} {second} {when} {next(_numbers)}"
         scratch.store(PLAIN, (name, 1))
         one, other = scratch.here.begin(), scratch.there.begin()
         try:
-            held, wanted = found(one, PLAIN, name), found(other, PLAIN, name)
-            _change(one, first, held, 2)
+            first_row, second_row = row_named(one, PLAIN, name), row_named(other, PLAIN, name)
+            _change(one, first, first_row, 2)
             if when == "committed":
                 one.commit()
-            where, answer = _second(one, other, second, wanted, is_open=when == "open")
+            where, answer = _change_second(one, other, second, second_row, is_open=when == "open")
         finally:
             one.roll_back()
             other.roll_back()
         return where, f"{answer}; afterwards the row is {scratch.stored(PLAIN).get(name, 'not there')}"
 
-    return ask
+    return check
 
 
-def _second(
+def _change_second(
     one: ClusterTransaction, other: ClusterTransaction, kind: str, row: Row, *, is_open: bool
 ) -> tuple[str, str]:
     try:
@@ -50,7 +50,7 @@ def _second(
         try:
             one.commit()
         except LostRace as error:
-            # The first to commit loses: as good, as long as only one of them is stored.
+            # The first to commit loses. That suits as well, as long as only one of them is stored.
             other.commit()
             return "first commit", f"the commit of the first was answered with {answer_of(error)}"
     try:
@@ -68,7 +68,7 @@ def _change(snapshot: ClusterTransaction, kind: str, row: Row, number: int) -> N
 
 
 def same_key_inserts(scratch: Scratch) -> tuple[str, str]:
-    """In a table sorted by it, where there are such, by two transactions."""
+    """Insert rows with the same key in two transactions, in a sorted table if there is one."""
     table = PLAIN if scratch.refused_sorting else SORTED
     one, other = scratch.here.begin(), scratch.there.begin()
     try:
@@ -81,7 +81,7 @@ def same_key_inserts(scratch: Scratch) -> tuple[str, str]:
     finally:
         one.roll_back()
         other.roll_back()
-    # Once this is seen, both are.
+    # Once this row is visible, both are.
     scratch.store(table, ("after two", 0))
     with scratch.here.snapshot() as snapshot:
         rows = [row for row in snapshot.rows(table, ("name",), []) if row["name"] == "twice"]

@@ -1,4 +1,4 @@
-"""A question to the cluster, and what came out."""
+"""Checks of a cluster and their findings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from tams.domain.errors import Unavailable
 from tams.repository.vast.probe.scratch import Scratch
 
 UNKNOWN = "unknown"
-"""The finding of a check that failed itself: it counts as the worst."""
+"""The finding of a check that could not be completed. It counts as the worst result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`finding`: one of a few words, or a number, that programs compare. `evidence`: what was seen, for people.
+    """The result of a check.
 
-    `measured` is a number that is another one each time.
+    `finding`: one of a few words, or a number, for programs. `evidence`: a text about what was observed, for people.
+    `measured`: a number that varies from run to run.
     """
 
     name: str
@@ -27,21 +28,21 @@ class Finding:
     measured: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        of = {"question": self.question, "finding": self.finding, "evidence": self.evidence}
-        return of if self.measured is None else of | {"measured": self.measured}
+        """Return the finding as JSON values."""
+        fields = {"question": self.question, "finding": self.finding, "evidence": self.evidence}
+        return fields if self.measured is None else fields | {"measured": self.measured}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ask` answers with the finding and the evidence, and maybe what was measured."""
+    """A question about a cluster. `ask` returns the finding, the evidence, and for some checks a measured number."""
 
     name: str
     question: str
     ask: Callable[[Scratch], tuple[Any, str] | tuple[Any, str, float]]
 
     def made(self, scratch: Scratch) -> Finding:
-        """Ask. What the check itself stumbles over is evidence, too."""
+        """Run the check and return its finding. If it fails, the finding is unknown and the error is the evidence."""
         try:
             return Finding(self.name, self.question, *self.ask(scratch))
         except Unavailable as error:

@@ -1,4 +1,4 @@
-"""When others see what was committed."""
+"""Checks of when a commit becomes visible to other transactions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOKS = 1.5
 
 
 def atomic(scratch: Scratch) -> tuple[str, str]:
-    """Whether a reader ever finds a commit in the table that it reads first and not in the one that it reads next."""
+    """Check whether a reader finds a commit in the table that it reads first and not in the one that it reads next."""
     for table in (PLAIN, OTHER):
         scratch.store(table, (_PAIR, 0))
     stop, failed = threading.Event(), list[Unavailable]()
@@ -28,7 +28,7 @@ def atomic(scratch: Scratch) -> tuple[str, str]:
             while not stop.is_set():
                 number += 1
                 with scratch.there.committed() as snapshot:
-                    # New rows: what is changed over and over may collide with itself where commits are seen late.
+                    # New rows: if commits become visible late, repeated updates of one row may conflict.
                     for table in (PLAIN, OTHER):
                         insert(snapshot, table, (_PAIR, number))
         except Unavailable as error:
@@ -37,10 +37,10 @@ def atomic(scratch: Scratch) -> tuple[str, str]:
     writer = threading.Thread(target=write, name="probe-writer")
     writer.start()
     looks, halves, last = 0, 0, 0
-    until = time.monotonic() + _LOOKS
+    deadline = time.monotonic() + _LOOKS
     try:
-        while not halves and time.monotonic() < until:
-            # In both orders: the one that is published first is not known.
+        while not halves and time.monotonic() < deadline:
+            # In both orders: it is unknown which table becomes visible first.
             for tables in ((PLAIN, OTHER), (OTHER, PLAIN)):
                 looks += 1
                 first, last = _pair(scratch.here, tables)
@@ -62,42 +62,42 @@ def _pair(cluster: Cluster, tables: tuple[Table, Table]) -> tuple[int, int]:
 
 
 def through_the_endpoint(scratch: Scratch) -> tuple[str, str, float]:
-    """Whether another session sees a commit at once."""
+    """Check whether another session sees a commit at once."""
     late, longest = _lags(scratch, scratch.there, "here")
-    seen = f"{late} of {_ROUNDS} commits were not seen by what began after their answer"
-    return "late" if late else "at once", f"{seen}, the latest one for {longest:.2f} s", round(longest, 2)
+    evidence = f"{late} of {_ROUNDS} commits were invisible to a transaction that began after their answer"
+    return "late" if late else "at once", f"{evidence}, at most for {longest:.2f} s", round(longest, 2)
 
 
 def through_other_addresses(scratch: Scratch) -> tuple[str, str]:
-    """The same through every address that answers."""
-    late, asked, said = 0, 0, []
+    """Check whether sessions through every other address that answers see a commit at once."""
+    late, asked, evidence = 0, 0, []
     for number, endpoint in enumerate(scratch.addresses()):
         cluster = scratch.elsewhere(endpoint)
         try:
             lags, longest = _lags(scratch, cluster, f"address {number}")
             late, asked = late + lags, asked + 1
-            said.append(f"{endpoint}: {lags} of {_ROUNDS} late, {longest:.2f} s at most")
+            evidence.append(f"{endpoint}: {lags} of {_ROUNDS} late, {longest:.2f} s at most")
         except Unavailable as error:
-            said.append(f"{endpoint}: not asked, {error}")
+            evidence.append(f"{endpoint}: not asked, {error}")
         finally:
             cluster.forget()
     finding = "late" if late else "at once" if asked else "not asked"
-    return finding, "; ".join(said) or "the cluster names no addresses"
+    return finding, "; ".join(evidence) or "the cluster reports no addresses"
 
 
 def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
-    """How many commits were not seen at once, and how long it took at most."""
-    # Before the clock runs: the connection is made.
+    """Return how many commits were not visible at once, and the longest delay in seconds."""
+    # This connects, so that the time for it is not measured.
     reader.begin().roll_back()
     late, longest = 0, 0.0
     for number in range(_ROUNDS):
         with scratch.here.committed() as writing:
             insert(writing, PLAIN, (f"{name} {number}", number))
         answered, is_late = time.monotonic(), False
-        while not _is_seen(reader, f"{name} {number}"):
+        while not _is_visible(reader, f"{name} {number}"):
             is_late = True
             if time.monotonic() > answered + PATIENCE:
-                raise Unavailable(f"a commit was not seen for {PATIENCE:.0f} s")
+                raise Unavailable(f"a commit was not visible for {PATIENCE:.0f} s")
             time.sleep(0.01)
         if is_late:
             late, longest = late + 1, max(longest, time.monotonic() - answered)
@@ -106,6 +106,6 @@ def _lags(scratch: Scratch, reader: Cluster, name: str) -> tuple[int, float]:
     return late, longest
 
 
-def _is_seen(cluster: Cluster, name: str) -> bool:
+def _is_visible(cluster: Cluster, name: str) -> bool:
     with cluster.snapshot() as snapshot:
         return any(row["name"] == name for row in snapshot.rows(PLAIN, ("name",), []))
