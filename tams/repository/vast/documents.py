@@ -18,7 +18,7 @@ from tams.repository.vast.tables import DOCUMENTS, Row
 
 
 class DocumentReads(ReadPart):
-    """What can be asked about documents."""
+    """Reads of documents."""
 
     @override
     def document(self, kind: str, document_id: str) -> Document | None:
@@ -42,17 +42,17 @@ class DocumentReads(ReadPart):
         predicates = facet_terms(document_filter(where, tags))
         if predicates is None:
             return Page([], None)
-        places = []
+        positions = []
         for row in self._view.select(DOCUMENTS, ("listed_by",), [equal("kind", kind), *predicates]):
-            place = orjson.loads(row["listed_by"]).get(order)
-            if place is not None and (after is None or (place < after if reverse else place > after)):
-                places.append((place, row["id"]))
-        places.sort(reverse=reverse)
-        shown = places[:limit]
-        rows = self._view.look_up(DOCUMENTS, "id", [document_id for _, document_id in shown])
-        found = {row["id"]: row for row in rows if row["kind"] == kind}
+            value = orjson.loads(row["listed_by"]).get(order)
+            if value is not None and (after is None or (value < after if reverse else value > after)):
+                positions.append((value, row["id"]))
+        positions.sort(reverse=reverse)
+        page = positions[:limit]
+        rows = self._view.look_up(DOCUMENTS, "id", [document_id for _, document_id in page])
+        by_id = {row["id"]: row for row in rows if row["kind"] == kind}
         return Page(
-            [_document(found[document_id]) for _, document_id in shown], shown[-1][0] if len(places) > limit else None
+            [_document(by_id[document_id]) for _, document_id in page], page[-1][0] if len(positions) > limit else None
         )
 
     def _document_row(self, kind: str, document_id: str) -> Row | None:
@@ -61,7 +61,7 @@ class DocumentReads(ReadPart):
 
 
 class DocumentWrites(DocumentReads, WritePart):
-    """What can be done to documents."""
+    """Writes of documents."""
 
     @override
     def put_document(self, document: Document) -> None:
@@ -81,10 +81,10 @@ class DocumentWrites(DocumentReads, WritePart):
     @override
     def delete_document(self, kind: str, document_id: str) -> bool:
         self._require(f"document {document_id}")
-        there = self._document_row(kind, document_id) is not None
-        if there:
+        exists = self._document_row(kind, document_id) is not None
+        if exists:
             self._view.remove(DOCUMENTS, (kind, document_id))
-        return there
+        return exists
 
 
 def _document(row: Row) -> Document:

@@ -1,4 +1,4 @@
-"""Events on their way: the outbox that changes write to, and what waits for each webhook."""
+"""The outbox that writes put events into, and the deliveries that wait for each webhook."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _OUTBOX_LOCK = "outbox"
 
 
 class DeliveryReads(ReadPart):
-    """What can be asked about deliveries."""
+    """Reads of deliveries."""
 
     @override
     def deliveries(self, webhook_id: str, limit: int) -> list[Delivery]:
         mine = equal("webhook_id", webhook_id)
-        first = [sequence for sequence, _ in self._view.first(DELIVERIES, "sequence", [mine], limit)]
-        if not first:
+        sequences = [sequence for sequence, _ in self._view.first(DELIVERIES, "sequence", [mine], limit)]
+        if not sequences:
             return []
-        between = [mine, Predicate("sequence", ">=", first[0]), Predicate("sequence", "<=", first[-1])]
-        rows = self._view.select(DELIVERIES, ("event",), between)
+        bounds = [mine, Predicate("sequence", ">=", sequences[0]), Predicate("sequence", "<=", sequences[-1])]
+        rows = self._view.select(DELIVERIES, ("event",), bounds)
         rows.sort(key=lambda row: row["sequence"])
         return [Delivery(webhook_id, row["sequence"], decode_event(row["event"])) for row in rows]
 
 
 class EventWrites(DeliveryReads, WritePart):
-    """What can be done to the outbox and to deliveries."""
+    """Writes of the outbox and of deliveries."""
 
     @override
     def append_events(self, events: Sequence[Event]) -> None:
@@ -53,7 +53,7 @@ class EventWrites(DeliveryReads, WritePart):
 
     @override
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        # Most events go to several webhooks.
+        # Encoded once: most events go to several webhooks.
         texts = {delivery.event.id: encoded(delivery.event) for delivery in deliveries}
         self._require(*{f"document {delivery.webhook_id}" for delivery in deliveries})
         for delivery in deliveries:
@@ -78,5 +78,5 @@ class EventWrites(DeliveryReads, WritePart):
 
 
 def _place(event: Event) -> str:
-    """The order of the events as a text: numbers of a fixed width, and the id."""
+    """Return a text that sorts like the events: creation and position in a fixed width, and the id."""
     return f"{event.created + 2**63:016x}{event.position + 2**63:016x}{event.id}"

@@ -1,4 +1,4 @@
-"""Flows: reading, listing, storing, and taking them out of every answer."""
+"""Flows: reading, listing, storing, detaching and deleting."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from tams.repository.vast.tables import FLOWS, SEGMENTS, SOURCES, Row, RowKey
 
 _ATTACHED = equal("detached", False)
 _SAMPLE = 1000
+"""Rows read at once when looking for any Segment of each of several Flows."""
 
 
 class FlowReads(ReadPart):
-    """What can be asked about Flows."""
+    """Reads of Flows."""
 
     @override
     def flow(self, flow_id: str) -> Flow | None:
@@ -60,20 +61,20 @@ class FlowReads(ReadPart):
             def passing(keys: list[RowKey]) -> set[RowKey]:
                 return self._with_content(keys, low, high)
 
-        found = listing.page(
+        page = listing.page(
             self._view, FLOWS, f"by_{order}", predicates, reverse=reverse, after=after, limit=limit, passing=passing
         )
-        return Page([_flow(row) for row in found.items], found.next)
+        return Page([_flow(row) for row in page.items], page.next)
 
     def _flow_rows(self, flow_ids: Collection[str]) -> list[Row]:
         return [row for row in self._view.look_up(FLOWS, "id", flow_ids) if not row["detached"]]
 
     def _with_content(self, keys: list[RowKey], low: int, high: int) -> set[RowKey]:
-        """Those of the Flows, all of which reach into the range, that have a Segment there."""
+        """Return the keys of those Flows that have a Segment in the range. The extent of each overlaps the range."""
         rows = self._view.look_up(FLOWS, "key", [key[0] for key in keys])
-        # One that begins or ends inside has; the others may have a gap there.
-        found = {row["key"] for row in rows if low <= row["first_start"] or row["last_end"] <= high}
-        open_keys = {row["key"]: row["longest"] for row in rows if row["key"] not in found}
+        # A Flow that begins or ends inside the range has one. The others may have a gap there.
+        flow_keys = {row["key"] for row in rows if low <= row["first_start"] or row["last_end"] <= high}
+        open_keys = {row["key"]: row["longest"] for row in rows if row["key"] not in flow_keys}
         while open_keys:
             overlapping = [
                 among("flow_key", open_keys),
@@ -83,13 +84,13 @@ class FlowReads(ReadPart):
             ]
             segments, complete = self._view.bounded(SEGMENTS, (), overlapping, _SAMPLE)
             hits = {row["flow_key"] for row in segments}
-            found |= hits
+            flow_keys |= hits
             open_keys = {key: longest for key, longest in open_keys.items() if key not in hits and not complete}
-        return {key for key in keys if key[0] in found}
+        return {key for key in keys if key[0] in flow_keys}
 
 
 class FlowWrites(FlowReads, WritePart):
-    """What can be done to Flows."""
+    """Writes of Flows."""
 
     @override
     def put_flow(self, flow: Flow) -> None:
@@ -117,7 +118,7 @@ class FlowWrites(FlowReads, WritePart):
         if row["segment_count"] == 0:
             row["segments_updated"] = flow.segments_updated
         if before is None:
-            # The key is random and new.
+            # The key is random, so it is not stored yet.
             self._view.add(FLOWS, row)
         else:
             self._view.put(FLOWS, row)

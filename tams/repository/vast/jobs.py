@@ -17,31 +17,32 @@ from tams.repository.vast.tables import JOBS, Row
 
 
 class JobReads(ReadPart):
-    """What can be asked about the queue."""
+    """Reads of the queue."""
 
     def any_due(self, kind: str) -> bool:
-        """Whether a lease would lend anything."""
+        """Return whether a job of the kind is due, so that a lease would lend it."""
         due, _ = self._view.bounded(JOBS, (), _due(kind), 1)
         return bool(due)
 
     @override
-    def queued(self, kind: str, keys: Collection[str]) -> set[str]:
-        return {row["key"] for row in self._view.look_up(JOBS, "key", keys) if row["kind"] == kind}
+    def queued(self, kind: str, job_ids: Collection[str]) -> set[str]:
+        return {row["key"] for row in self._view.look_up(JOBS, "key", job_ids) if row["kind"] == kind}
 
-    def _job_row(self, kind: str, key: str) -> Row | None:
-        return next((row for row in self._view.look_up(JOBS, "key", [key]) if row["kind"] == kind), None)
+    def _job_row(self, kind: str, job_id: str) -> Row | None:
+        return next((row for row in self._view.look_up(JOBS, "key", [job_id]) if row["kind"] == kind), None)
 
 
 class JobWrites(JobReads, WritePart):
-    """What a transaction can do to the queue."""
+    """Writes of the queue."""
 
     @override
     def enqueue(self, jobs: Iterable[Job]) -> None:
-        queued = {(job.kind, job.job_id): job for job in jobs}
-        self._require(*(_lock(kind, key) for kind, key in queued))
-        stored = {(row["kind"], row["key"]): row for row in self._view.look_up(JOBS, "key", {key for _, key in queued})}
-        for place, job in queued.items():
-            before = stored.get(place)
+        by_key = {(job.kind, job.job_id): job for job in jobs}
+        self._require(*(_lock(kind, job_id) for kind, job_id in by_key))
+        rows = self._view.look_up(JOBS, "key", {job_id for _, job_id in by_key})
+        stored = {(row["kind"], row["key"]): row for row in rows}
+        for row_key, job in by_key.items():
+            before = stored.get(row_key)
             row = {
                 "kind": job.kind,
                 "key": job.job_id,
@@ -57,35 +58,35 @@ class JobWrites(JobReads, WritePart):
                 self._view.put(JOBS, row)
 
     @override
-    def finish(self, kind: str, key: str) -> None:
-        self._require(_lock(kind, key))
-        if self._job_row(kind, key) is not None:
-            self._view.remove(JOBS, (kind, key))
+    def finish(self, kind: str, job_id: str) -> None:
+        self._require(_lock(kind, job_id))
+        if self._job_row(kind, job_id) is not None:
+            self._view.remove(JOBS, (kind, job_id))
 
     def lend(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
-        """Mark jobs that are due as lent for `seconds`."""
+        """Lend up to `limit` due jobs to a worker for `seconds`, the longest available first."""
         moment = now()
         due = self._view.first(JOBS, "available", _due(kind, moment), limit)
-        lent = []
-        for _, (_, key) in due:
-            row = self._job_row(kind, key)
+        jobs = []
+        for _, (_, job_id) in due:
+            row = self._job_row(kind, job_id)
             if row is not None:
-                self._require(_lock(kind, key))
+                self._require(_lock(kind, job_id))
                 attempts = row["attempts"] + 1
                 changed = {"available": moment + seconds * MICROSECONDS, "attempts": attempts, "worker": worker}
                 self._view.put(JOBS, {**row, **changed})
-                lent.append(Job(kind, key, orjson.loads(row["payload"]), row["due"], attempts))
-        return lent
+                jobs.append(Job(kind, job_id, orjson.loads(row["payload"]), row["due"], attempts))
+        return jobs
 
     def prolong(self, job: Job, seconds: int) -> bool:
-        """Lend a lent job for longer; whether it is still the same lease."""
+        """Extend the lease of a job to `seconds` from now; return False if the lease was lost."""
         row = self._lent_row(job)
         if row is not None:
             self._view.put(JOBS, {**row, "available": now() + seconds * MICROSECONDS})
         return row is not None
 
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:
-        """Give a lent job back, with another payload if one is given."""
+        """Give a leased job back, due later (microseconds), with a new payload unless it is None."""
         row = self._lent_row(job)
         if row is None:
             return
@@ -95,7 +96,10 @@ class JobWrites(JobReads, WritePart):
         self._view.put(JOBS, changed)
 
     def _lent_row(self, job: Job) -> Row | None:
-        """Only as long as it is the same lease: it may have been enqueued anew, or lent to another, in the meantime."""
+        """Return the row of a job while its lease lasts.
+
+        In the meantime the job may have been enqueued again, or lent to another worker.
+        """
         self._require(_lock(job.kind, job.job_id))
         row = self._job_row(job.kind, job.job_id)
         return row if row is not None and row["attempts"] == job.attempts and row["worker"] is not None else None
@@ -105,5 +109,5 @@ def _due(kind: str, moment: int | None = None) -> list[Predicate]:
     return [equal("kind", kind), Predicate("available", "<=", now() if moment is None else moment)]
 
 
-def _lock(kind: str, key: str) -> str:
-    return f"job {kind} {key}"
+def _lock(kind: str, job_id: str) -> str:
+    return f"job {kind} {job_id}"

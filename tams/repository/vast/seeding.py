@@ -1,6 +1,6 @@
-"""Segments that no request brought, by the million, for tests of size: like those of `repository.sql.seeding`.
+"""Creation of millions of Segments without requests, for tests of size: like those of `repository.sql.seeding`.
 
-Each is a second long, on an Object of its own with one instance in a Storage Backend, whose bytes nobody ever stored.
+Each Segment is one second long and has its own Object with one instance in a Storage Backend. The bytes do not exist.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from tams.repository.vast.transaction import VastWrite
 
 _BATCH = 5000
-"""Segments in a transaction: a few seconds of a slow cluster, and some megabytes of memory here."""
+"""Segments per transaction: it takes a slow cluster a few seconds, and this process some megabytes of memory."""
 
 
 def add_segments(address: Address, flow_ids: Sequence[str], count: int, storage_id: str, now: int) -> Iterator[int]:
-    """Add so many Segments behind the last of each of the Flows; yields after each transaction how many it has added.
+    """Add `count` Segments after the last one of each Flow; yield the number added by each transaction.
 
-    `now` in microseconds. `NotFound` without the Flow. `IntegrityBroken` where Objects of Segments that were made
-    before and deleted are still in use.
+    `now` is in microseconds.
+
+    Raises:
+        NotFound: a Flow does not exist.
+        IntegrityBroken: Objects of seeded Segments that were deleted still exist.
     """
     repository = VastRepository(address)
     try:
@@ -53,7 +56,7 @@ def add_segments(address: Address, flow_ids: Sequence[str], count: int, storage_
 def _add(tx: VastWrite, batch: SeedBatch, storage_id: str) -> None:
     view, flow = tx._view, batch.flow
     segments = []
-    # No lock for each Object: nobody else makes ids that begin with the key of this Flow.
+    # No lock per Object: no other writer uses ids that begin with the key of this Flow.
     ends = (_object_id(batch, batch.first), _object_id(batch, batch.end - 1))
     if view.bounded(OBJECTS, (), [Predicate("id", ">=", ends[0]), Predicate("id", "<=", ends[1])], 1)[0]:
         raise IntegrityBroken(f"Objects from {ends[0]} on are there already")

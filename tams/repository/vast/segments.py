@@ -1,7 +1,7 @@
 """Segments: pages by time, overlap, extent, storing and removing.
 
-Segments of a Flow do not overlap, and its row says how long the longest is: what overlaps a range begins not longer
-than that before it.
+Segments of a Flow do not overlap. The row of the Flow has the length of the longest one. So a Segment that overlaps a
+range starts at most that long before the range.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tams.repository.vast.scan.ordered import earliest_start, scan_in_order
 from tams.repository.vast.tables import FLOWS, OBJECTS, SEGMENTS, Row
 
 _NAMES = SEGMENTS.columns.names[3:]
-_MOST_STRETCHES = 32
-"""Of one query for overlaps: ranges that lie far apart are asked for as so many."""
+_MAX_INTERVALS = 32
+"""Intervals of start times in one query for overlaps."""
 
 
 class SegmentReads(ReadPart):
-    """What can be asked about the Segments under a Flow's key."""
+    """Reads of the Segments under a Flow's key."""
 
     @override
     def segments(
@@ -44,15 +44,15 @@ class SegmentReads(ReadPart):
         flow = self._flow_row(flow_key)
         if flow is None or overlapping.is_empty:
             return Page([], None)
-        low, high, predicates = _overlapping(flow, overlapping)
+        low, high, predicates = _overlap_predicates(flow, overlapping)
         if after is not None and reverse:
             high = min(high, int(after))
         elif after is not None:
             low = max(low, int(after) + 1)
         if object_id is not None:
             predicates.append(equal("object_id", object_id))
-        filtered = object_id is not None
-        rows = scan_in_order(self._view, flow, low, high, predicates, limit + 1, reverse=reverse, selective=filtered)
+        selective = object_id is not None
+        rows = scan_in_order(self._view, flow, low, high, predicates, limit + 1, reverse=reverse, selective=selective)
         items = [_segment(row) for row in rows[:limit]]
         return Page(items, str(items[-1].start) if len(rows) > limit else None)
 
@@ -79,44 +79,44 @@ class SegmentReads(ReadPart):
             predicates.append(equal("init_object_id", init_object_id))
         if registered_before is not None:
             predicates.append(Predicate("registered", "<", registered_before))
-        filtered = object_id is not None or init_object_id is not None
-        rows = scan_in_order(self._view, flow, low, high, predicates, limit, reverse=False, selective=filtered)
+        selective = object_id is not None or init_object_id is not None
+        rows = scan_in_order(self._view, flow, low, high, predicates, limit, reverse=False, selective=selective)
         return [_segment(row) for row in rows]
 
     @override
     def overlaps(self, flow_key: int, ranges: Sequence[TimeRange]) -> list[bool]:
-        answer = [False] * len(ranges)
+        overlapping = [False] * len(ranges)
         flow = self._flow_row(flow_key)
         if flow is None or flow["first_start"] is None:
-            return answer
-        asked = [
-            (each.start, each.end, place)
-            for place, each in enumerate(ranges)
-            if each.start is not None
-            and each.end is not None
-            and max(each.start, flow["first_start"]) < min(each.end, flow["last_end"])
+            return overlapping
+        inside = [
+            (timerange.start, timerange.end, place)
+            for place, timerange in enumerate(ranges)
+            if timerange.start is not None
+            and timerange.end is not None
+            and max(timerange.start, flow["first_start"]) < min(timerange.end, flow["last_end"])
         ]
-        if not asked:
-            return answer
+        if not inside:
+            return overlapping
         longest = flow["longest"]
-        stretches = _stretches([(earliest_start(longest, start), end) for start, end, _ in asked])
+        intervals = _merge_intervals([(earliest_start(longest, start), end) for start, end, _ in inside])
         predicates = [
             equal("flow_key", flow_key),
-            Predicate("start_ns", ">=", stretches[0][0]),
-            Predicate("start_ns", "<", stretches[-1][1]),
-            Predicate("end_ns", ">", min(start for start, _, _ in asked)),
+            Predicate("start_ns", ">=", intervals[0][0]),
+            Predicate("start_ns", "<", intervals[-1][1]),
+            Predicate("end_ns", ">", min(start for start, _, _ in inside)),
         ]
-        if len(stretches) > 1:
-            predicates.append(Predicate("start_ns", "within", tuple(stretches)))
+        if len(intervals) > 1:
+            predicates.append(Predicate("start_ns", "within", tuple(intervals)))
         stored = sorted(
             (row["start_ns"], row["end_ns"]) for row in self._view.select(SEGMENTS, ("end_ns",), predicates)
         )
         starts = [start for start, _ in stored]
-        for start, end, place in asked:
-            # Of those that begin before the range ends, the last one reaches furthest.
+        for start, end, place in inside:
+            # Of the Segments that start before the range ends, the last one ends last.
             before = bisect_left(starts, end) - 1
-            answer[place] = before >= 0 and stored[before][1] > start and start < end
-        return answer
+            overlapping[place] = before >= 0 and stored[before][1] > start and start < end
+        return overlapping
 
     @override
     def extent(self, flow_key: int, overlapping: TimeRange) -> TimeRange | None:
@@ -141,7 +141,7 @@ class SegmentReads(ReadPart):
 
 
 class SegmentWrites(SegmentReads, WritePart):
-    """What can be done to the Segments under a Flow's key."""
+    """Writes of the Segments under a Flow's key."""
 
     @override
     def add_segments(self, flow_key: int, segments: Sequence[Segment]) -> None:
@@ -193,8 +193,8 @@ class SegmentWrites(SegmentReads, WritePart):
             if any(segment.end == flow["last_end"] for segment in removed):
                 last = self._edge(flow, reverse=True)
                 changed.update(last_end=last["end_ns"], last_closed=last["closed"])
-            kept = density.clip(density.parse(flow["sketch"]), changed["first_start"], changed["last_end"])
-            changed["sketch"] = density.serialize(kept)
+            histogram = density.clip(density.parse(flow["sketch"]), changed["first_start"], changed["last_end"])
+            changed["sketch"] = density.serialize(histogram)
         self._view.put(FLOWS, changed)
         return removed
 
@@ -205,7 +205,7 @@ class SegmentWrites(SegmentReads, WritePart):
 
 
 def extended_flow_row(flow: Row, segments: Sequence[Segment]) -> Row:
-    """The row of a Flow with these new Segments, which are in order."""
+    """Return the row of a Flow after new Segments were added, which are in order of time."""
     ranges = [(segment.start, segment.end) for segment in segments]
     last = segments[-1]
     extends = flow["last_end"] is None or last.end > flow["last_end"]
@@ -214,7 +214,7 @@ def extended_flow_row(flow: Row, segments: Sequence[Segment]) -> Row:
         **flow,
         "segment_count": flow["segment_count"] + len(segments),
         "init_count": flow["init_count"] + _with_init(segments),
-        "segments_updated": max(*(segment.registered for segment in segments), _or_least(flow["segments_updated"])),
+        "segments_updated": max(*(segment.registered for segment in segments), _or_min(flow["segments_updated"])),
         "first_start": first_start,
         "last_end": last.end if extends else flow["last_end"],
         "last_closed": last.closed if extends else flow["last_closed"],
@@ -223,16 +223,19 @@ def extended_flow_row(flow: Row, segments: Sequence[Segment]) -> Row:
     }
 
 
-def _overlapping(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Predicate]]:
-    """The range of starts of what overlaps a range, and what else has to hold."""
+def _overlap_predicates(flow: Row, timerange: TimeRange) -> tuple[int, int, list[Predicate]]:
+    """Return the range of start times of the Segments that overlap a range, and the other predicates for them."""
     high = MAX_NS if timerange.end is None else timerange.end
     if timerange.start is None:
         return MIN_NS, high, []
     return earliest_start(flow["longest"], timerange.start), high, [Predicate("end_ns", ">", timerange.start)]
 
 
-def _stretches(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ranges in order, joined where they touch, and then across the smallest gaps until they are few."""
+def _merge_intervals(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges in order, merged where they touch.
+
+    Further ranges are merged across the smallest gaps until at most `_MAX_INTERVALS` are left.
+    """
     joined: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if joined and low <= joined[-1][1]:
@@ -240,7 +243,7 @@ def _stretches(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((low, high))
     gaps = sorted((second[0] - first[1] for first, second in pairwise(joined)), reverse=True)
-    least = gaps[_MOST_STRETCHES - 2] if len(gaps) >= _MOST_STRETCHES else 0
+    least = gaps[_MAX_INTERVALS - 2] if len(gaps) >= _MAX_INTERVALS else 0
     few: list[tuple[int, int]] = []
     for low, high in joined:
         if few and low - few[-1][1] <= least:
@@ -255,7 +258,7 @@ def _segment(row: Row) -> Segment:
 
 
 def segment_row(flow_key: int, segment: Segment) -> Row:
-    """The row of a Segment."""
+    """Return the row of a Segment."""
     return dict(zip(SEGMENTS.columns.names, (flow_key, *segment), strict=True))
 
 
@@ -263,5 +266,5 @@ def _with_init(segments: Sequence[Segment]) -> int:
     return sum(segment.init_object_id is not None for segment in segments)
 
 
-def _or_least(moment: int | None) -> int:
+def _or_min(moment: int | None) -> int:
     return MIN_NS if moment is None else moment

@@ -21,7 +21,7 @@ from tams.repository.vast.tables import FLOWS, SOURCES, Row
 
 
 class SourceReads(ReadPart):
-    """What can be asked about Sources."""
+    """Reads of Sources."""
 
     @override
     def source(self, source_id: str) -> Source | None:
@@ -38,12 +38,12 @@ class SourceReads(ReadPart):
         predicates = facet_terms(source_filter(where))
         if predicates is None:
             return Page([], None)
-        found = listing.page(self._view, SOURCES, f"by_{order}", predicates, reverse=reverse, after=after, limit=limit)
-        return Page([_source(row) for row in found.items], found.next)
+        page = listing.page(self._view, SOURCES, f"by_{order}", predicates, reverse=reverse, after=after, limit=limit)
+        return Page([_source(row) for row in page.items], page.next)
 
 
 class SourceWrites(SourceReads, WritePart):
-    """What can be done to Sources."""
+    """Writes of Sources."""
 
     @override
     def put_source(self, source: Source) -> None:

@@ -1,7 +1,8 @@
-"""The tables. Times of media are nanoseconds, times of the clock microseconds, documents JSON text.
+"""The tables.
 
-One row is everything that one call reads. Rows are sorted by what they are looked up by, where the cluster can; locks
-are not, because a table that sorts in the background is slowest for what was just written.
+Media times are in nanoseconds, wall clock times in microseconds, and documents are JSON text. Everything that one call
+reads is in one row. If the cluster can sort, rows are sorted by the columns that they are looked up by. Locks are not
+sorted: a table is sorted in the background, so that the latest writes are the slowest to find.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 REVISION = "1"
-"""The schema that this code needs."""
+"""The version of the schema that this code needs."""
 
 Row: TypeAlias = dict[str, Any]
 RowKey: TypeAlias = tuple[Any, ...]
@@ -20,7 +21,11 @@ RowKey: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`key` names a row. Columns of `sorting` are never updated. Each of `lookups` is a column with a projection."""
+    """A table. Columns of the sorting key are never updated.
+
+    `key`: the columns that identify a row. `lookups`: columns with a projection, for lookups that `sorting` does not
+    serve.
+    """
 
     name: str
     columns: pa.Schema
@@ -29,7 +34,7 @@ class Table:
     lookups: tuple[str, ...] = ()
 
     def key_of(self, row: Row) -> RowKey:
-        """What names the row."""
+        """Return the values that identify a row."""
         return tuple([row[name] for name in self.key])
 
 
@@ -58,7 +63,7 @@ SOURCES = Table(
     sorting=("id",),
 )
 
-# A detached Flow keeps its row, for the count of its Segments, until its key is forgotten.
+# A detached Flow keeps its row until its key is forgotten, because the row counts its Segments.
 FLOWS = Table(
     "flows",
     _columns(
@@ -134,7 +139,7 @@ OBJECTS = Table(
     lookups=("init_object_id",),
 )
 
-# Which Object has its bytes where: a key is never used twice in one Storage Backend.
+# The Object that owns each storage key. A key is never used twice in one Storage Backend.
 STORAGE_KEYS = Table(
     "storage_keys",
     _columns(storage_id=_TEXT, storage_key=_TEXT, object_id=_TEXT),
@@ -156,7 +161,7 @@ JOBS = Table(
     sorting=("kind", "key"),
 )
 
-# `place` is the order of the events.
+# `place` sorts like the events.
 OUTBOX = Table("outbox", _columns(place=_TEXT, event=_TEXT), key=("place",), sorting=("place",))
 
 DELIVERIES = Table(
@@ -166,7 +171,7 @@ DELIVERIES = Table(
     sorting=("webhook_id", "sequence"),
 )
 
-# See `locks`. `at` is only for pruning.
+# See the package `concurrency`. `at` is only for pruning.
 LOCKS = Table(
     "locks", _columns(key=_TEXT, kind=_TEXT, op=_TEXT, txid=_TEXT, at=_INT), key=("key", "kind", "op", "txid")
 )
@@ -174,4 +179,4 @@ LOCKS = Table(
 TABLES = (SOURCES, FLOWS, SEGMENTS, OBJECTS, STORAGE_KEYS, DOCUMENTS, JOBS, OUTBOX, DELIVERIES, LOCKS)
 
 VERSIONS = Table("schema_versions", _columns(revision=_TEXT, at=_INT), key=("revision",))
-"""Which schema the tables have: made first, and written last."""
+"""The version of the schema that the tables have. A migration writes it last."""
