@@ -1,4 +1,4 @@
-"""Flows of millions of Segments, put into the emulator in bulk: as they would be there after as many registrations."""
+"""Flows with millions of Segments, loaded into the emulator in bulk, with the rows that registrations would store."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ LIMIT = 100
 
 
 class Costs(NamedTuple):
-    """What a page takes of the cluster."""
+    """The cost of a page at the cluster."""
 
     requests: int
     rows_sent: int
     rows_looked_at: int
 
 
-def loaded(emulator: Emulator, repository: VastRepository, starts: Sequence[int], *, objects: bool = False) -> Flow:
-    """A Flow with a Segment of one second at each start, as if they had been registered a thousand at a time.
+def load_flow(emulator: Emulator, repository: VastRepository, starts: Sequence[int], *, objects: bool = False) -> Flow:
+    """Return a Flow with a Segment of one second at each start, as if registered a thousand at a time.
 
-    `objects`: with an Object of one instance for each, too; their ids are in the order of time.
+    `objects`: load an Object with one instance for each Segment too. The ids of the Objects are in the order of time.
     """
     flow = new_flow(repository)
     count = len(starts)
-    # No Python object for each row.
+    # Without a Python object per row.
     seconds = np.arange(starts.start, starts.stop) if isinstance(starts, range) and starts.step == 1 else starts
     low = pa.array(seconds, type=pa.int64())
     first = pc.multiply(low, NANOSECONDS)
@@ -83,7 +83,7 @@ def loaded(emulator: Emulator, repository: VastRepository, starts: Sequence[int]
 
 
 def costs_of_pages(count: int) -> dict[str, Costs]:
-    """Of pages of a hundred Segments, with their Objects, at several places of a Flow of `count`."""
+    """Return the costs of pages of 100 Segments with their Objects, at several places in a Flow of `count` Segments."""
     middle = count // 2
     places = {
         "first": (ETERNITY, False, 0),
@@ -95,26 +95,26 @@ def costs_of_pages(count: int) -> dict[str, Costs]:
         "a range": (TimeRange(middle * NANOSECONDS, (middle + 2 * LIMIT) * NANOSECONDS), False, middle),
     }
     with opened() as (emulator, repository):
-        flow = loaded(emulator, repository, range(count), objects=True)
-        found = {}
-        # Once without counting: the metadata of the tables are loaded then.
+        flow = load_flow(emulator, repository, range(count), objects=True)
+        costs = {}
+        # Once without counting, because this loads the metadata of the tables.
         _page(repository, flow, ETERNITY, False)
         for name, (within, reverse, begins) in places.items():
             with emulator.counting() as counts:
-                shown = _page(repository, flow, within, reverse)
+                starts = _page(repository, flow, within, reverse)
             step = -1 if reverse else 1
-            assert shown == list(range(begins, begins + step * LIMIT, step)), name
-            found[name] = Costs(counts.total, counts.rows_sent, counts.rows_looked_at)
-        return found
+            assert starts == list(range(begins, begins + step * LIMIT, step)), name
+            costs[name] = Costs(counts.total, counts.rows_sent, counts.rows_looked_at)
+        return costs
 
 
 def _page(repository: VastRepository, flow: Flow, within: TimeRange, reverse: bool) -> list[int]:
-    """The seconds at which the Segments of a page begin, each of which has an instance."""
+    """Return the seconds at which the Segments of a page start; check that each has an instance."""
     with repository.read() as snapshot:
         assert snapshot.flow(flow.id) is not None
         items = snapshot.segments(flow.flow_key, within, object_id=None, reverse=reverse, after=None, limit=LIMIT).items
-        assert len(snapshot.instances({each.object_id for each in items})) == LIMIT
-    return [each.start // NANOSECONDS for each in items]
+        assert len(snapshot.instances({segment.object_id for segment in items})) == LIMIT
+    return [segment.start // NANOSECONDS for segment in items]
 
 
 def _load(emulator: Emulator, table: Table, count: int, **columns: pa.Array) -> None:
@@ -123,11 +123,11 @@ def _load(emulator: Emulator, table: Table, count: int, **columns: pa.Array) -> 
 
 
 def _set_counts(emulator: Emulator, flow: Flow, starts: Sequence[int]) -> None:
-    """What the row of the Flow says of its Segments."""
-    stretches: list[density.Bucket] = []
+    """Update the row of the Flow with the count, the extent and the density histogram of its Segments."""
+    buckets: list[density.Bucket] = []
     for at in range(0, len(starts), BATCH):
         batch = [(start * NANOSECONDS, (start + 1) * NANOSECONDS) for start in starts[at : at + BATCH]]
-        stretches = density.extend(stretches, batch)
+        buckets = density.extend(buckets, batch)
     snapshot = Cluster(address_of(url_of(emulator.endpoint))).begin()
     (row,) = snapshot.rows(FLOWS, FLOWS.columns.names, [equal("key", flow.flow_key)], row_ids=True)
     row.update(
@@ -136,7 +136,7 @@ def _set_counts(emulator: Emulator, flow: Flow, starts: Sequence[int]) -> None:
         last_end=(starts[-1] + 1) * NANOSECONDS,
         last_closed=False,
         longest=NANOSECONDS,
-        sketch=density.serialize(stretches),
+        sketch=density.serialize(buckets),
     )
     snapshot.update(FLOWS, [(row["$row_id"], row)])
     snapshot.commit()

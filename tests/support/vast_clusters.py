@@ -1,4 +1,4 @@
-"""Where a test's cluster is, as a URL that processes of their own can be given, and clusters to test with."""
+"""Emulated clusters for tests, and their URLs, which can be passed to other processes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SCHEMA = "tams"
 
 CLUSTERS: dict[str, tuple[str, dict[str, object]]] = {
     "vast": ("claims", {}),
-    # No transaction is ended by another session, and conflicts on rows show at the commit.
+    # Another session cannot end a transaction, and conflicts on rows are reported at the commit.
     "vast_stripes": ("stripes", {"row_conflicts": "commit", "rollback": "ignored_elsewhere"}),
-    # The same, and they show at the statement; what nobody can end holds its rows for some time.
+    # Here conflicts are reported at the statement. A transaction that cannot be ended holds its rows for some time.
     "vast_stripes_early": (
         "stripes",
         {"row_conflicts": "statement", "rollback": "refused_elsewhere", "idle_timeout": 2.0},
     ),
-    # Neither conflicts nor a way to end transactions.
+    # Neither conflicts nor a way to end a transaction.
     "vast_single": ("single", {"rollback": "ignored", "idle_timeout": 2.0}),
 }
-"""What the contract is tested on: how changes are kept apart, and how the cluster is besides being hostile."""
+"""The clusters that the contract is tested on: the concurrency mode, and settings on top of the hostile ones."""
 _ROOT = Path(__file__).parents[2]
 
 
 def url_of(endpoint: str, concurrency: str = "claims") -> str:
-    """`vast+http://access:secret@host:port/bucket#concurrency`, with what the emulator takes if not told otherwise."""
+    """Return `vast+http://access:secret@host:port/bucket#concurrency`, with the default credentials of the emulator."""
     return f"vast+{endpoint.replace('://', '://emulator:emulator-secret@')}/vastdb#{concurrency}"
 
 
 def address_of(url: str, **waits: float) -> Address:
-    """What the adapter is opened with."""
+    """Return the address that opens the adapter."""
     parts = urlsplit(url.removeprefix("vast+"))
     endpoint = f"{parts.scheme}://{parts.hostname}:{parts.port}"
     return Address(
@@ -54,7 +54,7 @@ def address_of(url: str, **waits: float) -> Address:
 
 @contextmanager
 def emulator_process(*options: str, concurrency: str = "claims") -> Iterator[str]:
-    """A cluster in a process of its own; its URL."""
+    """Run a cluster in a separate process; yield its URL."""
     command = [sys.executable, "-m", "tools.vast_emulator", "--port", "0", *options]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -66,7 +66,7 @@ def emulator_process(*options: str, concurrency: str = "claims") -> Iterator[str
 def opened(
     settings: Settings | None = None, concurrency: str = "claims", **waits: float
 ) -> Iterator[tuple[Emulator, VastRepository]]:
-    """A cluster in this process, and a repository on it whose tables are known already."""
+    """Run a cluster in this process; yield it with a repository on it. The tables exist."""
     with Emulator(settings or Settings()) as emulator:
         address = address_of(url_of(emulator.endpoint, concurrency), **waits)
         upgrade(address)

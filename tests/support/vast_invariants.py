@@ -1,4 +1,4 @@
-"""What has to hold of the tables whatever happened, looked at past the adapter."""
+"""Invariants of the tables, checked without the adapter."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tools.vast_emulator.emulator import Emulator
 
 
 def rows_of(emulator: Emulator, table: Table) -> list[Row]:
-    """All rows of a table."""
+    """Return all rows of a table."""
     rows: list[Row] = emulator.rows(SCHEMA, table.name).to_pylist()
     return rows
 
 
 def check(emulator: Emulator) -> None:
-    """No duplicate, no overlap, no orphan, no lost reference, no wrong count."""
+    """Check that there are no duplicates, overlaps, orphans, lost references and wrong counts."""
     rows = {table.name: rows_of(emulator, table) for table in TABLES}
     for table in TABLES:
         if table is not LOCKS:
@@ -36,17 +36,17 @@ def check(emulator: Emulator) -> None:
     for row in rows["segments"]:
         segments[row["flow_key"]].append(row)
         assert objects[row["object_id"]]["kind"] == "media"
-    for key, held in segments.items():
-        held.sort(key=lambda row: row["start_ns"])
-        assert all(first["end_ns"] <= second["start_ns"] for first, second in pairwise(held))
-        flow = flows[key]
-        assert flow["segment_count"] == len(held)
-        ends = (held[0]["start_ns"], held[-1]["end_ns"]) if held else (None, None)
+    for flow_key, own in segments.items():
+        own.sort(key=lambda row: row["start_ns"])
+        assert all(first["end_ns"] <= second["start_ns"] for first, second in pairwise(own))
+        flow = flows[flow_key]
+        assert flow["segment_count"] == len(own)
+        ends = (own[0]["start_ns"], own[-1]["end_ns"]) if own else (None, None)
         assert (flow["first_start"], flow["last_end"]) == ends
-    named = {
+    instance_keys = {
         (instance[0], instance[1], object_id)
         for object_id, row in objects.items()
         for instance in orjson.loads(row["instances"])
         if instance[1] is not None
     }
-    assert named == {(row["storage_id"], row["storage_key"], row["object_id"]) for row in rows["storage_keys"]}
+    assert instance_keys == {(row["storage_id"], row["storage_key"], row["object_id"]) for row in rows["storage_keys"]}

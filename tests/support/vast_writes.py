@@ -1,4 +1,4 @@
-"""Each write of the port, as a change that can be looked for afterwards."""
+"""A change for each write of the port, whose outcome can be checked afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tests.support.repository_steps import fill, new_flow, put_objects, put_sour
 
 @dataclass(frozen=True)
 class Change:
-    """`make` does it; `state` is what it changes, `before` until it is done, and `after` from then on."""
+    """A change: `make` does it, and `state` reads what it changes.
+
+    `state` returns `before` until the change is done, and `after` from then on.
+    """
 
     make: Callable[[], object]
     state: Callable[[], object]
@@ -23,28 +26,28 @@ class Change:
 
 
 def _change(
-    repository: Repository, body: Callable[[Write], object], state: Callable[[], object], after: object
+    repository: Repository, transact: Callable[[Write], object], state: Callable[[], object], after: object
 ) -> Change:
-    return Change(lambda: write(repository, body), state, state(), after)
+    return Change(lambda: write(repository, transact), state, state(), after)
 
 
 def put_source(repository: Repository) -> Change:
-    made = factories.source()
+    source = factories.source()
     return _change(
         repository,
-        lambda tx: tx.put_source(made),
-        lambda: read(repository, lambda snapshot: snapshot.source(made.id)),
-        made,
+        lambda tx: tx.put_source(source),
+        lambda: read(repository, lambda snapshot: snapshot.source(source.id)),
+        source,
     )
 
 
 def delete_source(repository: Repository) -> Change:
-    made = factories.source()
-    put_sources(repository, made)
+    source = factories.source()
+    put_sources(repository, source)
     return _change(
         repository,
-        lambda tx: tx.delete_source(made.id),
-        lambda: read(repository, lambda snapshot: snapshot.source(made.id)),
+        lambda tx: tx.delete_source(source.id),
+        lambda: read(repository, lambda snapshot: snapshot.source(source.id)),
         None,
     )
 
@@ -97,17 +100,17 @@ def add_segments(repository: Repository) -> Change:
     flow = new_flow(repository)
     fill(repository, flow, [seconds(0, 1)])
     media = [factories.media_object() for _ in range(3)]
-    made = [factories.segment(seconds(n, n + 1), of) for n, of in enumerate(media, start=1)]
+    segments = [factories.segment(seconds(n, n + 1), media_object) for n, media_object in enumerate(media, start=1)]
 
     def transact(tx: Write) -> None:
-        tx.claim(("flow", flow.id), *(("object", each.id) for each in media))
+        tx.claim(("flow", flow.id), *(("object", media_object.id) for media_object in media))
         tx.put_objects(media)
-        tx.add_segments(flow.flow_key, made)
+        tx.add_segments(flow.flow_key, segments)
 
     def state() -> object:
-        found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-        assert found is not None
-        return found.count, found.extent, len(stored(repository, flow))
+        current = read(repository, lambda snapshot: snapshot.flow(flow.id))
+        assert current is not None
+        return current.count, current.extent, len(stored(repository, flow))
 
     return _change(repository, transact, state, (4, seconds(0, 4), 4))
 
@@ -123,32 +126,32 @@ def remove_segments(repository: Repository) -> Change:
             tx.delete_objects([segments[2].object_id])
 
     def state() -> object:
-        objects = [each.object_id for each in segments]
+        objects = [segment.object_id for segment in segments]
         return len(stored(repository, flow)), len(read(repository, lambda snapshot: snapshot.objects(objects)))
 
     return _change(repository, transact, state, (2, 2))
 
 
 def put_objects_anew(repository: Repository) -> Change:
-    made = factories.media_object()
-    put_objects(repository, made)
-    changed = made._replace(instances=(*made.instances, factories.instance(storage_id="b")))
+    media_object = factories.media_object()
+    put_objects(repository, media_object)
+    changed = media_object._replace(instances=(*media_object.instances, factories.instance(storage_id="b")))
     return _change(
         repository,
         lambda tx: tx.put_objects([changed]),
-        lambda: read(repository, lambda snapshot: snapshot.objects([made.id])),
-        {made.id: changed},
+        lambda: read(repository, lambda snapshot: snapshot.objects([media_object.id])),
+        {media_object.id: changed},
     )
 
 
 def put_document(repository: Repository) -> Change:
     name = factories.uuid()
-    made = Document("k", name, {"n": 1}, {"order": name})
+    document = Document("k", name, {"n": 1}, {"order": name})
     return _change(
         repository,
-        lambda tx: tx.put_document(made),
+        lambda tx: tx.put_document(document),
         lambda: read(repository, lambda snapshot: snapshot.document("k", name)),
-        made,
+        document,
     )
 
 
@@ -164,19 +167,19 @@ def delete_document(repository: Repository) -> Change:
 
 
 def count_up(repository: Repository) -> Change:
-    """What is done twice shows."""
+    """Return a change of a counter, which shows if it is done twice."""
     name = factories.uuid()
     write(repository, lambda tx: tx.put_document(Document("k", name, {"n": 1})))
 
     def transact(tx: Write) -> None:
         tx.claim(("document", name))
-        found = tx.document("k", name)
-        assert found is not None
-        tx.put_document(replace(found, body={"n": found.body["n"] + 1}))
+        document = tx.document("k", name)
+        assert document is not None
+        tx.put_document(replace(document, body={"n": document.body["n"] + 1}))
 
     def state() -> object:
-        found = read(repository, lambda snapshot: snapshot.document("k", name))
-        return None if found is None else found.body["n"]
+        document = read(repository, lambda snapshot: snapshot.document("k", name))
+        return None if document is None else document.body["n"]
 
     return _change(repository, transact, state, 2)
 
@@ -210,13 +213,13 @@ def share_out_events(repository: Repository) -> Change:
 
 def ack(repository: Repository) -> Change:
     webhook = factories.uuid()
-    made = [Delivery(webhook, n, factories.event()) for n in range(1, 4)]
-    write(repository, lambda tx: tx.add_deliveries(made))
+    deliveries = [Delivery(webhook, n, factories.event()) for n in range(1, 4)]
+    write(repository, lambda tx: tx.add_deliveries(deliveries))
     return _change(
         repository,
         lambda tx: tx.ack(webhook, 2),
         lambda: read(repository, lambda snapshot: snapshot.deliveries(webhook, 9)),
-        made[2:],
+        deliveries[2:],
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests to the cluster for calls of the API, and for events: counts, so that they hold on any machine."""
+"""Limits on the requests to the cluster for calls of the API and for events. Counts hold on any machine."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ pytestmark = pytest.mark.vast
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A store that nobody else uses."""
-    with place(tmp_path_factory.mktemp("store")) as made:
-        yield made
+    """Yield a store without other users."""
+    with place(tmp_path_factory.mktemp("store")) as store:
+        yield store
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_a_call_takes_no_more_than_it_did(quiet: Place, call: Call) -> None:
+def test_a_call_takes_at_most_as_many_requests_as_before(quiet: Place, call: Call) -> None:
     assert requests_of(quiet, call) <= call.most
 
 
-def test_many_events_are_shared_out_together(tmp_path: Path) -> None:
+def test_many_events_are_distributed_together(tmp_path: Path) -> None:
     with place(tmp_path) as busy:
         webhook = {"url": "http://127.0.0.1:9/", "events": ["flows/updated"]}
         busy.ask("POST", "/service/webhooks", json=webhook)
@@ -44,7 +44,7 @@ def test_many_events_are_shared_out_together(tmp_path: Path) -> None:
             assert read.count_up_to("events in outbox", "", 1) == 0
 
 
-def test_a_worker_with_nothing_to_do_asks_seldom(tmp_path: Path) -> None:
+def test_an_idle_worker_sends_few_requests(tmp_path: Path) -> None:
     with place(tmp_path) as idle:
         webhook = {"url": "http://127.0.0.1:9/", "events": ["flows/updated"]}
         idle.ask("POST", "/service/webhooks", json=webhook)

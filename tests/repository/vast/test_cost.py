@@ -1,4 +1,4 @@
-"""Requests to the cluster for what is done most: counts, so that they hold on any machine."""
+"""Limits on the requests to the cluster for the most frequent reads and writes. Counts hold on any machine."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.vast
 
 @pytest.fixture
 def emulator_and_repository() -> Iterator[tuple[Emulator, VastRepository]]:
-    """An ordinary cluster whose tables are known."""
-    with opened() as both:
-        fill(both[1], new_flow(both[1]), [seconds(0, 1)])
-        both[1].write(new_id(), lambda tx: tx.append_events([factories.event()]))
-        read(both[1], lambda snapshot: snapshot.count_up_to("documents of kind", "webhook", 1))
-        yield both
+    """Yield a cluster without faults, and a repository that has loaded the metadata of the tables."""
+    with opened() as (emulator, repository):
+        fill(repository, new_flow(repository), [seconds(0, 1)])
+        repository.write(new_id(), lambda tx: tx.append_events([factories.event()]))
+        read(repository, lambda snapshot: snapshot.count_up_to("documents of kind", "webhook", 1))
+        yield emulator, repository
 
 
-def test_getting_a_flow_takes_three_requests(emulator_and_repository: tuple[Emulator, VastRepository]) -> None:
+def test_a_flow_takes_at_most_three_requests(emulator_and_repository: tuple[Emulator, VastRepository]) -> None:
     emulator, repository = emulator_and_repository
     flow = new_flow(repository)
     with emulator.counting() as counts:
@@ -37,16 +37,20 @@ def test_getting_a_flow_takes_three_requests(emulator_and_repository: tuple[Emul
     assert counts.total <= 3
 
 
-def test_a_page_of_segments_takes_at_most_eight(emulator_and_repository: tuple[Emulator, VastRepository]) -> None:
+def test_a_page_of_segments_takes_at_most_eight_requests(
+    emulator_and_repository: tuple[Emulator, VastRepository],
+) -> None:
     emulator, repository = emulator_and_repository
     flow = new_flow(repository)
     fill(repository, flow, [seconds(n, n + 1) for n in range(500)])
 
     def page(snapshot: Read) -> int:
-        found = snapshot.flow(flow.id)
-        assert found is not None
-        items = snapshot.segments(found.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=100).items
-        return len(snapshot.instances({each.object_id for each in items}))
+        stored_flow = snapshot.flow(flow.id)
+        assert stored_flow is not None
+        items = snapshot.segments(
+            stored_flow.flow_key, ETERNITY, object_id=None, reverse=False, after=None, limit=100
+        ).items
+        return len(snapshot.instances({segment.object_id for segment in items}))
 
     with emulator.counting() as counts:
         assert read(repository, page) == 100
@@ -54,7 +58,7 @@ def test_a_page_of_segments_takes_at_most_eight(emulator_and_repository: tuple[E
 
 
 @pytest.mark.parametrize("allocated", [False, True])
-def test_registering_a_thousand_segments_takes_at_most_twenty(
+def test_registering_a_thousand_segments_takes_at_most_twenty_requests(
     emulator_and_repository: tuple[Emulator, VastRepository], allocated: bool
 ) -> None:
     emulator, repository = emulator_and_repository
@@ -62,20 +66,20 @@ def test_registering_a_thousand_segments_takes_at_most_twenty(
     fill(repository, flow, [seconds(-1, 0)])
     media = [factories.media_object(instances=()) for _ in range(1000)]
     if allocated:
-        given = [factories.allocation(to=flow.flow_key) for _ in range(1000)]
-        put_objects(repository, *given)
-        media = [factories.media_object(each.id, instances=each.instances) for each in given]
+        allocations = [factories.allocation(to=flow.flow_key) for _ in range(1000)]
+        put_objects(repository, *allocations)
+        media = [factories.media_object(allocation.id, instances=allocation.instances) for allocation in allocations]
 
     def transact(tx: Write) -> None:
-        keys: list[Key] = [("flow", flow.id), *(("object", each.id) for each in media)]
+        keys: list[Key] = [("flow", flow.id), *(("object", media_object.id) for media_object in media)]
         tx.claim(*keys)
         assert tx.flow(flow.id) is not None
-        tx.objects([each.id for each in media])
+        tx.objects([media_object.id for media_object in media])
         ranges = [seconds(n, n + 1) for n in range(1000)]
         assert not any(tx.overlaps(flow.flow_key, ranges))
         tx.put_objects(media)
-        made = [factories.segment(each, of) for each, of in zip(ranges, media, strict=True)]
-        tx.add_segments(flow.flow_key, made)
+        segments = [factories.segment(*pair) for pair in zip(ranges, media, strict=True)]
+        tx.add_segments(flow.flow_key, segments)
         if tx.count_up_to("documents of kind", "webhook", 1) == 0:
             tx.append_events([factories.event()])
 

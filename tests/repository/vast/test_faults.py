@@ -1,7 +1,7 @@
-"""Whatever fails while something is written: it is stored once, or not at all and the caller is told so.
+"""Faults during a write: the write is stored exactly once, or it raises and nothing is stored.
 
-With `TAMS_TEST_VAST_FAULTS=all` every request of every write fails in every way; otherwise every commit does, and of
-the other requests a sample.
+By default every commit of every write fails in every way, and a sample of the other requests. With
+`TAMS_TEST_VAST_FAULTS=all` every request of every write fails in every way.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ OF_OTHERS = [Way.CONFLICT, Way.SLOW_DOWN, Way.BAD_GATEWAY, Way.CUT, Way.LOST, Wa
 OTHERS = ("begin", "select", "insert", "update", "delete", "rollback")
 SAMPLE = 4
 IN_A_ROW = ([Way.LOST, Way.CUT, Way.LATE], OF_OTHERS) if EVERYTHING else ([Way.LOST], [Way.CONFLICT, Way.BAD_GATEWAY])
-"""How a commit fails, and how the look at what became of it does, so many times:"""
-LOOKS = 3
+"""The faults of a commit, and those of the queries about its outcome, which fail `OUTCOME_QUERIES` times."""
+OUTCOME_QUERIES = 3
 
 
 CLUSTERS = {
     "claims": Settings(row_conflicts="last_writer_wins"),
-    # Nobody else ends a transaction, and a connection that was cut is another one when it is made anew.
+    # Another session cannot end a transaction, and a new connection after a cut counts as another session.
     "stripes": Settings(row_conflicts="commit", rollback="ignored_elsewhere"),
     "single": Settings(row_conflicts="last_writer_wins", rollback="ignored_elsewhere", idle_timeout=0.5),
 }
@@ -60,21 +60,21 @@ CLUSTERS = {
 
 @pytest.fixture(scope="module", params=CLUSTERS if EVERYTHING else ["claims", "stripes"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, VastRepository]]:
-    """One in this process for all faults of one way to keep changes apart."""
-    with opened(replace(CLUSTERS[request.param]), request.param, claim_timeout=1) as both:
-        yield both
+    """Yield one cluster in this process for all faults of one concurrency mode."""
+    with opened(replace(CLUSTERS[request.param]), request.param, claim_timeout=1) as pair:
+        yield pair
 
 
 def requests_of(emulator: Emulator, change: Change) -> dict[str, int]:
-    """How many requests of each kind the change takes when nothing fails."""
+    """Return how many requests of each kind the change takes without faults."""
     with emulator.counting() as counts:
         change.make()
     assert change.state() == change.after
     return dict(counts.requests)
 
 
-def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int, times: int = 1) -> None:
-    """Make the change while its nth request of the kind fails, and so many in a row."""
+def check_change_with_fault(emulator: Emulator, change: Change, kind: str, way: Way, nth: int, times: int = 1) -> None:
+    """Make the change while its nth request of the kind fails, and the following ones up to `times` in a row."""
     emulator.fail(kind, way, nth=nth, times=times, seconds=0.15 if way is Way.LATE else None)
     try:
         change.make()
@@ -87,7 +87,7 @@ def survives(emulator: Emulator, change: Change, kind: str, way: Way, nth: int, 
 
 
 @pytest.mark.parametrize("prepare", CHANGES, ids=lambda prepare: prepare.__name__)
-def test_a_write_whose_requests_fail_is_stored_once_or_refused(
+def test_a_write_with_a_fault_is_stored_once_or_refused(
     cluster: tuple[Emulator, VastRepository],
     prepare: Callable[[Repository], Change],
     record_property: Callable[[str, object], None],
@@ -97,14 +97,14 @@ def test_a_write_whose_requests_fail_is_stored_once_or_refused(
     cases = list(itertools.product(["commit"], OF_COMMITS, range(1, requests["commit"] + 1)))
     others = [(kind, way, nth) for kind in OTHERS for way in OF_OTHERS for nth in range(1, requests.get(kind, 0) + 1)]
     cases += others if EVERYTHING else random.Random(prepare.__name__).sample(others, SAMPLE)
-    # For whoever wants to know how many, in what `--junitxml` writes.
+    # `--junitxml` reports the number of faults.
     record_property("faults", len(cases))
     for kind, way, nth in cases:
-        survives(emulator, prepare(repository), kind, way, nth)
+        check_change_with_fault(emulator, prepare(repository), kind, way, nth)
     check(emulator)
 
 
-def test_a_commit_that_lands_late_is_not_done_twice(cluster: tuple[Emulator, VastRepository]) -> None:
+def test_a_commit_that_lands_late_is_stored_once(cluster: tuple[Emulator, VastRepository]) -> None:
     emulator, repository = cluster
     last = requests_of(emulator, count_up(repository))["commit"]
     change = count_up(repository)
@@ -116,40 +116,44 @@ def test_a_commit_that_lands_late_is_not_done_twice(cluster: tuple[Emulator, Vas
 
 
 @contextmanager
-def counted(concurrency: str, **waits: float) -> Iterator[tuple[Emulator, VastRepository, dict[str, int]]]:
-    """A cluster, and how many requests of each kind counting up takes there, each time."""
-    # The only writer does not renew its record in the meantime.
+def counting_cluster(concurrency: str, **waits: float) -> Iterator[tuple[Emulator, VastRepository, dict[str, int]]]:
+    """Yield a cluster, a repository, and how many requests of each kind `count_up` takes there.
+
+    The number is the same each time: the claim timeout is so long that the single writer does not renew its record.
+    """
     waits["claim_timeout"] = 600 if concurrency == "single" else 1
     with opened(replace(CLUSTERS[concurrency]), concurrency, **waits) as (emulator, repository):
         yield emulator, repository, requests_of(emulator, count_up(repository))
 
 
 @pytest.mark.parametrize("concurrency", CLUSTERS)
-def test_a_commit_that_was_not_answered_counts_once_however_often_the_look_at_it_fails(
+def test_an_unanswered_commit_is_stored_once_even_if_outcome_queries_fail(
     concurrency: str, record_property: Callable[[str, object], None]
 ) -> None:
-    with counted(concurrency) as (emulator, repository, requests):
-        # The request of its kind that comes after the commit is part of the look.
-        looks = {kind: requests[kind] + 1 for kind in ("begin", "select")}
+    with counting_cluster(concurrency) as (emulator, repository, requests):
+        # The next request of this kind after the commit is a query about the outcome.
+        outcome_queries = {kind: requests[kind] + 1 for kind in ("begin", "select")}
         cases = [
             (lost, kind, way, nth)
-            for kind, look in looks.items()
+            for kind, query in outcome_queries.items()
             for lost, way in itertools.product(*IN_A_ROW)
-            for nth in range(1 if EVERYTHING else look, look + 1)
+            for nth in range(1 if EVERYTHING else query, query + 1)
         ]
         record_property("faults", len(cases))
         for lost, kind, way, nth in cases:
             change = count_up(repository)
             emulator.fail("commit", lost, nth=requests["commit"], seconds=0.15 if lost is Way.LATE else None)
-            # What fails is asked for again at once, twice, unless it is a conflict.
-            survives(emulator, change, kind, way, nth, times=LOOKS if way is Way.CONFLICT else 3 * LOOKS)
+            # A failed read is repeated twice at once, unless the fault is a conflict.
+            check_change_with_fault(
+                emulator, change, kind, way, nth, times=OUTCOME_QUERIES if way is Way.CONFLICT else 3 * OUTCOME_QUERIES
+            )
         check(emulator)
 
 
 @pytest.mark.parametrize("kind", ["begin", "select"] if EVERYTHING else ["begin"])
 @pytest.mark.parametrize("concurrency", CLUSTERS)
-def test_a_commit_that_nobody_can_look_at_is_in_doubt_and_not_done_again(concurrency: str, kind: str) -> None:
-    with counted(concurrency, operation_timeout=1) as (emulator, repository, requests):
+def test_a_commit_whose_outcome_stays_in_doubt_is_not_repeated(concurrency: str, kind: str) -> None:
+    with counting_cluster(concurrency, operation_timeout=1) as (emulator, repository, requests):
         change = count_up(repository)
         emulator.fail("commit", Way.LOST, nth=requests["commit"])
         emulator.fail(kind, Way.UNAVAILABLE, nth=requests[kind] + 1, times=0)
@@ -161,15 +165,15 @@ def test_a_commit_that_nobody_can_look_at_is_in_doubt_and_not_done_again(concurr
 
 @pytest.mark.parametrize("concurrency", CLUSTERS)
 def test_a_request_that_fails_leaves_no_transaction_open(concurrency: str) -> None:
-    with counted(concurrency) as (emulator, repository, requests):
+    with counting_cluster(concurrency) as (emulator, repository, requests):
         for kind, times in itertools.product(("select", "insert", "update", "commit"), (1, 2)):
             for nth in range(1, requests.get(kind, 0) + 1):
-                survives(emulator, count_up(repository), kind, Way.CONFLICT, nth, times)
+                check_change_with_fault(emulator, count_up(repository), kind, Way.CONFLICT, nth, times)
                 assert emulator.engine.open_transactions == [], (kind, nth)
 
 
 @pytest.mark.parametrize("refused", ["insert", "commit"])
-def test_what_failed_in_a_transaction_is_what_is_raised_even_if_it_cannot_be_rolled_back(refused: str) -> None:
+def test_a_failed_rollback_does_not_hide_the_first_error(refused: str) -> None:
     with opened() as (emulator, repository):
         before = rows_of(emulator, LOCKS)
         emulator.fail(refused, Way.CONFLICT)

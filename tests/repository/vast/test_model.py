@@ -1,8 +1,9 @@
-"""The claim protocol as it is implemented, as a model small enough to be walked through in every order.
+"""A model of the claim protocol as it is implemented, small enough to explore every order of events.
 
-Some processes change one thing, each a few times over. Nothing sees conflicts, commits land late or not at all, answers
-are lost, and anybody may take over anybody's claim at any moment. In no order may two changes rest on the same state,
-an operation be stored twice, or be refused and stored. Weaker protocols are walked through, too: that is noticed.
+A few processes change one thing, each with a few attempts. The cluster detects no conflicts. Commits land late or not
+at all, answers are lost, and any process may take over any claim at any moment. In no order may two changes rest on the
+same state, may an operation be stored twice, or may it be refused and stored. Weaker protocols are explored as well, to
+show that the model notices a violation.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import pytest
 pytestmark = pytest.mark.vast
 
 Tx = tuple[int, int]
-"""The nth D of a process."""
+"""A process, and the number of its attempt: one transaction D."""
 
 
 class Process(NamedTuple):
-    """`saw` is the state that D read; `step` what comes next; `victims` the claims that are being taken over."""
+    """A process. `saw`: the state that D read. `step`: the next one. `victims`: the claims that it is taking over."""
 
     attempt: int = 0
     step: str = "begin"
@@ -31,7 +32,7 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """The cluster and the processes. `changes` are the committed ones, each with the state that it rested on."""
+    """The cluster and the processes. `changes`: the committed ones, each with the state that it rested on."""
 
     processes: tuple[Process, ...]
     changes: tuple[tuple[Tx, int], ...] = ()
@@ -43,7 +44,7 @@ class World:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What of the protocol is kept."""
+    """The parts of the protocol that are in force."""
 
     attempts: int
     rolls_back_victims: bool = True
@@ -51,10 +52,10 @@ class Protocol:
     validates: bool = True
 
 
-def following(world: World, protocol: Protocol) -> Iterator[World]:
-    """Every world that may come next."""
+def next_worlds(world: World, protocol: Protocol) -> Iterator[World]:
+    """Yield every world that may come next."""
     for tx, saw in world.flying:
-        # A commit lands: for nothing, where the transaction has ended.
+        # A commit lands. It has no effect if the transaction has ended.
         landed = replace(world, flying=world.flying - {(tx, saw)})
         if tx not in world.dead:
             changes = (*world.changes, (tx, saw))
@@ -67,25 +68,25 @@ def following(world: World, protocol: Protocol) -> Iterator[World]:
 
 
 def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterator[tuple[World, Process]]:
-    """What one process may do next."""
+    """Yield every move that one process may make next."""
     tx = (number, at.attempt)
-    stored = {each for each, _ in world.changes}
-    flying = {each for each, _ in world.flying}
+    stored = {change for change, _ in world.changes}
+    flying = {commit for commit, _ in world.flying}
     if at.step == "begin":
         yield world, at._replace(step="claim", saw=len(world.changes))
     elif at.step == "claim":
         yield replace(world, claims=world.claims | {tx}), at._replace(step="look")
-        # The answer is lost: the operation begins anew, whether the claim is there or not.
+        # The answer is lost. The operation begins again, whether the claim exists or not.
         yield replace(world, claims=world.claims | {tx}), at._replace(step="withdraw")
         yield world, at._replace(step="withdraw")
     elif at.step == "look":
-        others = tuple(sorted(each for each in world.claims - world.over if each != tx))
+        others = tuple(sorted(claim for claim in world.claims - world.over if claim != tx))
         if not protocol.validates or (len(world.changes) == at.saw and not others):
             yield replace(world, flying=world.flying | {(tx, at.saw)}), at._replace(step="wait")
         elif len(world.changes) != at.saw:
             yield world, at._replace(step="withdraw")
         else:
-            if any(each[0] < number for each in others):
+            if any(claim[0] < number for claim in others):
                 yield world, at._replace(step="withdraw")
             yield world, at._replace(step="roll back victim", victims=others)
     elif at.step == "roll back victim":
@@ -113,8 +114,8 @@ def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterato
         yield replace(world, dead=dead, over=world.over | {tx}), again
 
 
-def wrong(world: World) -> str | None:
-    """What must not be."""
+def violation(world: World) -> str | None:
+    """Return the first violated property, or None."""
     if any(saw != place for place, (_, saw) in enumerate(world.changes)):
         return "two changes rest on the same state"
     owners = [owner for (owner, _), _ in world.changes]
@@ -125,25 +126,25 @@ def wrong(world: World) -> str | None:
     return None
 
 
-def explored(processes: int, protocol: Protocol) -> tuple[int, str | None]:
-    """How many worlds there are, and what is wrong in the first one in which something is."""
+def explore(processes: int, protocol: Protocol) -> tuple[int, str | None]:
+    """Return the number of worlds, and the violation in the first world that has one."""
     first = World((Process(),) * processes)
     seen, waiting = {first}, deque([first])
     while waiting:
-        for world in following(waiting.popleft(), protocol):
+        for world in next_worlds(waiting.popleft(), protocol):
             if world not in seen:
-                found = wrong(world)
-                if found is not None:
-                    return len(seen), found
+                violated = violation(world)
+                if violated is not None:
+                    return len(seen), violated
                 seen.add(world)
                 waiting.append(world)
     return len(seen), None
 
 
 @pytest.mark.parametrize(("processes", "attempts"), [(2, 1), (2, 2), (3, 1)])
-def test_no_order_of_events_breaks_the_protocol(processes: int, attempts: int) -> None:
-    worlds, found = explored(processes, Protocol(attempts))
-    assert found is None
+def test_no_order_of_events_violates_the_protocol(processes: int, attempts: int) -> None:
+    worlds, violated = explore(processes, Protocol(attempts))
+    assert violated is None
     assert worlds > 100
 
 
@@ -156,6 +157,6 @@ def test_no_order_of_events_breaks_the_protocol(processes: int, attempts: int) -
         (2, Protocol(2, rolls_back_doubtful=False)),
     ],
 )
-def test_a_weaker_protocol_is_seen_to_break(processes: int, weaker: Protocol) -> None:
-    _, found = explored(processes, weaker)
-    assert found is not None
+def test_a_weaker_protocol_is_violated(processes: int, weaker: Protocol) -> None:
+    _, violated = explore(processes, weaker)
+    assert violated is not None

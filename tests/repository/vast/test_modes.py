@@ -1,4 +1,4 @@
-"""How changes are kept apart: the database and all its processes have the same way, and a single writer is alone."""
+"""The concurrency mode: a database and all its processes have the same one, and a single writer is alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from tams.domain.errors import Unavailable
 from tams.repository.port import Document, Repository
 from tams.repository.vast import VastRepository, check_alone, upgrade
+from tams.repository.vast.cluster_transaction import ROW_ID
 from tams.repository.vast.tables import LOCKS
 from tests.support.factories import seconds
 from tests.support.repository_steps import fill, new_flow, read, stored, write
@@ -26,16 +27,16 @@ from tools.vast_emulator.settings import Settings
 pytestmark = pytest.mark.vast
 
 ROOT = Path(__file__).parents[3]
-UNHELPFUL = Settings(row_conflicts="last_writer_wins", rollback="ignored", idle_timeout=2)
+WITHOUT_CONFLICTS = Settings(row_conflicts="last_writer_wins", rollback="ignored", idle_timeout=2)
 
 
 def change(repository: Repository) -> None:
     write(repository, lambda tx: tx.put_document(Document("k", "1", {})))
 
 
-class TestAgreement:
+class TestStoredMode:
     @pytest.mark.parametrize("other", ["stripes", "single"])
-    def test_who_has_another_way_than_the_database_writes_nothing(self, other: str) -> None:
+    def test_a_process_with_another_mode_than_the_database_writes_nothing(self, other: str) -> None:
         with opened(claim_timeout=1) as (emulator, repository):
             change(repository)
             address = address_of(url_of(emulator.endpoint, other), claim_timeout=1)
@@ -52,30 +53,30 @@ class TestAgreement:
             assert [row for row in rows_of(emulator, LOCKS) if row["kind"] != "writer"] == before
             change(repository)
 
-    def test_it_is_changed_only_on_purpose_and_then_those_of_before_write_nothing(self) -> None:
+    def test_a_change_takes_an_option_and_stops_writers_with_the_old_mode(self) -> None:
         with opened(operation_timeout=1) as (emulator, repository):
             change(repository)
             address = address_of(url_of(emulator.endpoint, "stripes"), operation_timeout=1)
             begun = time.monotonic()
             upgrade(address, change_concurrency=True)
-            # What was under way before has come to its end.
+            # Writes that were under way have ended.
             assert time.monotonic() - begun > 1
             change(VastRepository(address))
             with pytest.raises(Unavailable, match="this process has claims"):
                 change(repository)
             upgrade(address)
 
-    def test_a_database_from_before_there_were_others_has_claims(self) -> None:
+    def test_a_database_without_a_stored_mode_has_claims(self) -> None:
         with opened() as (emulator, repository):
             change(repository)
-            delete = [row for row in rows_of(emulator, LOCKS) if row["kind"] == "mode"]
-            assert len(delete) == 1
+            mode_rows = [row for row in rows_of(emulator, LOCKS) if row["kind"] == "mode"]
+            assert len(mode_rows) == 1
             remove_locks(repository, "mode")
             change(repository)
             with pytest.raises(Unavailable, match="TAMS_VAST_CONCURRENCY=claims"):
                 upgrade(address_of(url_of(emulator.endpoint, "stripes")))
 
-    def test_stripes_are_made_once_and_without_them_nothing_is_written(self) -> None:
+    def test_stripes_are_created_once_and_required_for_writing(self) -> None:
         with opened(concurrency="stripes") as (emulator, repository):
             stripes = [row for row in rows_of(emulator, LOCKS) if row["kind"] == "stripe"]
             assert len({row["key"] for row in stripes}) == len(stripes) == 4096
@@ -89,7 +90,7 @@ class TestAgreement:
             upgrade(address)
             change(repository)
 
-    def test_upgrades_at_once_make_stripes_that_hold(self) -> None:
+    def test_concurrent_upgrades_create_stripes_that_work(self) -> None:
         with Emulator(Settings(row_conflicts="commit")) as emulator:
             address = address_of(url_of(emulator.endpoint, "stripes"))
             with ThreadPoolExecutor(3) as pool:
@@ -102,16 +103,16 @@ class TestAgreement:
 
 
 def remove_locks(repository: VastRepository, kind: str) -> None:
-    """Past the adapter's own ways."""
+    """Delete the rows of a kind from the table of locks, without the adapter's protocol."""
     snapshot = repository._cluster.begin()
-    ids = [row["$row_id"] for row in snapshot.rows(LOCKS, ("kind",), [], row_ids=True) if row["kind"] == kind]
-    snapshot.delete(LOCKS, ids)
+    row_ids = [row[ROW_ID] for row in snapshot.rows(LOCKS, ("kind",), [], row_ids=True) if row["kind"] == kind]
+    snapshot.delete(LOCKS, row_ids)
     snapshot.commit()
 
 
 class TestSingleWriter:
-    def test_a_second_writer_is_refused_and_the_first_goes_on(self) -> None:
-        with opened(replace(UNHELPFUL), "single", claim_timeout=1) as (emulator, repository):
+    def test_a_second_writer_is_refused_and_the_first_continues(self) -> None:
+        with opened(replace(WITHOUT_CONFLICTS), "single", claim_timeout=1) as (emulator, repository):
             change(repository)
             address = address_of(url_of(emulator.endpoint, "single"), claim_timeout=1)
             second = VastRepository(address)
@@ -121,8 +122,8 @@ class TestSingleWriter:
             change(repository)
             assert read(second, lambda snapshot: snapshot.document("k", "1")) is not None
 
-    def test_the_next_writer_need_not_wait_for_one_that_was_closed(self) -> None:
-        with opened(replace(UNHELPFUL), "single", claim_timeout=9) as (emulator, repository):
+    def test_the_next_writer_does_not_wait_after_a_close(self) -> None:
+        with opened(replace(WITHOUT_CONFLICTS), "single", claim_timeout=9) as (emulator, repository):
             change(repository)
             repository.close()
             begun = time.monotonic()
@@ -133,8 +134,8 @@ class TestSingleWriter:
             assert time.monotonic() - begun < 5
             second.close()
 
-    def test_a_writer_that_was_killed_is_replaced_after_a_while(self) -> None:
-        with opened(replace(UNHELPFUL), "single", claim_timeout=1) as (emulator, repository):
+    def test_a_killed_writer_is_replaced_after_the_claim_timeout(self) -> None:
+        with opened(replace(WITHOUT_CONFLICTS), "single", claim_timeout=1) as (emulator, repository):
             url = url_of(emulator.endpoint, "single")
             code = (
                 "import sys, os; from tests.repository.vast.test_modes import change;"
@@ -146,10 +147,10 @@ class TestSingleWriter:
             change(repository)
             assert time.monotonic() - begun > 1
 
-    def test_a_writer_that_was_replaced_writes_no_more(self) -> None:
-        with opened(replace(UNHELPFUL), "single", claim_timeout=1) as (emulator, repository):
+    def test_a_replaced_writer_stops_writing(self) -> None:
+        with opened(replace(WITHOUT_CONFLICTS), "single", claim_timeout=1) as (emulator, repository):
             change(repository)
-            # It cannot renew its record for so long that another one takes it for dead.
+            # It cannot renew its record, so another process considers it dead.
             emulator.fail("update", Way.UNAVAILABLE, table="locks", times=0)
             second = VastRepository(address_of(url_of(emulator.endpoint, "single"), claim_timeout=1))
             change(second)
@@ -160,7 +161,10 @@ class TestSingleWriter:
             second.close()
 
     def test_nothing_is_written_while_a_commit_may_still_land(self) -> None:
-        with opened(replace(UNHELPFUL), "single", claim_timeout=1, operation_timeout=1) as (emulator, repository):
+        with opened(replace(WITHOUT_CONFLICTS), "single", claim_timeout=1, operation_timeout=1) as (
+            emulator,
+            repository,
+        ):
             change(repository)
             emulator.settings.update({"idle_timeout": None})
             emulator.fail("commit", Way.LATE)

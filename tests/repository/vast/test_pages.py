@@ -1,4 +1,4 @@
-"""Pages of Segments of any density: how many requests they take, and how many rows are read for them."""
+"""Pages of Segments of any density: limits on their requests and on the rows that they read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tams.domain.timerange import ETERNITY, NANOSECONDS, TimeRange
 from tams.repository.vast import VastRepository
 from tams.repository.vast.scan import density
 from tests.support.repository_steps import read
-from tests.support.vast_archive import costs_of_pages, loaded
+from tests.support.vast_archive import costs_of_pages, load_flow
 from tests.support.vast_clusters import opened
 from tools.vast_emulator.emulator import Emulator
 
@@ -28,25 +28,25 @@ SHAPES: dict[str, list[int]] = {
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[tuple[Emulator, VastRepository]]:
-    """One for all shapes."""
-    with opened() as both:
-        yield both
+    """Yield one cluster for all shapes."""
+    with opened() as pair:
+        yield pair
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_page_is_right_and_takes_few_requests_wherever_it_begins(
+def test_a_page_from_any_place_is_right_and_takes_few_requests(
     cluster: tuple[Emulator, VastRepository], shape: str, reverse: bool
 ) -> None:
     emulator, repository = cluster
     starts = SHAPES[shape]
-    flow = loaded(emulator, repository, starts)
+    flow = load_flow(emulator, repository, starts)
     length = len(starts)
     for at in (0, 1, length // 3, length // 2, 9 * length // 10, length - 5):
         for limit in (1, 100, 1000):
             low, high = starts[0], starts[at] + 1
-            wanted = starts[max(0, at + 1 - limit) : at + 1][::-1] if reverse else starts[at : at + limit]
-            asked = (
+            expected = starts[max(0, at + 1 - limit) : at + 1][::-1] if reverse else starts[at : at + limit]
+            timerange = (
                 TimeRange(low * NANOSECONDS, high * NANOSECONDS)
                 if reverse
                 else TimeRange(starts[at] * NANOSECONDS, None)
@@ -54,16 +54,16 @@ def test_a_page_is_right_and_takes_few_requests_wherever_it_begins(
             with emulator.counting() as counts:
                 page = read(
                     repository,
-                    lambda snapshot, asked=asked, limit=limit: snapshot.segments(  # type: ignore[misc]
-                        flow.flow_key, asked, object_id=None, reverse=reverse, after=None, limit=limit
+                    lambda snapshot, timerange=timerange, limit=limit: snapshot.segments(  # type: ignore[misc]
+                        flow.flow_key, timerange, object_id=None, reverse=reverse, after=None, limit=limit
                     ),
                 )
-            assert [each.start // NANOSECONDS for each in page.items] == wanted
+            assert [segment.start // NANOSECONDS for segment in page.items] == expected
             assert counts.total <= 8, (at, limit)
             assert counts.rows_sent <= 8 * (limit + 40), (at, limit)
 
 
-def test_a_page_out_of_a_million_costs_what_one_out_of_ten_thousand_does() -> None:
+def test_the_cost_of_a_page_does_not_grow_with_the_flow() -> None:
     few, many = (costs_of_pages(count) for count in (10_000, 1_000_000))
     assert few.keys() == many.keys()
     for place, (requests, sent, looked_at) in many.items():
@@ -72,9 +72,9 @@ def test_a_page_out_of_a_million_costs_what_one_out_of_ten_thousand_does() -> No
         assert looked_at <= 2 * few[place].rows_looked_at, place
 
 
-def test_filters_come_before_paging(cluster: tuple[Emulator, VastRepository]) -> None:
+def test_filters_apply_before_paging(cluster: tuple[Emulator, VastRepository]) -> None:
     emulator, repository = cluster
-    flow = loaded(emulator, repository, list(range(50_000)))
+    flow = load_flow(emulator, repository, list(range(50_000)))
     with emulator.counting() as counts:
         page = read(
             repository,
@@ -82,16 +82,16 @@ def test_filters_come_before_paging(cluster: tuple[Emulator, VastRepository]) ->
                 flow.flow_key, ETERNITY, object_id="31337", reverse=False, after=None, limit=10
             ),
         )
-    assert [each.start // NANOSECONDS for each in page.items] == [31337]
+    assert [segment.start // NANOSECONDS for segment in page.items] == [31337]
     assert counts.total <= 8
 
 
-def test_a_sketch_is_small_and_keeps_large_gaps() -> None:
+def test_a_density_histogram_is_small_and_keeps_large_gaps() -> None:
     starts = SHAPES["many, a gap of a year, and many again"]
-    stretches: list[density.Bucket] = []
+    buckets: list[density.Bucket] = []
     for at in range(0, len(starts), 997):
-        stretches = density.extend(stretches, [(start, start + 1) for start in starts[at : at + 997]])
-    assert len(stretches) <= 64
-    assert sum(each.segments for each in stretches) == len(starts)
-    assert max(second.start - first.end for first, second in pairwise(stretches)) == YEAR
-    assert density.parse(density.serialize(stretches)) == stretches
+        buckets = density.extend(buckets, [(start, start + 1) for start in starts[at : at + 997]])
+    assert len(buckets) <= 64
+    assert sum(bucket.segments for bucket in buckets) == len(starts)
+    assert max(second.start - first.end for first, second in pairwise(buckets)) == YEAR
+    assert density.parse(density.serialize(buckets)) == buckets

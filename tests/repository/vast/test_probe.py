@@ -1,4 +1,4 @@
-"""`tams vast probe`: what it finds out about a cluster, what it advises, and an emulator that is made to be like it."""
+"""`tams vast probe`: its findings, its advice, and emulators that follow the profile of a cluster."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tools.vast_emulator.settings import Settings as Emulated
 pytestmark = pytest.mark.vast
 
 IDLE = 2.4
-# Settings of a cluster, and the exit code: what to set.
-MODELS = {
+# The settings of a cluster, and the exit code, which says which concurrency mode to set.
+CLUSTER_MODELS = {
     "helpful": (Emulated(), 0),
     "late": (Emulated(row_conflicts="commit", visibility_delay=0.3, idle_timeout=1.2, shuffle=True, page_rows=20), 10),
     "in halves": (
@@ -55,7 +55,7 @@ MODELS = {
 
 @pytest.fixture(autouse=True)
 def _quiet_sdk(caplog: pytest.LogCaptureFixture) -> None:
-    """The SDK logs every refusal as a warning; here they are wanted."""
+    """Silence the warnings of the SDK about refused requests, which these tests provoke."""
     caplog.set_level(logging.ERROR, logger="vastdb")
 
 
@@ -76,37 +76,37 @@ def schemas(emulator: Emulator) -> list[str]:
     return [schema.path for schema in emulator.engine.latest.schemas.values()]
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_an_emulator_with_the_profile_of_a_cluster_is_probed_to_be_the_same(model: str, tmp_path: Path) -> None:
-    settings, code = MODELS[model]
+@pytest.mark.parametrize("model", CLUSTER_MODELS)
+def test_an_emulator_with_the_profile_of_a_cluster_has_the_same_findings(model: str, tmp_path: Path) -> None:
+    settings, code = CLUSTER_MODELS[model]
     with Emulator(replace(settings)) as cluster:
         advised_code = probe(settings_for(cluster), IDLE, tmp_path / "cluster.json")
         assert advised_code == code, (tmp_path / "cluster.json").read_text()
         assert schemas(cluster) == []
-    like_it = Emulated()
-    like_it.load_profile(tmp_path / "cluster.json")
-    with Emulator(like_it) as emulator:
+    imitation = Emulated()
+    imitation.load_profile(tmp_path / "cluster.json")
+    with Emulator(imitation) as emulator:
         assert probe(settings_for(emulator), IDLE, tmp_path / "emulator.json") == code
     profiles = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("cluster", "emulator")]
-    found = [{name: each["finding"] for name, each in profile["findings"].items()} for profile in profiles]
-    assert [name for name, each in found[0].items() if each == "unknown"] == []
-    assert found[0] == found[1]
+    findings = [{name: entry["finding"] for name, entry in profile["findings"].items()} for profile in profiles]
+    assert [name for name, finding in findings[0].items() if finding == "unknown"] == []
+    assert findings[0] == findings[1]
     assert profiles[0]["reasons"] == profiles[1]["reasons"]
-    # Each switch about what is found out is as it was, unless the ladder of sizes has no such step.
+    # Each setting that the probe can find out is the same, except sizes between those that the probe tries.
     for name in ("row_conflicts", "snapshots", "rollback", "commit_after_rollback", "own_writes", "duplicate_row_ids"):
-        assert getattr(like_it, name) == getattr(settings, name), name
+        assert getattr(imitation, name) == getattr(settings, name), name
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_the_contract_is_tested_with_what_is_advised_for_its_clusters(name: str) -> None:
-    concurrency, own = CLUSTERS[name]
+def test_the_advice_for_each_contract_cluster_is_the_mode_it_is_tested_with(name: str) -> None:
+    concurrency, changes = CLUSTERS[name]
     settings = Emulated.hostile()
-    settings.update(own)
+    settings.update(changes)
     with Emulator(settings) as cluster, scratch(address_of(url_of(cluster.endpoint)), IDLE) as place:
         assert advised({check.name: check.made(place) for check in DECISIVE}).concurrency == concurrency
 
 
-def test_a_profile_that_the_emulator_cannot_follow_is_refused(tmp_path: Path) -> None:
+def test_a_profile_that_the_emulator_cannot_imitate_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "profile.json"
     with Emulator() as cluster:
         probe(settings_for(cluster), IDLE, file)
@@ -117,31 +117,31 @@ def test_a_profile_that_the_emulator_cannot_follow_is_refused(tmp_path: Path) ->
         emulated.Settings().load_profile(file)
 
 
-def test_a_check_that_fails_is_unknown_and_counts_as_the_worst() -> None:
+def test_a_failed_check_is_unknown_and_counts_as_the_worst() -> None:
     with Emulator() as cluster, scratch(address_of(url_of(cluster.endpoint)), IDLE) as place:
         cluster.fail("update", Way.INTERNAL_ERROR, times=0)
         findings = {check.name: check.made(place) for check in DECISIVE}
         cluster.faults.clear()
     assert findings["snapshot"].finding == "unknown"
     assert "500" in findings["snapshot"].evidence
-    # Neither claims nor stripes, although this cluster could do both.
+    # Neither claims nor stripes, although this cluster supports both.
     assert advised(findings).concurrency == "single"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Unavailable("away"), ZeroDivisionError()])
-def test_the_schema_is_removed_whatever_happens(error: BaseException) -> None:
-    def probed(cluster: Emulator) -> None:
+def test_the_schema_is_removed_after_any_exception(error: BaseException) -> None:
+    def probe_and_fail(cluster: Emulator) -> None:
         with scratch(address_of(url_of(cluster.endpoint)), IDLE):
             assert len(schemas(cluster)) == 1
             raise error
 
     with Emulator() as cluster:
         with pytest.raises(type(error)):
-            probed(cluster)
+            probe_and_fail(cluster)
         assert schemas(cluster) == []
 
 
-def test_a_schema_that_stays_is_named() -> None:
+def test_a_schema_that_cannot_be_removed_is_named() -> None:
     with Emulator() as cluster:
         with (
             pytest.raises(NotRemoved, match=r"tams_probe_.* is still in bucket vastdb: remove it"),
@@ -151,7 +151,7 @@ def test_a_schema_that_stays_is_named() -> None:
         assert len(schemas(cluster)) == 1
 
 
-def test_who_cannot_probe_is_told_what_is_needed() -> None:
+def test_an_operator_without_access_learns_which_access_is_needed() -> None:
     with Emulator() as cluster:
         wrong = settings_for(cluster)
     for settings in (wrong, replace(wrong, vast_bucket="other"), replace(wrong, vast_secret_key="wrong")):
@@ -159,5 +159,5 @@ def test_who_cannot_probe_is_told_what_is_needed() -> None:
             probe(settings, IDLE, None)
 
 
-def test_every_check_has_a_name_of_its_own() -> None:
+def test_every_check_has_a_unique_name() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)

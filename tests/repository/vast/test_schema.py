@@ -1,4 +1,4 @@
-"""Making and checking the tables, and what is done about old locks."""
+"""Creation and checks of the tables, the pruning of old locks, and a cluster that does not answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tools.vast_emulator.settings import Settings
 pytestmark = pytest.mark.vast
 
 
-def test_upgrading_makes_every_table_and_changes_nothing_the_second_time() -> None:
+def test_an_upgrade_creates_every_table_and_a_second_one_changes_nothing() -> None:
     with Emulator() as emulator:
         address = address_of(url_of(emulator.endpoint))
         repository = VastRepository(address)
@@ -38,7 +38,7 @@ def test_upgrading_makes_every_table_and_changes_nothing_the_second_time() -> No
         assert counts.rows_written == 0
 
 
-def test_upgrades_at_once_all_end_well() -> None:
+def test_concurrent_upgrades_all_succeed() -> None:
     with Emulator() as emulator:
         address = address_of(url_of(emulator.endpoint))
         with ThreadPoolExecutor(3) as pool:
@@ -49,7 +49,7 @@ def test_upgrades_at_once_all_end_well() -> None:
 
 
 @pytest.mark.parametrize("kind", ["create_schema", "create_table", "create_projection", "commit"])
-def test_an_upgrade_that_is_cut_off_goes_on(kind: str) -> None:
+def test_an_upgrade_continues_after_faults(kind: str) -> None:
     with Emulator() as emulator:
         address = address_of(url_of(emulator.endpoint))
         emulator.fail(kind, Way.LOST)
@@ -58,7 +58,7 @@ def test_an_upgrade_that_is_cut_off_goes_on(kind: str) -> None:
         assert missing(address) == []
 
 
-def test_a_cluster_that_does_not_sort_has_projections_instead() -> None:
+def test_a_cluster_without_sorted_tables_has_projections() -> None:
     with Emulator(Settings(version="5.2.0.0")) as emulator:
         address = address_of(url_of(emulator.endpoint))
         upgrade(address)
@@ -80,7 +80,7 @@ def test_a_database_of_a_newer_version_is_refused() -> None:
                 refused()
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_parts_of_the_schema_are_named() -> None:
     with opened() as (emulator, _), emulator.connect().transaction() as tx:
         schema = tx.bucket("vastdb").schema(SCHEMA)
         schema.table("jobs").drop()
@@ -92,7 +92,7 @@ def test_what_is_missing_is_named() -> None:
         tx.txid = int(emulator.connect().api.begin_transaction().headers["tabular-txid"])
 
 
-def test_old_locks_are_pruned_and_writing_goes_on() -> None:
+def test_old_locks_are_pruned_and_writing_continues() -> None:
     with opened(Settings(row_conflicts="last_writer_wins")) as (emulator, repository):
         flow = new_flow(repository)
         for number in range(3):
@@ -103,7 +103,7 @@ def test_old_locks_are_pruned_and_writing_goes_on() -> None:
         repository.prune(now() + 1)
         repository.prune(now() + 1)
         left = rows_of(emulator, LOCKS)
-        # Of the last operation what says that it is stored, and its claims until the next one removes them.
+        # The record of the last operation is left, and its claims, until the next operation removes them.
         assert not [row for row in left if row["key"] == f"flow {flow.id}" and row["kind"] == "state"]
         assert len(left) < before
         fill(repository, flow, [seconds(9, 10)])
@@ -111,7 +111,7 @@ def test_old_locks_are_pruned_and_writing_goes_on() -> None:
         check(emulator)
 
 
-def test_an_engine_that_is_away_is_unavailable_and_never_empty() -> None:
+def test_a_cluster_that_does_not_answer_is_unavailable_and_never_empty() -> None:
     with opened(request_timeout=1) as (emulator, repository):
         flow = new_flow(repository)
         for way in (Way.BAD_GATEWAY, Way.UNAVAILABLE, Way.CUT, Way.CUT_STREAM, Way.FAILED_STREAM, Way.EXPIRED):

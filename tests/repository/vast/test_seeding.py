@@ -1,4 +1,4 @@
-"""Segments that are made in bulk: they are as if they had been registered."""
+"""Seeding: Segments created in bulk are like registered ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.vast_invariants import check, rows_of
 pytestmark = pytest.mark.vast
 
 
-def test_segments_are_added_behind_those_that_are_there() -> None:
+def test_segments_are_added_after_the_existing_ones() -> None:
     with opened() as (emulator, repository):
         address = address_of(url_of(emulator.endpoint))
         flow, empty = new_flow(repository), new_flow(repository)
@@ -31,28 +31,28 @@ def test_segments_are_added_behind_those_that_are_there() -> None:
         assert list(seeding.add_segments(address, [flow.id, empty.id], 2, STORAGE, now=10)) == [4]
         assert list(seeding.add_segments(address, [flow.id], 1, STORAGE, now=10)) == [1]
         check(emulator)
-        assert [str(each.timerange) for each in stored(repository, flow)] == [
+        assert [str(segment.timerange) for segment in stored(repository, flow)] == [
             "[0:0_3:0)",
             "[3:0_4:0)",
             "[4:0_5:0)",
             "[5:0_6:0)",
         ]
-        found = read(repository, lambda snapshot: snapshot.flow(flow.id))
-        assert found is not None
-        assert found.segments_updated is not None
-        assert found.segments_updated > flow.metadata_updated
+        changed = read(repository, lambda snapshot: snapshot.flow(flow.id))
+        assert changed is not None
+        assert changed.segments_updated is not None
+        assert changed.segments_updated > flow.metadata_updated
         with repository.read() as snapshot:
-            objects = snapshot.objects([each.object_id for each in stored(repository, empty)])
-        assert sorted((made.kind, str(made.timerange)) for made in objects.values()) == [
+            objects = snapshot.objects([segment.object_id for segment in stored(repository, empty)])
+        assert sorted((media.kind, str(media.timerange)) for media in objects.values()) == [
             ("media", "[0:0_1:0)"),
             ("media", "[1:0_2:0)"),
         ]
-        # Registering goes on behind them.
+        # Registration continues after them.
         fill(repository, empty, [seconds(2, 3)])
         check(emulator)
 
 
-def test_requests_are_few_and_bounded_and_the_sketch_is_right() -> None:
+def test_requests_are_few_and_bounded_and_the_histogram_is_right() -> None:
     with opened() as (emulator, repository):
         flow = new_flow(repository)
         with emulator.counting() as counts:
@@ -60,17 +60,21 @@ def test_requests_are_few_and_bounded_and_the_sketch_is_right() -> None:
                 seeding.add_segments(address_of(url_of(emulator.endpoint)), [flow.id], 12_000, STORAGE, now=10)
             )
         assert added == [5000, 5000, 2000]
-        # Limits are the emulator's: no request of it was refused. A transaction is about twenty of them.
+        # The emulator refuses requests above its limits. A transaction takes about twenty requests.
         assert counts.total < 100
         assert counts.rows_written < 3 * 12_000 + 100
         check(emulator)
         (row,) = rows_of(emulator, FLOWS)
-        hint = density.parse(row["sketch"])
-        assert (hint[0].start, hint[-1].end, sum(each.segments for each in hint)) == (0, 12_000 * 10**9, 12_000)
+        histogram = density.parse(row["sketch"])
+        assert (histogram[0].start, histogram[-1].end, sum(bucket.segments for bucket in histogram)) == (
+            0,
+            12_000 * 10**9,
+            12_000,
+        )
         assert len(rows_of(emulator, LOCKS)) < 50
 
 
-def test_there_has_to_be_such_a_flow_and_objects_are_not_made_twice() -> None:
+def test_the_flow_must_exist_and_objects_are_not_created_twice() -> None:
     with opened() as (emulator, repository):
         address = address_of(url_of(emulator.endpoint))
         with pytest.raises(NotFound):

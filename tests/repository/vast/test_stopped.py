@@ -1,4 +1,7 @@
-"""A process that stops between its claim and its commit, really: others go on without it, and it does no harm later."""
+"""A process that is stopped (SIGSTOP) between its claim and its commit.
+
+Other processes continue without it, and it does no harm when it continues.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def register(url: str, flow_key: int, flow_id: str) -> bool:
-    """Register the first second, unless it is taken; whether it was done here."""
+    """Register a Segment of the first second unless there is one; return whether this call registered it."""
     repository = VastRepository(address_of(url, claim_timeout=1))
 
     def transact(tx: Write) -> bool:
@@ -43,10 +46,14 @@ def register(url: str, flow_key: int, flow_id: str) -> bool:
     return write(repository, transact)
 
 
-def registered_beside_a_stopped_one(
+def check_write_beside_a_stopped_process(
     settings: Settings, concurrency: str, stalled: tuple[str, str], waits: float
 ) -> None:
-    """Stop a process while it waits for the answer to a request about a table; another one goes on."""
+    """Stop a process while it waits for an answer; check that another process registers its Segment.
+
+    `stalled`: the kind and the table of the request that is not answered. `waits`: the other process waits for at least
+    this many seconds.
+    """
     code = (
         "import sys; from tests.repository.vast.test_stopped import register;"
         "print(register(sys.argv[1], int(sys.argv[2]), sys.argv[3]))"
@@ -63,7 +70,7 @@ def registered_beside_a_stopped_one(
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGSTOP)
             try:
-                # What it asked for last is done by now.
+                # By now the cluster has handled its last request.
                 time.sleep(2.1)
                 begun = time.monotonic()
                 assert register(url, flow.flow_key, flow.id) is True
@@ -77,17 +84,17 @@ def registered_beside_a_stopped_one(
         assert emulator.rows("tams", "segments").num_rows == 1
 
 
-def test_the_claim_of_a_stopped_process_is_taken_over_and_its_commit_comes_to_nothing() -> None:
-    # Its claims are committed when it writes.
-    registered_beside_a_stopped_one(Settings.hostile(), "claims", ("insert", "segments"), waits=1)
+def test_the_claim_of_a_stopped_process_is_taken_over_and_its_commit_fails() -> None:
+    # It has committed its claims before it writes.
+    check_write_beside_a_stopped_process(Settings.hostile(), "claims", ("insert", "segments"), waits=1)
 
 
-def test_a_stopped_process_that_has_taken_its_stripes_collides_at_its_commit() -> None:
+def test_a_stopped_process_that_has_updated_its_stripes_loses_at_its_commit() -> None:
     settings = replace(Settings.hostile(), row_conflicts="commit", rollback="ignored_elsewhere")
-    registered_beside_a_stopped_one(settings, "stripes", ("update", "locks"), waits=0)
-    registered_beside_a_stopped_one(settings, "stripes", ("insert", "segments"), waits=0)
+    check_write_beside_a_stopped_process(settings, "stripes", ("update", "locks"), waits=0)
+    check_write_beside_a_stopped_process(settings, "stripes", ("insert", "segments"), waits=0)
 
 
-def test_the_stripes_of_a_stopped_process_are_free_once_the_cluster_ends_its_transaction() -> None:
+def test_the_stripes_of_a_stopped_process_are_released_at_the_idle_timeout() -> None:
     settings = replace(Settings.hostile(), row_conflicts="statement", rollback="refused_elsewhere", idle_timeout=4)
-    registered_beside_a_stopped_one(settings, "stripes", ("update", "locks"), waits=1)
+    check_write_beside_a_stopped_process(settings, "stripes", ("update", "locks"), waits=1)

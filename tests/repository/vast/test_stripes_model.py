@@ -1,10 +1,11 @@
-"""The stripes as they are implemented, as a model small enough to be walked through in every order.
+"""A model of the stripe protocol as it is implemented, small enough to explore every order of events.
 
-Some processes change one thing, each a few times over; so all of them take the same stripe. Commits land late or not at
-all, answers are lost, nobody can end a transaction of anybody, and what begins may see less than what is committed. In
-no order may two changes rest on the same state, an operation be stored twice, or be refused and stored: wherever the
-cluster lets only one of two transactions through that update a row without having seen each other. Where it does not,
-and where the protocol is a weaker one, that is noticed.
+A few processes change one thing, each with a few attempts, so that all of them update the same stripe. Commits land
+late or not at all, answers are lost, no session can end a transaction of another one, and a new transaction may see
+less than is committed. In no order may two changes rest on the same state, may an operation be stored twice, or may it
+be refused and stored. This holds if the cluster commits only one of two transactions that update a row without having
+seen each other. Clusters without that property and weaker protocols are explored as well, to show that the model
+notices a violation.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import pytest
 pytestmark = pytest.mark.vast
 
 Conflicts = Literal["commit", "statement", "while open", "never"]
-"""Where a cluster tells that a row was changed by two: to the second one's commit, to its statement, to its statement
-as long as the other one has not ended, nowhere."""
+"""The place where a conflict on a row is reported to the second transaction: at its commit; at its statement; at its
+statement, but only while the first transaction is open; never."""
 
 
 class Tx(NamedTuple):
-    """The nth transaction of a process; the nth T after one of its D, or that D."""
+    """A transaction: the number of its attempt, and of the T after this D; 0 is D itself."""
 
     process: int
     attempt: int
@@ -32,7 +33,7 @@ class Tx(NamedTuple):
 
 
 class Process(NamedTuple):
-    """`saw` is how many commits its latest transaction sees."""
+    """A process. `saw`: the number of commits that its latest transaction sees."""
 
     attempt: int = 0
     settling: int = 0
@@ -42,7 +43,7 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """The cluster and the processes. `commits` are all that updated the stripe; D with the state that it rested on."""
+    """The cluster and the processes. `commits`: all that updated the stripe, each with the commits that it saw."""
 
     processes: tuple[Process, ...]
     commits: tuple[tuple[Tx, int], ...] = ()
@@ -53,18 +54,18 @@ class World:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What of the protocol and of the cluster's promises is kept."""
+    """The parts of the protocol, and the promises of the cluster, that are in force."""
 
     conflicts: Conflicts
     attempts: int
     settles: bool = True
-    believes_a_settling_commit_that_was_not_answered: bool = False
+    trusts_an_unanswered_settling_commit: bool = False
     begins_late: bool = True
     most_settling: int = 2
 
 
-def following(world: World, protocol: Protocol) -> Iterator[World]:
-    """Every world that may come next."""
+def next_worlds(world: World, protocol: Protocol) -> Iterator[World]:
+    """Yield every world that may come next."""
     for tx, saw in world.flying:
         landed = replace(world, flying=world.flying - {(tx, saw)}, holder=None if world.holder == tx else world.holder)
         if tx in world.dead or (protocol.conflicts == "commit" and saw < len(world.commits)):
@@ -72,7 +73,7 @@ def following(world: World, protocol: Protocol) -> Iterator[World]:
         else:
             yield replace(landed, commits=(*world.commits, (tx, saw)), dead=landed.dead | {tx})
     if world.holder is not None and world.holder not in {tx for tx, _ in world.flying}:
-        # Nobody ended it: the cluster does, when it has been idle for too long.
+        # The cluster ends it after the idle timeout.
         yield replace(world, dead=world.dead | {world.holder}, holder=None)
     for number, process in enumerate(world.processes):
         for after, changed in moves(world, protocol, number, process):
@@ -81,7 +82,7 @@ def following(world: World, protocol: Protocol) -> Iterator[World]:
 
 
 def updated(world: World, protocol: Protocol, tx: Tx, saw: int) -> World | None:
-    """The world after a transaction updated the stripe, or None where that is answered with 409."""
+    """Return the world after a transaction updated the stripe, or None if the answer is 409."""
     if protocol.conflicts in ("commit", "never"):
         return world
     if world.holder is not None or (protocol.conflicts == "statement" and saw < len(world.commits)):
@@ -90,20 +91,20 @@ def updated(world: World, protocol: Protocol, tx: Tx, saw: int) -> World | None:
 
 
 def begun(world: World, protocol: Protocol) -> Iterator[int]:
-    """How many commits a transaction that begins may see."""
+    """Yield the numbers of commits that a new transaction may see."""
     yield len(world.commits)
     if protocol.begins_late and world.commits:
         yield len(world.commits) - 1
 
 
 def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterator[tuple[World, Process]]:
-    """What one process may do next."""
+    """Yield every move that one process may make next."""
     tx = Tx(number, at.attempt, at.settling)
     d = Tx(number, at.attempt, 0)
     refused = at._replace(step="refused", saw=0, settling=0)
     again = Process(at.attempt + 1) if at.attempt + 1 < protocol.attempts else refused
-    committed = {each for each, _ in world.commits}
-    is_flying = tx in {each for each, _ in world.flying}
+    committed = {commit for commit, _ in world.commits}
+    is_flying = tx in {commit for commit, _ in world.flying}
     if at.step == "begin":
         for saw in begun(world, protocol):
             yield world, at._replace(step="update", saw=saw)
@@ -113,11 +114,11 @@ def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterato
             yield world, again
         else:
             yield after, at._replace(step="commit")
-            # The next statement fails: nobody will ever send the commit.
+            # The next statement fails, so the commit is never sent.
             yield after, again
     elif at.step == "commit":
         yield replace(world, flying=world.flying | {(tx, at.saw)}), at._replace(step="wait")
-        # It is cut off before it leaves.
+        # The connection breaks before the commit is sent.
         yield world, at._replace(step="settle", settling=1)
     elif at.step == "wait":
         if tx in committed:
@@ -129,7 +130,7 @@ def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterato
         yield world, at._replace(step="done", saw=0) if d in committed else again
     elif at.step == "settle":
         for saw in begun(world, protocol):
-            if d in {each for each, _ in world.commits[:saw]}:
+            if d in {commit for commit, _ in world.commits[:saw]}:
                 yield world, at._replace(step="done", saw=0, settling=0)
                 continue
             after = updated(world, protocol, tx, saw)
@@ -140,15 +141,15 @@ def moves(world: World, protocol: Protocol, number: int, at: Process) -> Iterato
     elif at.step == "send settling":
         yield replace(world, flying=world.flying | {(tx, at.saw)}), at._replace(step="wait for settling")
     elif at.step == "wait for settling":
-        if tx in committed or protocol.believes_a_settling_commit_that_was_not_answered:
+        if tx in committed or protocol.trusts_an_unanswered_settling_commit:
             yield world, again
         if (tx in committed or is_flying or tx in world.dead) and at.settling < protocol.most_settling:
-            # 409, or no answer: another one is needed. Where they are used up the client is told 503, and to look.
+            # After 409 or no answer another T is needed. When no more are left, the client gets 503.
             yield world, at._replace(step="settle", settling=at.settling + 1)
 
 
-def wrong(world: World) -> str | None:
-    """What must not be."""
+def violation(world: World) -> str | None:
+    """Return the first violated property, or None."""
     changes = [(tx, saw) for tx, saw in world.commits if tx.settling == 0]
     for place, (tx, saw) in enumerate(world.commits):
         if tx.settling == 0 and any(other.settling == 0 for other, _ in world.commits[saw:place]):
@@ -161,17 +162,17 @@ def wrong(world: World) -> str | None:
     return None
 
 
-def explored(processes: int, protocol: Protocol) -> tuple[bool, str | None]:
-    """Whether all operations are stored in some world, and what is wrong in the first one in which something is."""
+def explore(processes: int, protocol: Protocol) -> tuple[bool, str | None]:
+    """Return whether all operations are stored in any world, and the violation in the first world that has one."""
     first = World((Process(),) * processes)
     seen, waiting = {first}, deque([first])
     all_stored = False
     while waiting:
-        for world in following(waiting.popleft(), protocol):
+        for world in next_worlds(waiting.popleft(), protocol):
             if world not in seen:
-                found = wrong(world)
-                if found is not None:
-                    return all_stored, found
+                violated = violation(world)
+                if violated is not None:
+                    return all_stored, violated
                 all_stored = all_stored or all(process.step == "done" for process in world.processes)
                 seen.add(world)
                 waiting.append(world)
@@ -180,19 +181,19 @@ def explored(processes: int, protocol: Protocol) -> tuple[bool, str | None]:
 
 @pytest.mark.parametrize("conflicts", ["commit", "statement"])
 @pytest.mark.parametrize(("processes", "attempts"), [(1, 3), (2, 1), (2, 2)])
-def test_no_order_of_events_breaks_the_protocol(conflicts: Conflicts, processes: int, attempts: int) -> None:
+def test_no_order_of_events_violates_the_protocol(conflicts: Conflicts, processes: int, attempts: int) -> None:
     small = processes * attempts < 4
     protocol = Protocol(conflicts, attempts, most_settling=2 if small else 1, begins_late=small)
-    all_stored, found = explored(processes, protocol)
-    assert found is None
+    all_stored, violated = explore(processes, protocol)
+    assert violated is None
     assert all_stored
 
 
 @pytest.mark.parametrize("conflicts", ["while open", "never"])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_where_the_cluster_lets_both_through_that_is_seen(conflicts: Conflicts, processes: int) -> None:
-    _, found = explored(processes, Protocol(conflicts, 2))
-    assert found is not None
+def test_a_cluster_that_commits_both_transactions_violates_the_protocol(conflicts: Conflicts, processes: int) -> None:
+    _, violated = explore(processes, Protocol(conflicts, 2))
+    assert violated is not None
 
 
 @pytest.mark.parametrize(
@@ -200,10 +201,10 @@ def test_where_the_cluster_lets_both_through_that_is_seen(conflicts: Conflicts, 
     [
         Protocol("commit", 2, settles=False),
         Protocol("statement", 2, settles=False),
-        # Where conflicts show at the statement, such a T could not even be sent before D has ended.
-        Protocol("commit", 2, believes_a_settling_commit_that_was_not_answered=True),
+        # Only with conflicts at the commit: if they are reported at the statement, such a T fails until D has ended.
+        Protocol("commit", 2, trusts_an_unanswered_settling_commit=True),
     ],
 )
-def test_a_weaker_protocol_is_seen_to_break(weaker: Protocol) -> None:
-    _, found = explored(1, weaker)
-    assert found is not None
+def test_a_weaker_protocol_is_violated(weaker: Protocol) -> None:
+    _, violated = explore(1, weaker)
+    assert violated is not None
