@@ -20,7 +20,7 @@ class JobReads(ReadPart):
     """Reads of the queue."""
 
     def any_due(self, kind: str) -> bool:
-        """Return whether a job of the kind is due, so that a lease would lend it."""
+        """Return whether a job of the kind is due, so that it can be leased."""
         due, _ = self._view.bounded(JOBS, (), _due(kind), 1)
         return bool(due)
 
@@ -63,8 +63,8 @@ class JobWrites(JobReads, WritePart):
         if self._job_row(kind, job_id) is not None:
             self._view.remove(JOBS, (kind, job_id))
 
-    def lend(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
-        """Lend up to `limit` due jobs to a worker for `seconds`, the longest available first."""
+    def lease(self, kind: str, worker: str, limit: int, seconds: int) -> list[Job]:
+        """Lease up to `limit` due jobs to a worker for `seconds`, the longest available first."""
         moment = now()
         due = self._view.first(JOBS, "available", _due(kind, moment), limit)
         jobs = []
@@ -80,14 +80,14 @@ class JobWrites(JobReads, WritePart):
 
     def prolong(self, job: Job, seconds: int) -> bool:
         """Extend the lease of a job to `seconds` from now; return False if the lease was lost."""
-        row = self._lent_row(job)
+        row = self._leased_row(job)
         if row is not None:
             self._view.put(JOBS, {**row, "available": now() + seconds * MICROSECONDS})
         return row is not None
 
     def postpone(self, job: Job, due: int, payload: Mapping[str, Any] | None) -> None:
         """Give a leased job back, due later (microseconds), with a new payload unless it is None."""
-        row = self._lent_row(job)
+        row = self._leased_row(job)
         if row is None:
             return
         changed: Row = {**row, "due": due, "available": due, "worker": None}
@@ -95,10 +95,10 @@ class JobWrites(JobReads, WritePart):
             changed["payload"] = encoded(dict(payload))
         self._view.put(JOBS, changed)
 
-    def _lent_row(self, job: Job) -> Row | None:
+    def _leased_row(self, job: Job) -> Row | None:
         """Return the row of a job while its lease lasts.
 
-        In the meantime the job may have been enqueued again, or lent to another worker.
+        In the meantime the job may have been enqueued again, or leased to another worker.
         """
         self._require(_lock(job.kind, job.job_id))
         row = self._job_row(job.kind, job.job_id)

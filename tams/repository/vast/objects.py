@@ -129,13 +129,13 @@ class ObjectReads(ReadPart):
         return Page(items, page[-1] if len(storage_keys) > limit else None)
 
     @override
-    def keys_known(self, storage_id: str, keys: Collection[str]) -> set[str]:
-        rows = self._view.look_up(STORAGE_KEYS, "storage_key", keys)
+    def keys_known(self, storage_id: str, storage_keys: Collection[str]) -> set[str]:
+        rows = self._view.look_up(STORAGE_KEYS, "storage_key", storage_keys)
         return {row["storage_key"] for row in rows if row["storage_id"] == storage_id}
 
     @override
-    def object_at(self, storage_id: str, key: str) -> str | None:
-        rows = self._view.look_up(STORAGE_KEYS, "storage_key", [key])
+    def object_at(self, storage_id: str, storage_key: str) -> str | None:
+        rows = self._view.look_up(STORAGE_KEYS, "storage_key", [storage_key])
         return next((row["object_id"] for row in rows if row["storage_id"] == storage_id), None)
 
     @override

@@ -92,7 +92,7 @@ class VastRepository(Repository):
         with self._reading() as snapshot:
             if not snapshot.any_due(kind):
                 return []
-        return self._write(new_id(), lambda tx: tx.lend(kind, worker, limit, seconds))
+        return self._write(new_id(), lambda tx: tx.lease(kind, worker, limit, seconds))
 
     @override
     def prolong(self, job: Job, seconds: int) -> bool:
