@@ -13,6 +13,8 @@ from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.retries import WriteRetries, retry_until
 from tams.repository.vast.failures import Broken, LostRace
 
+pytestmark = pytest.mark.vast
+
 
 def failing(error: Exception, times: int | None = None) -> tuple[Callable[[], str], list[float]]:
     """Return a function that raises the error, at first or always, and the list of the times of its calls."""
