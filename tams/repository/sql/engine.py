@@ -74,6 +74,11 @@ class Session:
         self.changed = True
         return cast("int", self._execute(statement, parameters).rowcount)
 
+    def returning(self, statement: Statement, parameters: Parameters) -> list[Row]:
+        """Run a statement that changes rows and has a RETURNING clause, and return these rows."""
+        self.changed = True
+        return self.rows(statement, parameters)
+
     def run_many(self, statement: Statement, names: tuple[str, ...], rows: Sequence[Row]) -> None:
         """Run a statement once for each row of parameters, which have the `names`.
 

@@ -66,8 +66,7 @@ _HAS_NO_CONTENT = flow_keys.c.segment_count == 0
 
 _PUT_KEY = upsert(flow_keys, update=["segments_updated"], where=flow_keys.c.segment_count == 0)
 _PUT = upsert(flows, where=flows.c.key == bindparam("same_key"))
-_DELETE = delete(flows).where(flows.c.id == bindparam("flow_id"))
-_KEY = select(flows.c.key).where(flows.c.id == bindparam("flow_id"))
+_DELETE = delete(flows).where(flows.c.id == bindparam("flow_id")).returning(flows.c.key)
 _DELETE_KEY = delete(flow_keys).where(flow_keys.c.key == bindparam("flow_key"))
 _DELETE_FACETS = delete(facets).where(facets.c.flow_id == bindparam("owner"))
 _ADD_FACETS = insert(facets)
@@ -184,14 +183,12 @@ class FlowWrites(WritePart):
 
     @override
     def delete_flow(self, flow_id: str) -> None:
-        row = self._session.row(_KEY, {"flow_id": flow_id})
-        if row is not None:
-            self.detach_flow(flow_id)
+        for row in self._session.returning(_DELETE, {"flow_id": flow_id}):
             self.end_flow_key(row[0])
 
     @override
     def detach_flow(self, flow_id: str) -> None:
-        self._session.run(_DELETE, {"flow_id": flow_id})
+        self._session.returning(_DELETE, {"flow_id": flow_id})
 
     @override
     def end_flow_key(self, flow_key: int) -> None:

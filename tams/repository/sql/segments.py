@@ -173,8 +173,7 @@ _ADDED = (
 )
 
 _starts = integers("starts")
-_AT = select(*_COLUMNS).where(_OF_FLOW, _start.in_(select(_starts.c.value)))
-_REMOVE = delete(segments).where(_OF_FLOW, _start == bindparam("start"))
+_REMOVE = delete(segments).where(_OF_FLOW, _start.in_(select(_starts.c.value))).returning(*_COLUMNS)
 _REMOVED = (
     update(flow_keys)
     .where(flow_keys.c.key == bindparam("flow_key"))
@@ -317,10 +316,13 @@ class SegmentWrites(SegmentReads, WritePart):
     def remove_segments(self, flow_key: int, segments: Sequence[Segment], at: int) -> list[Segment]:
         session = self._session
         starts = session.array([segment.start for segment in segments])
-        stored = set(segments_of_rows(session.rows(_AT, {"flow_key": flow_key, "starts": starts})))
-        removed = [segment for segment in dict.fromkeys(segments) if segment in stored]
+        taken = set(segments_of_rows(session.returning(_REMOVE, {"flow_key": flow_key, "starts": starts})))
+        removed = [segment for segment in dict.fromkeys(segments) if segment in taken]
+        # A Segment that has taken the place of one of them stays.
+        changed = taken.difference(removed)
+        if changed:
+            session.run_many(_ADD, _ROW, [(flow_key, *segment) for segment in changed])
         if removed:
-            session.run_many(_REMOVE, ("flow_key", "start"), [(flow_key, segment.start) for segment in removed])
             session.run(
                 _REMOVED,
                 {
