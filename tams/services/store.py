@@ -11,21 +11,15 @@ from typing import TypeVar
 from tams.config import Settings
 from tams.domain import clock
 from tams.domain.access import EVERYTHING, Access, ClassMap
-from tams.domain.errors import Contended, Invalid
-from tams.domain.identifiers import new_id
+from tams.domain.errors import Invalid
 from tams.domain.principals import ADMIN, Principal
 from tams.repository.port import Repository, Write
+from tams.services import unit_of_work
 from tams.services.access.authorization import lacking
 from tams.services.access.visibility import LimitedRead, VisibleRead
 from tams.storage.port import Storage
 
 T = TypeVar("T")
-
-_ATTEMPTS = 10
-
-
-class Retry(Exception):
-    """What was to be claimed changed before it was: the transaction has to begin again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +63,8 @@ class Store:
             yield LimitedRead(read, access)
 
     def write(self, transact: Callable[[Write], T]) -> T:
-        """Run `transact` in one transaction under a new operation id (see `Repository.write`).
-
-        It begins anew where `transact` raises `Retry`; `Contended` after ten times.
-        """
-        for _ in range(_ATTEMPTS):
-            with contextlib.suppress(Retry):
-                return self.repository.write(new_id(), transact)
-        raise Contended("others keep changing what this request is about; try again")
+        """Run `transact` in one transaction, again if it raises `Retry` (see `tams.services.unit_of_work.run`)."""
+        return unit_of_work.run(self.repository, transact)
 
     def storage(self, storage_id: str | None, access: Access = EVERYTHING) -> Storage:
         """The Storage Backend with that id, or the default one. `Invalid` where there is none that `access` knows."""

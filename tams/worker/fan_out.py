@@ -17,7 +17,8 @@ from tams.domain.events import Delivery, Event
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
 from tams.services.outbox import WEBHOOK
-from tams.services.store import Retry, Store
+from tams.services.store import Store
+from tams.services.unit_of_work import Retry
 from tams.services.webhooks import webhooks
 from tams.services.webhooks.queue import FAN_OUT, QUICK, Queue, load_queue, move, save_queue, stop_queue
 from tams.services.webhooks.visibility import VisibleEvents

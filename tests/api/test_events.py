@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from tams.domain.clock import format_time
 from tams.domain.identifiers import new_id
 from tams.domain.principals import Principal
-from tams.services.deletion import deletion
-from tams.services.flows import flows, sources
+from tams.services.deletion import flows as flow_deletion
+from tams.services.flows import changes, properties, sources
 from tams.services.store import Store
 from tests.support.api_steps import allocate, make_flow, record, source_of
 from tests.support.flow_documents import Document, get, get_source, multi, put, put_json, put_profile, video
@@ -261,11 +261,11 @@ def test_events_of_a_flow_come_in_the_order_of_its_changes_whatever_the_clocks_s
     alice = Principal("alice")
     document = {**video(), "tags": {}}
     flow_id = document["id"]
-    flows.create(odd, document, alice)
-    flows.set_property(odd, flow_id, "label", "x", alice)
+    changes.create(odd, document, alice)
+    properties.set_property(odd, flow_id, "label", "x", alice)
     sources.set_property(odd, document["source_id"], "label", "x", alice)
-    flows.put(odd, flow_id, document, alice)
-    deletion.delete_flow(odd, flow_id, None, alice)
+    changes.put(odd, flow_id, document, alice)
+    flow_deletion.delete_flow(odd, flow_id, cascade=None, principal=alice)
     events = told(store)
     of_flow = [event.type for event in events if event.flow_id]
     assert of_flow == ["flows/created", "flows/updated", "flows/updated", "flows/deleted"]

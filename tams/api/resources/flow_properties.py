@@ -12,7 +12,7 @@ from tams.api.schemas.fields import LABEL_BYTES, Boolean, NaturalNumber, Text
 from tams.api.schemas.technical import CollectionItem
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
-from tams.services.flows import flows
+from tams.services.flows import flows, properties
 from tams.services.store import Store
 
 blp = Blueprint("flow_properties", __name__, description="Properties of a Flow, one by one")
@@ -38,7 +38,7 @@ FLOW: Final = Resource(
     path="/flows/<id:flow_id>",
     argument="flow_id",
     operation="flows-flowId",
-    editor=flows,
+    editor=properties,
     metadata=_metadata,
     check_writable=flows.check_writable,
     check_settable=flows.check_settable,

@@ -17,8 +17,8 @@ from tams.api.schemas.deletion import DeleteQuery
 from tams.api.schemas.flows import FlowQuery, FlowSchema, FlowsQuery, NewFlowSchema
 from tams.domain.filters import FlowFilter
 from tams.domain.timerange import ETERNITY, TimeRange
-from tams.services.deletion import deletion
-from tams.services.flows import flows
+from tams.services.deletion.flows import delete_flow
+from tams.services.flows import changes, flows
 from tams.services.rendering.flows import flow_json, flow_json_with_timerange
 
 blp = Blueprint("flows", __name__, description="Sources which have been rendered to a specific encoding")
@@ -98,7 +98,7 @@ class Flows(MethodView):
 
         Create a Flow. The store makes its id if it has none. An extension of this service.
         """
-        flow = flows.create(context.store(), document, context.principal())
+        flow = changes.create(context.store(), document, context.principal())
         return json_answer(flow_json(flow), 201, {"Location": f"{context.base_url()}/flows/{flow.id}"})
 
 
@@ -136,7 +136,7 @@ class FlowDetails(MethodView):
 
         Create or replace the Flow metadata. Properties that are not in the body are unset.
         """
-        flow, created = flows.put(context.store(), flow_id, document, context.principal())
+        flow, created = changes.put(context.store(), flow_id, document, context.principal())
         return json_answer(flow_json(flow), 201) if created else no_content()
 
     @blp.check_before_400(_check_deletable)
@@ -160,5 +160,5 @@ class FlowDetails(MethodView):
 
         Deletes the Flow and associated Segments.
         """
-        outcome = deletion.delete_flow(context.store(), flow_id, query["cascade"], context.principal())
+        outcome = delete_flow(context.store(), flow_id, cascade=query["cascade"], principal=context.principal())
         return deletion_response(outcome, cascade=query["cascade"])

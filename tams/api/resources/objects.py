@@ -17,7 +17,7 @@ from tams.api.responses import no_content
 from tams.api.schemas.deletion import DeleteQuery
 from tams.api.schemas.objects import DeleteInstanceQuery, InstanceBody, ObjectDetails, ObjectQuery
 from tams.domain.errors import Invalid
-from tams.services.deletion import deletion
+from tams.services.deletion.objects import delete_object
 from tams.services.objects import objects
 from tams.services.rendering.objects import object_json
 
@@ -72,7 +72,7 @@ class ObjectView(MethodView):
     @blp.alt_response(404, description="The Object does not exist.")
     def delete(self, query: dict[str, Any], object_id: str) -> Response:
         """Delete an allocated Object and release its storage. A registered Object needs `cascade=true`."""
-        outcome = deletion.delete_object(context.store(), object_id, query["cascade"], context.principal())
+        outcome = delete_object(context.store(), object_id, cascade=query["cascade"], principal=context.principal())
         return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 

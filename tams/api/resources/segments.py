@@ -23,7 +23,7 @@ from tams.domain.errors import Invalid
 from tams.domain.get_urls import UrlFilter
 from tams.domain.identifiers import new_object_id
 from tams.domain.segment_requests import SegmentRequest, parse_requests
-from tams.services.deletion import deletion
+from tams.services.deletion.segments import delete_segments
 from tams.services.flows import flows
 from tams.services.rendering.fast_segments import json_array, segment_texts
 from tams.services.rendering.get_urls import UrlPlan
@@ -129,8 +129,13 @@ class Segments(MethodView):
     @blp.alt_response(404, description="The Flow does not exist.")
     def delete(self, query: dict[str, Any], flow_id: str) -> Response:
         """Delete the Segments that lie wholly inside the timerange."""
-        outcome = deletion.delete_segments(
-            context.store(), flow_id, query["timerange"], query["object_id"], query["cascade"], context.principal()
+        outcome = delete_segments(
+            context.store(),
+            flow_id,
+            within=query["timerange"],
+            object_id=query["object_id"],
+            cascade=query["cascade"],
+            principal=context.principal(),
         )
         return deletion_response(outcome, cascade=query["cascade"])
 

@@ -20,7 +20,7 @@ from tams.api.schemas.sources import SourceSchema, SourcesQuery
 from tams.domain.filters import SourceFilter
 from tams.domain.flows import Metadata
 from tams.domain.principals import Principal
-from tams.services.deletion import deletion
+from tams.services.deletion.sources import delete_source
 from tams.services.flows import sources
 from tams.services.rendering.sources import source_json
 from tams.services.store import Store
@@ -121,7 +121,7 @@ class SourceDetails(MethodView):
 
         Deletes the Source. An extension of this service.
         """
-        outcome = deletion.delete_source(context.store(), source_id, query["cascade"], context.principal())
+        outcome = delete_source(context.store(), source_id, cascade=query["cascade"], principal=context.principal())
         return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 

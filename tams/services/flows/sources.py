@@ -1,4 +1,4 @@
-"""Sources: declared by `POST /sources`, or brought into being by their first Flow."""
+"""Sources: declared by `POST /sources`, or created with their first Flow."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from tams.services.access.visibility import VisibleRead
 from tams.services.flows import collections
 from tams.services.outbox import Outbox
 from tams.services.store import Store
+from tams.services.unit_of_work import claim
 
 
 def get(store: Store, source_id: str, principal: Principal) -> Source:
-    """The Source. `NotFound`, `Forbidden`."""
-    return store.ask(principal, lambda sight: _existing(sight, source_id))
+    """Return the Source. Raise `NotFound` or `Forbidden`."""
+    return store.ask(principal, lambda read: _existing(read, source_id))
 
 
 def check_writable(store: Store, source_id: str, principal: Principal) -> None:
-    """`NotFound` unless there is such a Source, `Forbidden` where it may not be changed."""
+    """Raise `NotFound` unless the Source exists, `Forbidden` if it may not be changed."""
     store.repository.ask(lambda read: permitted(read, source_id, store.access(principal), "write"))
 
 
 def check_deletable(store: Store, source_id: str, principal: Principal) -> None:
-    """`NotFound` unless there is such a Source, `Forbidden` where it may not be deleted."""
+    """Raise `NotFound` unless the Source exists, `Forbidden` if it may not be deleted."""
     store.repository.ask(lambda read: permitted(read, source_id, store.access(principal), "delete"))
 
 
 def permitted(read: Read, source_id: str, access: Access, permission: Permission) -> Source:
-    """The Source. `NotFound`; `Forbidden` without the permission."""
+    """Read the Source and return it. Raise `NotFound`, or `Forbidden` if `access` lacks the permission."""
     source = _existing(read, source_id)
-    if access.is_limited:
-        require(access, permission, document_classes(source.metadata), f"Source {source_id}")
+    _refuse_unpermitted(source, access, permission)
     return source
 
 
@@ -54,27 +54,30 @@ def list_sources(
     limit: int,
     principal: Principal,
 ) -> Page[Source]:
-    """A page of Sources."""
-    with store.visible_to(principal) as sight:
-        return sight.list_sources(where, order=order, reverse=reverse, after=after, limit=limit)
+    """Return a page of the Sources that match `where`, in the given order, `reverse` turning it round."""
+    with store.visible_to(principal) as read:
+        return read.list_sources(where, order=order, reverse=reverse, after=after, limit=limit)
 
 
-def create(store: Store, document: Metadata, principal: Principal) -> Source:
-    """Declare a Source, which then stays until it is deleted; an id is made where none is given.
+def create(store: Store, metadata: Metadata, principal: Principal) -> Source:
+    """Declare a Source, which then stays until it is deleted, and return it; it gets a new id if `metadata` has none.
 
-    `Conflict` where there is a Source with that id; `NotFound` where that one is not to be known of. `Invalid` without
-    a class, where the principal would not see it again.
+    Raises:
+        Conflict: a Source with this id exists.
+        NotFound: a Source with this id exists, and the principal may not know of it.
+        Invalid: the metadata has no class, so that the principal could never read the Source.
     """
-    source_id: str = document.get("id") or new_id()
-    by: Metadata = {"created_by": principal.name, "updated_by": principal.name}
-    complete = {"id": source_id, **by, "tags": {}, **document}
+    source_id: str = metadata.get("id") or new_id()
+    names: Metadata = {"created_by": principal.name, "updated_by": principal.name}
+    complete = {"id": source_id, **names, "tags": {}, **metadata}
     check_document_size(complete)
     access = store.access(principal)
 
     def transact(tx: Write) -> Source:
-        tx.claim(("source", source_id))
-        if tx.source(source_id) is not None:
-            permitted(tx, source_id, access, "write")
+        claim(tx, [("source", source_id)])
+        stored = tx.source(source_id)
+        if stored is not None:
+            _refuse_unpermitted(stored, access, "write")
             raise Conflict(f"there is a Source {source_id} already")
         access.check_change((), document_classes(complete))
         now = store.now()
@@ -86,34 +89,42 @@ def create(store: Store, document: Metadata, principal: Principal) -> Source:
     return store.write(transact)
 
 
-def ensure(tx: Write, flow_document: Metadata, now: int, principal: Principal) -> bool:
-    """Have the Source of a Flow, which the caller has claimed; `now` in microseconds. True where it is new: the caller
-    writes the event once the Flow is stored, because the Source's collections follow from it.
+def ensure(tx: Write, stored: Source | None, flow_metadata: Metadata, now: int, principal: Principal) -> bool:
+    """Create the Source of a Flow unless it is stored; return True if it is new.
 
-    Where it does not exist it takes the Flow's format, label, description and tags. `Invalid` where its format differs.
+    The caller has claimed the Source, and has read `stored` since. A new Source takes the Flow's format, label,
+    description and tags. The caller appends the event of a new Source once the Flow is stored, because the Source's
+    collections follow from it. `now` is in microseconds. Raise `Invalid` if the formats differ.
     """
-    source_id: str = flow_document["source_id"]
-    stored = tx.source(source_id)
-    if stored is None:
-        names = ("format", "label", "description")
-        inherited: Metadata = {name: flow_document[name] for name in names if name in flow_document}
-        document: Metadata = {
-            "id": source_id,
-            **inherited,
-            "tags": flow_document.get("tags", {}),
-            "created_by": principal.name,
-            "updated_by": principal.name,
-        }
-        tx.put_source(Source(source_id, document, created=now, updated=now, implicit=True))
-        return True
-    if stored.metadata["format"] != flow_document["format"]:
-        raise Invalid.field("format", f"it differs from that of Source {source_id}, {stored.metadata['format']}")
-    return False
+    source_id: str = flow_metadata["source_id"]
+    if stored is not None:
+        refuse_other_format(source_id, stored.metadata["format"], flow_metadata)
+        return False
+    names = ("format", "label", "description")
+    inherited: Metadata = {name: flow_metadata[name] for name in names if name in flow_metadata}
+    metadata: Metadata = {
+        "id": source_id,
+        **inherited,
+        "tags": flow_metadata.get("tags", {}),
+        "created_by": principal.name,
+        "updated_by": principal.name,
+    }
+    tx.put_source(Source(source_id, metadata, created=now, updated=now, implicit=True))
+    return True
+
+
+def refuse_other_format(source_id: str, source_format: str, flow_metadata: Metadata) -> None:
+    """Raise `Invalid` if the Flow's format is not that of its Source."""
+    if source_format != flow_metadata["format"]:
+        raise Invalid.field("format", f"it differs from that of Source {source_id}, {source_format}")
 
 
 def release(tx: Write, outbox: Outbox, source_id: str, now: int) -> bool:
-    """Remove an implicit Source that has no Flow left; True where it went. The caller has claimed it, and what
-    `collections.claims` names for the Flow that has just left it."""
+    """Remove an implicit Source that has no Flow left; return True if it was removed.
+
+    The caller has claimed the Source, and `collections.keys` of the Flow that has just left it. `now` is in
+    microseconds.
+    """
     source = tx.source(source_id)
     if source is None or not source.implicit or tx.count_up_to("flows of source", source_id, 1):
         return False
@@ -126,33 +137,32 @@ def release(tx: Write, outbox: Outbox, source_id: str, now: int) -> bool:
 
 def set_property(store: Store, source_id: str, name: str, value: Any, principal: Principal) -> None:
     """Set `label` or `description`."""
-    _edit(store, source_id, principal, lambda document: {**document, name: value})
+    _edit(store, source_id, principal, lambda metadata: {**metadata, name: value})
 
 
 def unset_property(store: Store, source_id: str, name: str, principal: Principal) -> None:
     """Unset `label` or `description`."""
 
-    def edit(document: Metadata) -> Metadata | None:
-        return {key: value for key, value in document.items() if key != name} if name in document else None
+    def edit(metadata: Metadata) -> Metadata | None:
+        return {key: value for key, value in metadata.items() if key != name} if name in metadata else None
 
     _edit(store, source_id, principal, edit)
 
 
 def set_tag(store: Store, source_id: str, name: str, value: str | list[str], principal: Principal) -> None:
     """Create or replace one tag."""
-    _edit(store, source_id, principal, lambda document: {**document, "tags": {**document["tags"], name: value}})
+    _edit(store, source_id, principal, lambda metadata: {**metadata, "tags": {**metadata["tags"], name: value}})
 
 
 def delete_tag(store: Store, source_id: str, name: str, principal: Principal) -> None:
-    """Remove one tag. `NotFound` where it is not set."""
-
+    """Remove one tag. Raise `NotFound` if it is not set."""
     access = store.access(principal)
 
-    def edit(document: Metadata) -> Metadata:
-        if name not in document["tags"]:
+    def edit(metadata: Metadata) -> Metadata:
+        if name not in metadata["tags"]:
             raise NotFound(f"Source {source_id} has no such tag")
         refuse_unclassified(access, name)
-        return {**document, "tags": {key: value for key, value in document["tags"].items() if key != name}}
+        return {**metadata, "tags": {key: value for key, value in metadata["tags"].items() if key != name}}
 
     _edit(store, source_id, principal, edit)
 
@@ -164,21 +174,28 @@ def _existing(read: VisibleRead, source_id: str) -> Source:
     return source
 
 
+def _refuse_unpermitted(source: Source, access: Access, permission: Permission) -> None:
+    if access.is_limited:
+        require(access, permission, document_classes(source.metadata), f"Source {source.id}")
+
+
 def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Metadata], Metadata | None]) -> None:
-    """Store what `edit` makes of the document; None is no change. `NotFound`; `Forbidden`, also for a change of classes
-    that the principal may not make."""
+    """Store the metadata that `edit` returns for the stored metadata; None means "no change".
+
+    Raise `NotFound` or `Forbidden`, also for a change of classes that the principal may not make.
+    """
     access = store.access(principal)
 
     def transact(tx: Write) -> None:
-        tx.claim(("source", source_id))
+        claim(tx, [("source", source_id)])
         source = permitted(tx, source_id, access, "write")
-        document = edit(source.metadata)
-        if document is None:
+        metadata = edit(source.metadata)
+        if metadata is None:
             return
-        access.check_change(document_classes(source.metadata), document_classes(document))
-        document = {**document, "updated_by": principal.name}
-        check_document_size(document)
-        changed = replace(source, metadata=document, updated=source.next_change(store.now()))
+        access.check_change(document_classes(source.metadata), document_classes(metadata))
+        metadata = {**metadata, "updated_by": principal.name}
+        check_document_size(metadata)
+        changed = replace(source, metadata=metadata, updated=source.next_change(store.now()))
         tx.put_source(changed)
         Outbox(tx).source_updated(changed)
 
