@@ -1,4 +1,4 @@
-"""The events of a change, written in its transaction (specification, `webhooks`)."""
+"""The outbox: the events of a change, stored in its transaction (specification, `webhooks`)."""
 
 from __future__ import annotations
 
@@ -19,50 +19,55 @@ from tams.services.rendering.sources import source_json
 WEBHOOK = "webhook"
 """Kind of the documents of webhooks."""
 
-_MOST_BYTES = 90_000
-"""Of the Segments in one event, as JSON: with the rest of it the event stays below 100 kB."""
+_MAX_SEGMENT_BYTES = 90_000
+"""Largest size of the Segments in one event, as JSON: the whole event then stays below 100 kB."""
 
 
 class Outbox:
-    """Takes the events of one transaction. It is made where the transaction's body begins, each time that it runs.
+    """Stores the events of one transaction. Each run of a transaction's body creates its own.
 
-    Nothing is written while there is no webhook, whatever its state: asked once, before the first event. So a store
-    without webhooks never grows an outbox, and a webhook gets no events of changes that came before it.
+    Nothing is stored unless a webhook exists, in whatever state; that is asked once, before the first event. So the
+    outbox of a store without webhooks stays empty, and a webhook gets no events of changes made before its creation.
 
-    What filters ask for is kept as of the change: after it for what was created or updated, before it for what was
-    deleted. An event has the time of its change, which grows with every change of a Flow or Source (`next_change`).
+    An event holds the properties that webhooks filter by: those after the change for a creation or an update, those
+    before it for a deletion. Its time is that of the change, which grows with every change of a Flow or Source
+    (`next_change`).
     """
 
     def __init__(self, tx: Write) -> None:
         self._tx = tx
-        self._wanted: bool | None = None
+        self._has_webhooks: bool | None = None
         self._position = 0
 
     def flow_created(self, flow: Flow) -> None:
-        """`flows/created`. The Flow is stored."""
+        """Append `flows/created`. The Flow is stored."""
         if self._has_readers():
             self._of_flow("flows/created", flow, flow.created, [{"flow": flow_json(flow)}])
 
     def flow_updated(self, flow: Flow) -> None:
-        """`flows/updated`. `flow` is what is stored now."""
+        """Append `flows/updated`. `flow` is what is stored now."""
         if self._has_readers():
             self._of_flow("flows/updated", flow, flow.metadata_updated, [{"flow": flow_json(flow)}])
 
     def flow_deleted(self, flow: Flow, at: int) -> None:
-        """`flows/deleted`, when the deletion is accepted: at the moment `at` (microseconds), the Flow still stored."""
+        """Append `flows/deleted` as of `at` (microseconds), when the deletion is accepted. The Flow is still stored."""
         if self._has_readers():
             self._of_flow("flows/deleted", flow, at, [{"flow_id": flow.id}])
 
     def segments_added(self, flow: Flow, segments: Sequence[Segment]) -> None:
-        """`flows/segments_added` for the Segments of one request, registered at one moment. It is one event, or several
-        where they would be too large for one."""
+        """Append `flows/segments_added` for the Segments of one request, which have one time of registration.
+
+        It is one event, or several if one would be too large.
+        """
         if segments and self._has_readers():
             bodies = ({"flow_key": flow.flow_key, "segments": part} for part in _parts(segments))
             self._of_flow("flows/segments_added", flow, segments[0].registered, bodies)
 
     def segments_deleted(self, flow: Flow, removed: Sequence[Segment], at: int) -> None:
-        """`flows/segments_deleted` for each run (`tams.domain.segments.runs`) of the Segments that this transaction has
-        removed from the Flow, at the moment `at` (microseconds)."""
+        """Append `flows/segments_deleted` for each run (`tams.domain.segments.runs`) of the Segments `removed`.
+
+        This transaction has removed them from the Flow, as of `at` (microseconds).
+        """
         if removed and self._has_readers():
             between = gaps(removed)
             occupied = self._tx.overlaps(flow.flow_key, between) if between else []
@@ -70,45 +75,48 @@ class Outbox:
             self._of_flow("flows/segments_deleted", flow, at, bodies)
 
     def all_segments_deleted(self, flow: Flow, at: int) -> None:
-        """`flows/segments_deleted` for whatever the Flow has, where it goes now and its Segments follow in the
-        background: nobody sees them any more, and by then there may be another Flow with this id."""
+        """Append `flows/segments_deleted` for the Flow's whole extent, if it has Segments, as of `at` (microseconds).
+
+        It is for a Flow that is detached now and whose Segments the worker removes later: they are visible no more, and
+        another Flow may have this id by then.
+        """
         if flow.extent is not None and self._has_readers():
             self._of_flow("flows/segments_deleted", flow, at, [{"timerange": str(flow.extent)}])
 
     def source_created(self, source_id: str) -> None:
-        """`sources/created`. The Source is stored."""
+        """Append `sources/created`. The Source is stored."""
         if self._has_readers() and (source := self._tx.source(source_id)) is not None:
             self._of_source("sources/created", source, source.created, {"source": source_json(source)})
 
     def source_updated(self, source: Source) -> None:
-        """`sources/updated`. `source` is what is stored now."""
+        """Append `sources/updated`. `source` is what is stored now."""
         if self._has_readers():
             self._of_source("sources/updated", source, source.updated, {"source": source_json(source)})
 
     def source_deleted(self, source: Source, now: int) -> None:
-        """`sources/deleted`. `source` is what was stored; `now` in microseconds."""
+        """Append `sources/deleted`. `source` is what was stored; `now` is in microseconds."""
         if self._has_readers():
             self._of_source("sources/deleted", source, source.next_change(now), {"source_id": source.id})
 
     def _has_readers(self) -> bool:
-        if self._wanted is None:
-            self._wanted = self._tx.count_up_to("documents of kind", WEBHOOK, 1) > 0
-        return self._wanted
+        if self._has_webhooks is None:
+            self._has_webhooks = self._tx.count_up_to("documents of kind", WEBHOOK, 1) > 0
+        return self._has_webhooks
 
     def _of_flow(self, event_type: EventType, flow: Flow, at: int, bodies: Iterable[dict[str, Any]]) -> None:
         source = self._tx.source(flow.source_id)
         self._append(
             Event(
-                new_id(),
-                event_type,
-                at,
-                position,
-                flow.source_id,
-                flow.id,
-                flow.collected_by,
-                () if source is None else source.collected_by,
-                document_classes(flow.metadata),
-                body,
+                id=new_id(),
+                type=event_type,
+                created=at,
+                position=position,
+                source_id=flow.source_id,
+                flow_id=flow.id,
+                flow_collected_by=flow.collected_by,
+                source_collected_by=() if source is None else source.collected_by,
+                classes=document_classes(flow.metadata),
+                body=body,
             )
             for position, body in enumerate(bodies, start=self._position)
         )
@@ -117,11 +125,11 @@ class Outbox:
         self._append(
             [
                 Event(
-                    new_id(),
-                    event_type,
-                    at,
-                    self._position,
-                    source.id,
+                    id=new_id(),
+                    type=event_type,
+                    created=at,
+                    position=self._position,
+                    source_id=source.id,
                     source_collected_by=source.collected_by,
                     classes=document_classes(source.metadata),
                     body=body,
@@ -130,23 +138,24 @@ class Outbox:
         )
 
     def _append(self, events: Iterable[Event]) -> None:
-        written = list(events)
-        self._position += len(written)
-        self._tx.append_events(written)
+        batch = list(events)
+        self._position += len(batch)
+        self._tx.append_events(batch)
 
 
 def added_segments(event: Event) -> list[Segment]:
-    """The Segments of a `flows/segments_added`."""
+    """Return the Segments of a `flows/segments_added` event."""
     return [Segment(*fields) for fields in event.body["segments"]]
 
 
 def _parts(segments: Sequence[Segment]) -> Iterator[list[Sequence[Any]]]:
+    """Yield the Segments as lists of fields, at most `_MAX_SEGMENT_BYTES` in each part."""
     part: list[Sequence[Any]] = []
     size = 0
     for segment in segments:
         fields = list(segment)
         length = len(orjson.dumps(fields)) + 1
-        if part and size + length > _MOST_BYTES:
+        if part and size + length > _MAX_SEGMENT_BYTES:
             yield part
             part, size = [], 0
         part.append(fields)

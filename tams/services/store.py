@@ -1,4 +1,4 @@
-"""The parts that a service works with, put together once by `tams.app`."""
+"""The `Store`: what services work with, put together once by `tams.app`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ T = TypeVar("T")
 class Store:
     """A Time-addressable Media Store: a repository for the metadata, Storage Backends (by id) for the bytes.
 
-    `classes` says what groups may do with which media; None where scopes are for everything. `now` gives microseconds
-    since the epoch.
+    `classes` maps groups to their permissions on classes of media; if it is None, scopes alone decide. `now` returns
+    microseconds since the epoch.
     """
 
     repository: Repository
@@ -37,28 +37,28 @@ class Store:
     now: Callable[[], int] = clock.now
 
     def access(self, principal: Principal) -> Access:
-        """What the principal may do with media of which classes."""
+        """Return the principal's permissions on media, by class."""
         return self.access_of(principal.groups, admin=ADMIN in principal.scopes)
 
     def access_of(self, groups: Iterable[str], *, admin: bool) -> Access:
-        """What somebody in these groups may do, or somebody with the admin scope."""
+        """Return the permissions of a member of the groups; `admin` has all permissions."""
         return EVERYTHING if self.classes is None or admin else self.classes.access(groups)
 
     def visible_to(self, principal: Principal) -> AbstractContextManager[VisibleRead]:
-        """A snapshot as the principal sees it: whatever is shown to somebody is read through this."""
+        """Open a snapshot restricted to what the principal may read. All data for clients is read through it."""
         access = self.access(principal)
-        return self._seen(access) if access.is_limited else self.repository.read()
+        return self._limited(access) if access.is_limited else self.repository.read()
 
     def ask(self, principal: Principal, question: Callable[[VisibleRead], T]) -> T:
-        """The answer to one question (see `Repository.ask`) of what the principal sees."""
+        """Return the answer to a single question (see `Repository.ask`), restricted to what the principal may read."""
         access = self.access(principal)
         if not access.is_limited:
             return self.repository.ask(question)
-        with self._seen(access) as sight:
-            return question(sight)
+        with self._limited(access) as read:
+            return question(read)
 
     @contextlib.contextmanager
-    def _seen(self, access: Access) -> Iterator[VisibleRead]:
+    def _limited(self, access: Access) -> Iterator[VisibleRead]:
         with self.repository.read() as read:
             yield LimitedRead(read, access)
 
@@ -67,26 +67,35 @@ class Store:
         return unit_of_work.run(self.repository, transact)
 
     def storage(self, storage_id: str | None, access: Access = EVERYTHING) -> Storage:
-        """The Storage Backend with that id, or the default one. `Invalid` where there is none that `access` knows."""
+        """Return the Storage Backend with this id, or the default one if the id is None.
+
+        Raises:
+            Invalid: there is no such Storage Backend, or `access` has no permission on it at all.
+        """
         if storage_id is None:
             for storage in self.storages.values():
                 if storage.backend.default and access.knows_backend(storage.backend.tags):
                     return storage
-            raise Invalid.field("storage_id", "this service has no default Storage Backend: name one")
-        found = self.storages.get(storage_id)
-        if found is None or not access.knows_backend(found.backend.tags):
+            raise Invalid.field("storage_id", "this service has no default Storage Backend; give the id of one")
+        named = self.storages.get(storage_id)
+        if named is None or not access.knows_backend(named.backend.tags):
             raise Invalid.field("storage_id", "there is no Storage Backend with this id; see /service/storage-backends")
-        return found
+        return named
 
     def writable_storage(self, storage_id: str | None, access: Access) -> Storage:
-        """The same, for new bytes. `Forbidden` where `access` knows it and may not write to it."""
-        found = self.storage(storage_id, access)
-        if not access.may_use("write", found.backend.tags):
+        """Return the Storage Backend for new bytes.
+
+        Raises:
+            Invalid: as `storage` does.
+            Forbidden: `access` may not write to the Storage Backend.
+        """
+        storage = self.storage(storage_id, access)
+        if not access.may_use("write", storage.backend.tags):
             raise lacking("write", "this Storage Backend")
-        return found
+        return storage
 
     def shown_backends(self, access: Access) -> dict[str, Storage]:
-        """Those of the Storage Backends that may be read, by id."""
+        """Return the Storage Backends that `access` may read from, by id."""
         return {
             storage_id: storage
             for storage_id, storage in self.storages.items()

@@ -30,12 +30,12 @@ class DoomedFlows:
 
     @classmethod
     def of(cls, read: Read, doomed: Sequence[Flow]) -> DoomedFlows:
-        """Read what the deletion of the Flows rests on besides the Flows themselves and their Segments."""
+        """Read the Flows around them in collections, and return all of them."""
         return cls(doomed, collections.related(read, doomed))
 
     @property
     def keys(self) -> set[Key]:
-        """What to claim, besides the Objects of the Segments."""
+        """The keys to claim, besides those of the Objects of the Segments."""
         return {key for flow in self.flows for key in collections.keys(flow, self.known)}
 
     def are_few(self, limit: int) -> bool:
@@ -59,10 +59,10 @@ def delete_flow(store: Store, flow_id: str, *, cascade: bool | None, principal: 
 
     def transact(tx: Write) -> Outcome:
         # Find
-        found = read_doomed(tx)
-        segments = find_segments(tx, found, limit)
+        candidate = read_doomed(tx)
+        segments = find_segments(tx, candidate, limit)
         # Claim
-        claimed = claim(tx, keys_of(found, segments))
+        claimed = claim(tx, keys_of(candidate, segments))
         # Re-read
         doomed = read_doomed(tx)
         claimed.require(doomed.keys)
@@ -84,7 +84,7 @@ def find_segments(read: Read, doomed: DoomedFlows, limit: int) -> dict[int, list
 
 
 def keys_of(doomed: DoomedFlows, segments: Mapping[int, Iterable[Segment]]) -> set[Key]:
-    """Return what to claim before the Flows are deleted with these Segments."""
+    """Return the keys to claim before the Flows are deleted with these Segments."""
     return doomed.keys.union(*(object_keys(segments_of_flow) for segments_of_flow in segments.values()))
 
 

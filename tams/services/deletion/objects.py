@@ -69,12 +69,12 @@ def delete_object(store: Store, object_id: str, *, cascade: bool | None, princip
 
     def transact(tx: Write) -> Outcome:
         # Find
-        found = read_doomed(tx)
+        candidate = read_doomed(tx)
         # Claim
-        claimed = claim(tx, found.keys)
+        claimed = claim(tx, candidate.keys)
         # Re-read
         doomed = read_doomed(tx)
-        if doomed.flow_keys != found.flow_keys:
+        if doomed.flow_keys != candidate.flow_keys:
             raise Retry
         # Decide
         item = doomed.item

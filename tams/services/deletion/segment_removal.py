@@ -32,7 +32,7 @@ class Removal:
 
 
 def object_keys(segments: Iterable[Segment]) -> set[Key]:
-    """Return what to claim, besides their Flow, before the Segments are removed."""
+    """Return the keys to claim, besides that of their Flow, before the Segments are removed."""
     return {("object", object_id) for object_id in object_ids(segments)}
 
 

@@ -54,14 +54,14 @@ def delete_source(store: Store, source_id: str, *, cascade: bool | None, princip
 
     def transact(tx: Write) -> Outcome:
         # Find
-        found = read_doomed(tx)
-        segments = find_segments(tx, found.flows, limit)
+        candidate = read_doomed(tx)
+        segments = find_segments(tx, candidate.flows, limit)
         # Claim
-        claimed = claim(tx, found.keys | keys_of(found.flows, segments))
+        claimed = claim(tx, candidate.keys | keys_of(candidate.flows, segments))
         # Re-read
         doomed = read_doomed(tx)
         claimed.require(doomed.keys)
-        if doomed.flow_keys != found.flow_keys:
+        if doomed.flow_keys != candidate.flow_keys:
             raise Retry
         # Decide
         source = doomed.source

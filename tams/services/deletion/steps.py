@@ -1,4 +1,4 @@
-"""What all deletions share: what one transaction works with, taking Segments out of a Flow, and requests for the rest.
+"""The steps that all deletions share: removing Segments from a Flow, and requests to the worker for the rest.
 
 A deletion runs the five steps of `tams.services.unit_of_work`. It finds the Flows, Segments and Objects that it is
 about, claims them, re-reads each of them once, decides, and writes. Segments are re-read by their removal: it removes,

@@ -30,7 +30,7 @@ from tams.services.unit_of_work import claim_and_reread
 
 
 class Reading:
-    """What a change of a Flow reads, before its claim or after it. Each thing is read once."""
+    """A reader for one change of a Flow, before its claim or after it. It reads each thing once."""
 
     def __init__(self, read: Read, flow_id: str) -> None:
         self.stored = read.flow(flow_id)
@@ -75,7 +75,7 @@ class _Change:
 
     @property
     def keys(self) -> set[Key]:
-        """What to claim.
+        """The keys to claim.
 
         A Source cannot go while its Flow stays, and its format never changes. So it is claimed only if the Flow is new
         or changes its Source.
@@ -105,7 +105,7 @@ def put(store: Store, flow_id: str, metadata: Metadata, principal: Principal) ->
         NotFound, Forbidden: the principal may not make this change, or the Flow is read-only.
     """
     if metadata["id"] != flow_id:
-        raise Invalid.field("id", f"it has to be the id in the path, {flow_id}")
+        raise Invalid.field("id", f"must be the id in the path, {flow_id}")
     access = store.access(principal)
 
     def plan(reading: Reading) -> Metadata:
@@ -123,7 +123,7 @@ def create(store: Store, metadata: Metadata, principal: Principal) -> Flow:
 
     def plan(reading: Reading) -> Metadata:
         if reading.stored is not None:
-            raise Conflict(f"there is a Flow {flow_id} already")
+            raise Conflict(f"Flow {flow_id} already exists; choose another id")
         return _completed(store, reading, {**metadata, "id": flow_id}, access)
 
     return change(store, flow_id, principal, plan)[0]
@@ -156,7 +156,7 @@ def change(store: Store, flow_id: str, principal: Principal, plan: Plan) -> tupl
         return _Change(reading, metadata, known)
 
     def transact(tx: Write) -> tuple[Flow, bool]:
-        planned = claim_and_reread(tx, read_change, lambda found: found.keys)
+        planned = claim_and_reread(tx, read_change, lambda change: change.keys)
         stored = planned.reading.stored
         if stored is not None and planned.metadata is stored.metadata:
             return stored, False

@@ -1,4 +1,4 @@
-"""Which Flow collects which, and what follows from it: `collected_by`, and the collections of Sources.
+"""Collections of Flows, and what is derived from them: `collected_by`, and the collections of Sources.
 
 Every change of a `flow_collection`, and of the Source of a Flow that takes part in one, claims `("collections", "")`:
 the graph of collections does not change while a transaction looks at it. Values that are derived here are no change of
@@ -42,8 +42,11 @@ def related(read: FlowsById, flows: Iterable[Flow], members: Collection[str] = (
 
 
 def keys(flow: Flow, known: Mapping[str, Flow], members: Iterable[str] = ()) -> set[Key]:
-    """Return what to claim before the Flow's place in collections changes: the Flow, its collectors, its members, the
-    `members` that it shall get, and the Sources of all of them."""
+    """Return the keys to claim before the Flow's place in collections changes.
+
+    They are those of the Flow, its collectors, its members, the `members` that it shall get, and the Sources of all of
+    them.
+    """
     flow_ids = {flow.id, *_neighbours(flow), *members}
     source_ids = {flow.source_id, *(known[flow_id].source_id for flow_id in flow_ids & known.keys())}
     return {

@@ -1,4 +1,4 @@
-"""Profiles: technical metadata that Flows share. A Profile never changes once it is there."""
+"""Profiles: technical metadata that Flows share. A Profile is immutable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tams.domain.flow_rules import TECHNICAL, check_technical
 from tams.domain.limits import check_document_size
 from tams.domain.sort_keys import alphabetical
 from tams.repository.port import Document, Page
+from tams.services.unit_of_work import claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,25 +26,32 @@ _FILTERS = ("format", "codec")
 
 
 def get(store: Store, profile_id: str) -> dict[str, Any]:
-    """The Profile. `NotFound`."""
-    found = store.repository.ask(lambda read: read.document(KIND, profile_id))
-    if found is None:
+    """Return the Profile. Raise `NotFound` if it does not exist."""
+    document = store.repository.ask(lambda read: read.document(KIND, profile_id))
+    if document is None:
         raise NotFound(f"There is no Profile {profile_id}.")
-    return found.body
+    return document.body
 
 
 def list_profiles(store: Store, *, where: Mapping[str, str], after: Cursor | None, limit: int) -> Page[dict[str, Any]]:
-    """A page of Profiles by label, those without one last. `where` may hold `format`, `codec` and `label`."""
+    """Return a page of Profiles by label, those without a label last.
+
+    `where` may have `format`, `codec` and `label`.
+    """
     with store.repository.read() as read:
         page = read.list_documents(KIND, order=_ORDER, where=where, reverse=False, after=after, limit=limit)
     return Page([document.body for document in page.items], page.next)
 
 
 def create(store: Store, profile_id: str, profile: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
-    """Create the Profile. `Invalid` where it breaks a rule, or where there is one already: Profiles are immutable."""
+    """Create the Profile and return it.
+
+    Raises:
+        Invalid: the Profile breaks a rule, or one with this id exists, for Profiles are immutable.
+    """
     if profile["id"] != profile_id:
-        raise Invalid.field("id", "it has to be the id in the path")
-    # Technical metadata is all that a Profile gives to its Flows.
+        raise Invalid.field("id", f"must be the id in the path, {profile_id}")
+    # Flows take nothing but technical metadata from their Profile.
     metadata = {name: profile["flow_metadata"][name] for name in TECHNICAL if name in profile["flow_metadata"]}
     errors = {f"flow_metadata.{path}": messages for path, messages in check_technical(metadata).items()}
     if errors:
@@ -52,13 +60,13 @@ def create(store: Store, profile_id: str, profile: Mapping[str, Any], principal:
     check_document_size(body)
     document = Document(KIND, profile_id, body, _keys(body))
 
-    def write(tx: Write) -> None:
-        tx.claim(("profile", profile_id))
+    def transact(tx: Write) -> None:
+        claim(tx, [("profile", profile_id)])
         if tx.document(KIND, profile_id) is not None:
-            raise Invalid.field("id", "there is a Profile with this id, and Profiles never change: take a new id")
+            raise Invalid.field("id", "a Profile with this id exists, and Profiles are immutable; choose another id")
         tx.put_document(document)
 
-    store.write(write)
+    store.write(transact)
     return body
 
 

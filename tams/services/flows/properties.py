@@ -77,7 +77,7 @@ def _edit(
             flows.refuse_read_only(stored)
         if name == "avg_bit_rate" and is_linked(stored.metadata):
             raise Invalid.field(
-                name, f"it comes from the Profile {stored.metadata['profile_id']}: break the link to change it"
+                name, f"it comes from Profile {stored.metadata['profile_id']}; remove the link to change it"
             )
         return edit(reading, stored.metadata)
 

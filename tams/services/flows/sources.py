@@ -78,7 +78,7 @@ def create(store: Store, metadata: Metadata, principal: Principal) -> Source:
         stored = tx.source(source_id)
         if stored is not None:
             _refuse_unpermitted(stored, access, "write")
-            raise Conflict(f"there is a Source {source_id} already")
+            raise Conflict(f"Source {source_id} already exists; choose another id")
         access.check_change((), document_classes(complete))
         now = store.now()
         source = Source(source_id, complete, created=now, updated=now, implicit=False)
@@ -116,7 +116,7 @@ def ensure(tx: Write, stored: Source | None, flow_metadata: Metadata, now: int, 
 def refuse_other_format(source_id: str, source_format: str, flow_metadata: Metadata) -> None:
     """Raise `Invalid` if the Flow's format is not that of its Source."""
     if source_format != flow_metadata["format"]:
-        raise Invalid.field("format", f"it differs from that of Source {source_id}, {source_format}")
+        raise Invalid.field("format", f"must be the format of Source {source_id}, {source_format}")
 
 
 def release(tx: Write, outbox: Outbox, source_id: str, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""Giving out storage for Objects that are to come."""
+"""Allocating storage for new Objects."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from tams.domain.principals import Principal
 from tams.repository.port import Write
 from tams.services.segments.registration import writable_with_container
 from tams.services.store import Store
+from tams.services.unit_of_work import claim
 
 DEFAULT_OBJECTS = 10
-"""How many Objects are allocated where the client does not say."""
+"""Number of Objects allocated if the client gives neither `limit` nor `object_ids`."""
 
 MOST_OBJECTS = 1000
-"""A larger `limit` is brought down to this."""
+"""Largest number of Objects in one request; a larger `limit` is reduced to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Storage for one Object: where to PUT its bytes, with which content type. `presigned` URLs need no credentials."""
+    """Storage for one Object: the URL to PUT its bytes to, and their content type.
+
+    A `presigned` URL needs no credentials.
+    """
 
     object_id: str
     put_url: str
@@ -43,11 +47,14 @@ def allocate(
     content_type: str | None = None,
     presigned: bool = True,
 ) -> list[Allocation]:
-    """Allocate `limit` new Objects, or those that `object_ids` names, all or none, to be registered in the Flow first.
+    """Allocate `limit` new Objects, or those with `object_ids`, all or none; the Flow registers them first.
 
-    `content_type` is the Flow's `container` unless given (specification, `POST /flows/{flowId}/storage`). `NotFound`,
-    `Forbidden` (read-only, or without write on the Flow or the Storage Backend), `Invalid`: no container, unknown
-    `storage_id`, ids that are repeated or in use.
+    `content_type` defaults to the Flow's `container` (specification, `POST /flows/{flowId}/storage`).
+
+    Raises:
+        NotFound: the Flow does not exist, or the principal may not know of it.
+        Forbidden: the principal may not write to the Flow or to the Storage Backend, or the Flow is read-only.
+        Invalid: the Flow has no container, the `storage_id` is unknown, or an id is repeated or in use.
     """
     ids = _ids(limit, object_ids)
     access = store.access(principal)
@@ -58,28 +65,32 @@ def allocate(
     content_type = content_type or str(container)
     objects: list[Object] = []
     allocations: list[Allocation] = []
-    # URLs are signed before the transaction, which is then short.
+    # URLs are signed before the transaction, to keep it short.
     for object_id in ids:
-        key = storage.new_key(object_id)
+        storage_key = storage.new_key(object_id)
         if presigned:
-            url, put_until = storage.put_url(key, content_type, now)
+            url, put_until = storage.put_url(storage_key, content_type, now)
         else:
-            url = storage.plain_put_url(key, object_id)
+            url = storage.plain_put_url(storage_key, object_id)
             put_until = now + store.settings.min_object_timeout * MICROSECONDS
-        instance = Instance(storage.backend.id, key, put_until)
+        instance = Instance(storage.backend.id, storage_key, put_until)
         objects.append(Object(object_id, now, (instance,), flow.flow_key, content_type))
         allocations.append(Allocation(object_id, url, content_type, presigned))
 
     def transact(tx: Write) -> None:
-        tx.claim(("flow", flow_id), *(("object", object_id) for object_id in ids))
+        claim(tx, [("flow", flow_id), *(("object", object_id) for object_id in ids)])
         current = writable_with_container(tx, flow_id, access)
         if current.flow_key != flow.flow_key or current.metadata["container"] != container:
-            raise Contended(f"Flow {flow_id} was replaced in this moment; try again")
+            raise Contended(f"Flow {flow_id} was replaced during this request; try again")
         in_use = tx.objects(ids)
         if in_use:
             raise Invalid(
-                f"object_ids: {len(in_use)} of them are in use already",
-                {f"object_ids[{index}]": ["in use already"] for index, taken in enumerate(ids) if taken in in_use},
+                f"object_ids: {len(in_use)} ids are in use; choose other ids",
+                {
+                    f"object_ids[{index}]": ["already in use"]
+                    for index, object_id in enumerate(ids)
+                    if object_id in in_use
+                },
             )
         tx.put_objects(objects)
 
@@ -91,7 +102,7 @@ def allocate(
 def _ids(limit: int | None, object_ids: Sequence[str] | None) -> Sequence[str]:
     if object_ids is None:
         if limit is not None and limit < 1:
-            raise Invalid.field("limit", "expected a whole number not below 1")
+            raise Invalid.field("limit", "must be a whole number of at least 1")
         return [new_object_id() for _ in range(min(limit or DEFAULT_OBJECTS, MOST_OBJECTS))]
     if limit is not None:
         raise Invalid("give limit or object_ids, not both", {"limit": ["not together with object_ids"]})

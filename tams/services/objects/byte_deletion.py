@@ -1,4 +1,4 @@
-"""Forgetting Objects: the record goes with the transaction, the bytes follow by a job once it is committed."""
+"""Removing Objects: a transaction removes the record and queues a job, which deletes the bytes after the commit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tams.domain.objects import Instance, Object
 from tams.repository.port import Job, Write
 
 DELETE_BYTES = "delete-bytes"
-"""Job kind; its key is the storage key, which names these bytes and no others, ever."""
+"""Job kind. The job's id is the storage key, which never names any other bytes."""
 
 
 def forget_bytes(tx: Write, instances: Iterable[Instance], now: int) -> None:
-    """Have the bytes of the controlled instances deleted after the commit. `now` in microseconds."""
+    """Queue the deletion of the bytes of the controlled instances. `now` is in microseconds."""
     tx.enqueue(
         Job(
             DELETE_BYTES,
@@ -26,7 +26,7 @@ def forget_bytes(tx: Write, instances: Iterable[Instance], now: int) -> None:
 
 
 def forget_objects(tx: Write, objects: Collection[Object], now: int) -> None:
-    """Remove the records of Objects that nothing refers to, and have their bytes deleted after the commit."""
+    """Remove the records of Objects that nothing refers to, and queue the deletion of their bytes."""
     if not objects:
         return
     tx.delete_objects([item.id for item in objects])
@@ -34,17 +34,17 @@ def forget_objects(tx: Write, objects: Collection[Object], now: int) -> None:
 
 
 def collect_unreferenced(tx: Write, candidates: Collection[str], now: int) -> list[str]:
-    """Forget those of the registered candidates that no Segment and no other Object needs any more; their ids.
+    """Remove those of the registered candidates that no Segment and no other Object refers to; return their ids.
 
-    The caller has claimed the candidates. Where the last media Object that needed an init Object goes, the init Object
-    goes too, so its id has to be claimed as well (see `with_init_objects`).
+    An init Object is removed with the last media Object that refers to it. So the caller has claimed the candidates and
+    their init Objects (`tams.domain.segments.object_ids` has both). `now` is in microseconds.
     """
-    gone: list[str] = []
-    round_of = set(candidates)
-    while round_of:
-        free = round_of - tx.still_referenced(round_of)
-        objects = [item for item in tx.objects(free).values() if item.kind is not None]
+    removed: list[str] = []
+    remaining = set(candidates)
+    while remaining:
+        unreferenced = remaining - tx.still_referenced(remaining)
+        objects = [item for item in tx.objects(unreferenced).values() if item.kind is not None]
         forget_objects(tx, objects, now)
-        gone += [item.id for item in objects]
-        round_of = {item.init_object_id for item in objects if item.init_object_id is not None}
-    return gone
+        removed += [item.id for item in objects]
+        remaining = {item.init_object_id for item in objects if item.init_object_id is not None}
+    return removed

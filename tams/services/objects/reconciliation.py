@@ -1,9 +1,9 @@
-"""Whether the database and a Storage Backend agree about what bytes there are.
+"""Comparing the storage keys in the database with those in a Storage Backend.
 
-Both are walked by key at the same time, page by page. What only one of them has is looked at a second time, because
-the two pages are of different moments: a key is recorded before there can be bytes under it, and its deletion is
-recorded before they go, so that whoever asks the database after the backend gets the answer that counts. A key that
-stands for nothing then never will again, so its bytes may be deleted.
+Both are walked by key at the same time, page by page. A key that only one of them has is checked a second time, because
+the two pages are of different moments. A key is recorded before bytes can be stored under it, and its deletion is
+recorded before they are deleted; so the database, asked after the Storage Backend, decides. A key that is unknown then
+is never used again, and its bytes may be deleted.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A key of which only one side knows.
+    """A storage key that only one side has.
 
-    `orphan`: there are bytes, and neither an instance nor a job names them. `missing`: clients are shown an instance,
-    and there are no bytes. `modified` is in seconds since 1970. `problem` says why an orphan was not deleted, where
-    that was asked for.
+    `orphan`: bytes that neither an instance nor a job names. `missing`: an instance that clients can see, without
+    bytes. `modified` is in seconds since 1970. `problem` is the reason why an orphan was not deleted by a repair.
     """
 
     finding: Literal["orphan", "missing"]
@@ -43,17 +42,17 @@ class Discrepancy:
 
 
 class _Named(NamedTuple):
-    """A key that an instance of the Object has."""
+    """The storage key of an instance, and the id of its Object."""
 
     key: str
     object_id: str
 
 
 class Reconciliation:
-    """Compares one Storage Backend with the database, and with `repair` deletes orphans that are old enough.
+    """The comparison of one Storage Backend with the database; `repair` deletes orphans that are old enough.
 
-    `page` keys of each side are in memory at a time. `stored` and `named` count the keys with bytes and those with
-    instances that were seen so far.
+    `page` keys of each side are in memory at a time. `stored` and `named` count the keys with bytes and the keys with
+    instances that were read so far.
     """
 
     def __init__(self, store: Store, storage: Storage, *, repair: bool, page: int = 1000) -> None:
@@ -65,18 +64,21 @@ class Reconciliation:
         self._page = page
 
     def discrepancies(self) -> Iterator[Discrepancy]:
-        """All of them, as they are found. Raises `StorageError` and `Unavailable`; a key in doubt is none of them."""
+        """Yield the discrepancies as they are found. A key in doubt is not one of them.
+
+        Raise `StorageError` or `Unavailable`.
+        """
         orphans: list[Listed] = []
         missing: list[_Named] = []
-        for found in self._only_on_one_side():
-            if isinstance(found, Listed):
-                orphans.append(found)
+        for candidate in self._only_on_one_side():
+            if isinstance(candidate, Listed):
+                orphans.append(candidate)
             else:
-                missing.append(found)
+                missing.append(candidate)
             if len(orphans) + len(missing) == self._page:
-                yield from self._second_look(orphans, missing)
+                yield from self._check_again(orphans, missing)
                 orphans, missing = [], []
-        yield from self._second_look(orphans, missing)
+        yield from self._check_again(orphans, missing)
 
     def _only_on_one_side(self) -> Iterator[Listed | _Named]:
         listed, named = self._listed(), self._instances()
@@ -112,14 +114,14 @@ class Reconciliation:
                 if instance.storage_key is not None
             )
 
-    def _second_look(self, orphans: Sequence[Listed], missing: Sequence[_Named]) -> Iterator[Discrepancy]:
+    def _check_again(self, orphans: Sequence[Listed], missing: Sequence[_Named]) -> Iterator[Discrepancy]:
         keys = [item.key for item in orphans]
         with self._store.repository.read() as read:
             known = read.keys_known(self._storage.backend.id, keys)
             known |= read.queued(DELETE_BYTES, keys) | read.queued(COPY_INSTANCE, keys)
             objects = read.objects({item.object_id for item in missing})
-        # What neither was uploaded nor registered yet is not missing, and neither is a copy under way.
-        shown = {
+        # An Object that is not registered may have no bytes yet, and so may a copy that is not ready.
+        visible = {
             instance.storage_key
             for item in objects.values()
             if item.kind is not None
@@ -127,18 +129,18 @@ class Reconciliation:
             if instance.ready
         }
         for orphan in orphans:
-            if orphan.key not in known and self._is_there(orphan.key):
+            if orphan.key not in known and self._has_bytes(orphan.key):
                 yield self._orphan(orphan)
         for item in missing:
-            if item.key in shown and self._storage.head(item.key) is None:
+            if item.key in visible and self._storage.head(item.key) is None:
                 yield Discrepancy("missing", item.key, item.object_id)
 
-    def _is_there(self, key: str) -> bool:
-        """Whether bytes are not only in a list that was made before they were deleted."""
+    def _has_bytes(self, key: str) -> bool:
+        """Return False if the bytes were deleted after they were listed."""
         try:
             return self._storage.head(key) is not None
         except BackendDown:
-            # Damaged, for all that is known: the list has it.
+            # The bytes may be damaged, but they were listed.
             return True
 
     def _orphan(self, orphan: Listed) -> Discrepancy:
@@ -150,7 +152,7 @@ class Reconciliation:
         return Discrepancy("orphan", orphan.key, object_id, orphan.size, orphan.modified, deleted, problem)
 
     def _delete(self, orphan: Listed) -> str | None:
-        """Delete the bytes; why not, where they are still there."""
+        """Delete the bytes and return None, or return why they were not deleted."""
         settings = self._store.settings
         age = self._store.now() // MICROSECONDS - orphan.modified
         if age <= settings.min_object_timeout + settings.object_grace:

@@ -23,75 +23,84 @@ from tams.services.flows import flows
 from tams.services.objects.byte_deletion import DELETE_BYTES, forget_bytes
 from tams.services.outbox import Outbox
 from tams.services.store import Store
+from tams.services.unit_of_work import claim
 from tams.storage.port import BackendDown, Storage
 
 logger = logging.getLogger(__name__)
 
-_LOOKS_AT_ONCE = 16
-_LONGEST_UPLOAD = 24 * 3600 * MICROSECONDS
+_PARALLEL_LOOKUPS = 16
+_MAX_UPLOAD_DURATION = 24 * 3600 * MICROSECONDS
 
 
 def register(
-    store: Store, flow_id: str, requests: Sequence[SegmentRequest], principal: Principal
+    store: Store, flow_id: str, segment_requests: Sequence[SegmentRequest], principal: Principal
 ) -> list[FailedSegment]:
     """Register the Segments in one transaction, and return those that were refused; these change nothing.
 
-    In order, going on after a refusal; earlier ones count for later ones (specification, `POST
-    /flows/{flowId}/segments`). `NotFound`, `Forbidden` (read-only, or without write) and `Invalid` (no container)
-    refuse all of them.
+    They are judged in their order, each with regard to those accepted before it, and a refusal does not end the list
+    (specification, `POST /flows/{flowId}/segments`).
+
+    Raises:
+        NotFound: the Flow does not exist, or the principal may not know of it.
+        Forbidden: the principal may not write to the Flow, or it is read-only.
+        Invalid: the Flow has no container.
     """
     access = store.access(principal)
-    ids = _object_ids(requests)
+    ids = _object_ids(segment_requests)
     missing = _never_uploaded(store, flow_id, ids, access) if store.settings.verify_uploads else frozenset()
 
     def transact(tx: Write) -> list[FailedSegment]:
-        tx.claim(*_keys(flow_id, ids))
+        claim(tx, _keys(flow_id, ids))
         flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
         hidden = hidden_objects(tx, access, flow, objects.values())
-        registered = _judge(store, tx, flow, requests, objects, missing, hidden)
-        _keep(tx, flow, registered)
+        registered = _judge(store, tx, flow, segment_requests, objects, missing=missing, hidden=hidden)
+        _store(tx, flow, registered)
         return registered.failed
 
     failed = store.write(transact)
     if failed:
-        logger.info("Refused %s of %s segments of flow %s", len(failed), len(requests), flow_id)
+        logger.info("Refused %s of %s segments of flow %s", len(failed), len(segment_requests), flow_id)
     return failed
 
 
 def upload(
-    store: Store, flow_id: str, request: SegmentRequest, stream: BinaryIO, principal: Principal
+    store: Store, flow_id: str, segment_request: SegmentRequest, stream: BinaryIO, principal: Principal
 ) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
-    """Store the bytes that `stream` gives until its end in the default Storage Backend, and register them.
+    """Store the bytes of `stream` in the default Storage Backend, and register them.
 
-    Returns the Segment and the instances of the Objects that it refers to (the init Object too).
-    `request.object_id` is a new id, or one that was allocated to this Flow and never registered. Raises what `register`
-    does, `Invalid` where the Segment is refused, what `stream` raises, and what the Storage Backend does; then neither
-    record nor bytes are left. No transaction is open while the bytes come.
+    `segment_request.object_id` is a new id, or one that was allocated to this Flow and never registered. Returns the
+    Segment and the instances of the Objects that it refers to, the init Object included. No transaction is open while
+    the bytes are received.
+
+    Raises the errors of `register`, of `stream` and of the Storage Backend, and `Invalid` if the Segment is refused.
+    Neither a record nor bytes are left after an error.
     """
     access = store.access(principal)
     storage = store.writable_storage(None, access)
-    key = storage.new_key(request.object_id)
-    latest = store.now() + _LONGEST_UPLOAD
-    ids = _object_ids([request])
+    object_id = segment_request.object_id
+    storage_key = storage.new_key(object_id)
+    latest = store.now() + _MAX_UPLOAD_DURATION
+    ids = _object_ids([segment_request])
 
     def judge(tx: Write) -> tuple[Flow, Registered, Object | None]:
-        tx.claim(*_keys(flow_id, ids))
+        claim(tx, _keys(flow_id, ids))
         flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
-        hidden = hidden_objects(tx, access, flow, objects.values()) - {request.object_id}
-        allocated = objects.get(request.object_id)
-        instance = Instance(storage.backend.id, key)
-        filled = _filled(request.object_id, flow, allocated, instance, store.now())
-        registered = _judge(store, tx, flow, [request], {**objects, filled.id: filled}, frozenset(), hidden)
+        hidden = hidden_objects(tx, access, flow, objects.values()) - {object_id}
+        allocated = objects.get(object_id)
+        instance = Instance(storage.backend.id, storage_key)
+        uploaded = _uploaded(object_id, flow, allocated, instance, store.now())
+        objects = {**objects, object_id: uploaded}
+        registered = _judge(store, tx, flow, [segment_request], objects, missing=frozenset(), hidden=hidden)
         if registered.failed:
             raise registered.failed[0].error
         return flow, registered, allocated
 
     def begin(tx: Write) -> str:
-        """Refuse before the bytes come; and see to it that they go, even if this process is killed before their end."""
+        """Refuse the upload before it begins; queue the deletion of its bytes in case this process is killed."""
         flow, _, _ = judge(tx)
-        tx.enqueue([_deletion(storage, key, latest)])
+        tx.enqueue([_deletion(storage, storage_key, latest)])
         return str(flow.metadata["container"])
 
     def end(tx: Write) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
@@ -99,40 +108,46 @@ def upload(
         now = store.now()
         if now >= latest:
             raise Unavailable("nothing was stored: the upload took longer than a day")
-        _keep(tx, flow, registered)
-        tx.finish(DELETE_BYTES, key)
+        _store(tx, flow, registered)
+        tx.finish(DELETE_BYTES, storage_key)
         if allocated is not None:
             forget_bytes(tx, allocated.instances, now)
         return registered.segments[0], tx.instances(ids)
 
     content_type = store.write(begin)
     try:
-        storage.put(key, stream, content_type)
+        storage.put(storage_key, stream, content_type)
         return store.write(end)
     except BaseException as error:
-        logger.info("The upload of object %s to flow %s failed", request.object_id, flow_id)
+        logger.info("The upload of object %s to flow %s failed", object_id, flow_id)
         now = store.now()
-        # A backend that did not answer in time may still be about to store the bytes.
-        until = latest if isinstance(error, BackendDown) else 0
-        # Where even this fails, the bytes go at `latest`: the first failure is the one to tell.
+        # A backend that did not answer in time may still store the bytes.
+        put_until = latest if isinstance(error, BackendDown) else 0
+        # If this fails too, the bytes are deleted at `latest`; the client gets the first error.
         with contextlib.suppress(Unavailable):
-            store.write(lambda tx: tx.enqueue([_deletion(storage, key, now, until)]))
+            store.write(lambda tx: tx.enqueue([_deletion(storage, storage_key, now, put_until)]))
         raise
 
 
 def writable_with_container(tx: Read, flow_id: str, access: Access) -> Flow:
-    """The Flow as Objects and Segments need it. `NotFound`; `Forbidden` (read-only, or without write); `Invalid`
-    without `container`."""
+    """Read the Flow for new Objects or Segments, and return it.
+
+    Raises:
+        NotFound, Forbidden: as `flows.writable` does.
+        Invalid: the Flow has no `container`.
+    """
     flow = flows.writable(tx, flow_id, access)
     if not flow.metadata.get("container"):
-        raise Invalid.field("container", f"Flow {flow_id} has none: set it before storage or Segments are asked for")
+        raise Invalid.field(
+            "container", f"Flow {flow_id} has none; set it before requesting storage or registering Segments"
+        )
     return flow
 
 
-def _object_ids(requests: Sequence[SegmentRequest]) -> set[str]:
-    """The Objects that the requests name, media and init."""
-    ids = {request.object_id for request in requests}
-    ids.update(request.init_object_id for request in requests if request.init_object_id is not None)
+def _object_ids(segment_requests: Sequence[SegmentRequest]) -> set[str]:
+    """Return the ids of the media Objects and init Objects that the requests name."""
+    ids = {item.object_id for item in segment_requests}
+    ids.update(item.init_object_id for item in segment_requests if item.init_object_id is not None)
     return ids
 
 
@@ -144,8 +159,9 @@ def _judge(
     store: Store,
     tx: Read,
     flow: Flow,
-    requests: Sequence[SegmentRequest],
+    segment_requests: Sequence[SegmentRequest],
     objects: Mapping[str, Object],
+    *,
     missing: Collection[str],
     hidden: Collection[str],
 ) -> Registered:
@@ -155,13 +171,14 @@ def _judge(
         backend_labels={storage.backend.label for storage in store.storages.values()},
         missing=missing,
         hidden=hidden,
-        # Every operation that adds or removes Segments of a Flow has a time of its own, whatever the clocks do.
+        # Every operation that adds or removes Segments of a Flow has its own time, even if clocks go backwards.
         at=flow.next_change(store.now()),
     )
-    return registration.judge(requests, tx.overlaps(flow.flow_key, [request.timerange for request in requests]))
+    overlaps = tx.overlaps(flow.flow_key, [item.timerange for item in segment_requests])
+    return registration.judge(segment_requests, overlaps)
 
 
-def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
+def _store(tx: Write, flow: Flow, registered: Registered) -> None:
     if registered.objects:
         tx.put_objects(registered.objects)
     if registered.segments:
@@ -170,8 +187,10 @@ def _keep(tx: Write, flow: Flow, registered: Registered) -> None:
 
 
 def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], access: Access) -> frozenset[str]:
-    """Those of the unregistered Objects of which no Storage Backend has the bytes. Refuses what `register` refuses
-    whatever is registered, because asking for the bytes takes time, and passes over Objects that are hidden."""
+    """Return those of the unregistered Objects whose bytes are in no Storage Backend; skip hidden Objects.
+
+    Looking for bytes takes time, so this first raises the errors by which `register` refuses the whole list.
+    """
     with store.repository.read() as read:
         flow = writable_with_container(read, flow_id, access)
         items = read.objects(object_ids).values()
@@ -187,20 +206,22 @@ def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], acc
             for instance in item.instances
         )
 
-    with ThreadPoolExecutor(min(_LOOKS_AT_ONCE, len(unregistered))) as executor:
-        found = executor.map(has_bytes, unregistered)
-        return frozenset(item.id for item, has in zip(unregistered, found, strict=True) if not has)
+    with ThreadPoolExecutor(min(_PARALLEL_LOOKUPS, len(unregistered))) as executor:
+        uploaded = executor.map(has_bytes, unregistered)
+        return frozenset(item.id for item, present in zip(unregistered, uploaded, strict=True) if not present)
 
 
-def _filled(object_id: str, flow: Flow, allocated: Object | None, instance: Instance, now: int) -> Object:
-    """The Object as if it had been allocated to the Flow with that one instance."""
+def _uploaded(object_id: str, flow: Flow, allocated: Object | None, instance: Instance, now: int) -> Object:
+    """Return the Object as if it had been allocated to the Flow with this one instance."""
     if allocated is None:
         return Object(object_id, now, (instance,), flow.flow_key, flow.metadata["container"])
     if allocated.kind is not None or allocated.allocated_to != flow.flow_key:
-        raise Invalid.field("object_id", "this Object is in use: bytes are taken for a new one, or one of this Flow's")
+        raise Invalid.field(
+            "object_id", "this Object is in use; upload to a new Object, or to one allocated to this Flow"
+        )
     return Object(object_id, allocated.created, (instance,), flow.flow_key, allocated.content_type)
 
 
-def _deletion(storage: Storage, key: str, due: int, until: int = 0) -> Job:
-    """The bytes under the key go at `due`, and once more after `until` (microseconds), unless the job is finished."""
-    return Job(DELETE_BYTES, key, {"storage_id": storage.backend.id, "put_until": until}, due)
+def _deletion(storage: Storage, storage_key: str, due: int, put_until: int = 0) -> Job:
+    """Return a job that deletes the bytes at `due` and again after `put_until`, both in microseconds."""
+    return Job(DELETE_BYTES, storage_key, {"storage_id": storage.backend.id, "put_until": put_until}, due)

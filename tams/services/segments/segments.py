@@ -15,8 +15,10 @@ from tams.services.store import Store
 
 @dataclass(frozen=True, slots=True)
 class SegmentPage:
-    """A page of Segments in time order (or the reverse), and the instances of the Objects they refer to,
-    where these were asked for."""
+    """A page of Segments in time order (or the reverse).
+
+    `instances` has the instances of the Objects that the Segments refer to, if these were requested.
+    """
 
     segments: list[Segment]
     instances: Mapping[str, tuple[Instance, ...]]
@@ -25,7 +27,7 @@ class SegmentPage:
 
     @property
     def timerange(self) -> TimeRange:
-        """From the start of the earliest to the end of the latest Segment of this page; empty for an empty page."""
+        """The timerange from the start of the earliest to the end of the latest Segment; empty without Segments."""
         if not self.segments:
             return NEVER
         first, last = self.segments[0], self.segments[-1]
@@ -46,18 +48,20 @@ def list_segments(
     with_instances: bool,
     principal: Principal,
 ) -> SegmentPage:
-    """A page of the Segments that overlap the range (of one Object if given).
+    """Return a page of the Segments that overlap the timerange, or only those of the Object if `object_id` is given.
 
-    `Forbidden` where the Flow may not be read. An unknown Flow has no Segments (specification, `GET
-    /flows/{flowId}/segments`). `with_instances` reads the instances of the Objects, init Objects included, in the same
-    snapshot.
+    `with_instances` reads the instances of the Objects, init Objects included, in the same snapshot. A Flow that does
+    not exist has no Segments (specification, `GET /flows/{flowId}/segments`).
+
+    Raises:
+        Forbidden: the principal may not read the Flow.
     """
-    with store.visible_to(principal) as tx:
-        flow = None if overlapping.is_empty else tx.flow(flow_id)
+    with store.visible_to(principal) as read:
+        flow = None if overlapping.is_empty else read.flow(flow_id)
         if flow is None:
             return SegmentPage([], {}, None, reverse)
-        page: Page[Segment] = tx.segments(
+        page: Page[Segment] = read.segments(
             flow.flow_key, overlapping, object_id=object_id, reverse=reverse, after=after, limit=limit
         )
-        needed = object_ids(page.items) if with_instances else set()
-        return SegmentPage(page.items, tx.instances(needed), page.next, reverse)
+        instances = read.instances(object_ids(page.items) if with_instances else ())
+        return SegmentPage(page.items, instances, page.next, reverse)
