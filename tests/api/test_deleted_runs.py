@@ -1,4 +1,4 @@
-"""Random deletions, in requests and in the background, are told as a model tells them (`flows/segments_deleted`)."""
+"""Random deletions, by requests and by the worker, have the events of a model (`flows/segments_deleted`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.outbox_events import listen, stored, told
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Requests delete at most four Segments themselves."""
+    """Let requests delete at most four Segments themselves."""
     return replace(settings, delete_inline_limit=4)
 
 
@@ -34,14 +34,14 @@ def _webhook(store: Store) -> None:
 
 
 def runs_of(before: list[Segment], after: list[Segment]) -> list[str]:
-    """Neighbours among those that are gone: in the order of time, nothing that is left stands between two of them."""
-    left = set(after)
-    found = []
-    for gone, group in groupby(before, key=lambda segment: segment not in left):
+    """Return the timeranges of the runs of deleted Segments: no remaining Segment stands between two of one run."""
+    remaining = set(after)
+    runs = []
+    for deleted, group in groupby(before, key=lambda segment: segment not in remaining):
         run = list(group)
-        if gone:
-            found.append(str(replace(run[0].timerange, end=run[-1].end, closed=run[-1].closed)))
-    return found
+        if deleted:
+            runs.append(str(replace(run[0].timerange, end=run[-1].end, closed=run[-1].closed)))
+    return runs
 
 
 TIME = st.integers(0, 30)
@@ -86,18 +86,18 @@ def test_a_run_has_deleted_segments_at_both_ends_and_no_survivor_inside(
         else:
             of_object = f"&object_id={objects[first % 3]}" if kind == "delete of object" else ""
             timerange = SECOND.format(first, first + second)
-            answer = client.delete(f"/flows/{flow_id}/segments?timerange={timerange}{of_object}")
-            assert answer.status_code in (202, 204)
-            if answer.status_code == 202:
-                waiting.append(answer.json["id"])
+            response = client.delete(f"/flows/{flow_id}/segments?timerange={timerange}{of_object}")
+            assert response.status_code in (202, 204)
+            if response.status_code == 202:
+                waiting.append(response.json["id"])
         yield
 
     for start, length in segments:
         add(start, length)
     told(store)
     before = stored(store, flow_id)
-    for each in steps:
-        for _ in step(*each):
+    for kind, first, second in steps:
+        for _ in step(kind, first, second):
             after = stored(store, flow_id)
             events = [event for event in told(store) if event.type != "flows/segments_added"]
             assert [event.body["timerange"] for event in events] == runs_of(before, after)

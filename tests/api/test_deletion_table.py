@@ -1,4 +1,4 @@
-"""What each DELETE does without `cascade`, with `cascade=false` and with `cascade=true`: a test per cell."""
+"""DELETE operations without `cascade`, with `cascade=false` and with `cascade=true`: a test for each cell."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_a_flow_goes_with_its_segments_and_their_objects(client: FlaskClient) ->
     flow_id = make_flow(client)
     source_id = source_of(client, flow_id)
     objects = record(client, flow_id, 2)
-    answer = client.delete(f"/flows/{flow_id}")
-    assert (answer.status_code, answer.data) == (204, b"")
+    response = client.delete(f"/flows/{flow_id}")
+    assert (response.status_code, response.data) == (204, b"")
     assert not exists(client, f"/flows/{flow_id}")
     assert timeranges(client, flow_id) == []
     assert not any(exists(client, f"/objects/{object_id}") for object_id in objects)
@@ -31,26 +31,26 @@ def test_objects_used_elsewhere_stay_when_a_flow_goes(client: FlaskClient) -> No
     objects = record(client, first, 2)
     reuse(client, second, objects[:1])
     assert client.delete(f"/flows/{first}").status_code == 204
-    kept = client.get(f"/objects/{objects[0]}").json
-    assert kept["referenced_by_flows"] == [second]
+    remaining = client.get(f"/objects/{objects[0]}").json
+    assert remaining["referenced_by_flows"] == [second]
     assert not exists(client, f"/objects/{objects[1]}")
 
 
 def test_a_flow_with_segments_is_kept_without_cascade(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 3)
-    answer = client.delete(f"/flows/{flow_id}?cascade=false")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {**NOTHING, "segments": 3, "examples": []}
+    response = client.delete(f"/flows/{flow_id}?cascade=false")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {**NOTHING, "segments": 3, "examples": []}
     assert len(timeranges(client, flow_id)) == 3
 
 
 def test_a_collected_flow_is_kept_without_cascade(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     collector = make_flow(client, flow_collection=[{"id": flow_id}])
-    answer = client.delete(f"/flows/{flow_id}?cascade=false")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {**NOTHING, "collections": 1, "examples": [collector]}
+    response = client.delete(f"/flows/{flow_id}?cascade=false")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {**NOTHING, "collections": 1, "examples": [collector]}
     assert client.get(f"/flows/{flow_id}").json["collected_by"] == [collector]
 
 
@@ -60,12 +60,12 @@ def test_a_flow_that_holds_nothing_goes_without_cascade(client: FlaskClient) -> 
     assert not exists(client, f"/flows/{flow_id}")
 
 
-def test_cascade_says_what_went_with_a_flow(client: FlaskClient) -> None:
+def test_cascade_reports_what_was_deleted_with_a_flow(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 3)
-    answer = client.delete(f"/flows/{flow_id}?cascade=true")
-    assert answer.status_code == 200
-    assert answer.json == {"deleted": {"sources": 1, "flows": 1, "segments": 3, "objects": 3}}
+    response = client.delete(f"/flows/{flow_id}?cascade=true")
+    assert response.status_code == 200
+    assert response.json == {"deleted": {"sources": 1, "flows": 1, "segments": 3, "objects": 3}}
 
 
 def test_deleting_a_member_takes_it_out_of_its_collectors(client: FlaskClient) -> None:
@@ -84,9 +84,9 @@ def test_deleting_a_collector_never_deletes_its_members(client: FlaskClient) -> 
     member = make_flow(client)
     collector = make_flow(client, flow_collection=[{"id": member}])
     assert client.delete(f"/flows/{collector}").status_code == 204
-    shown = client.get(f"/flows/{member}").json
-    assert shown.get("collected_by", []) == []
-    assert client.get(f"/sources/{shown['source_id']}").json.get("collected_by", []) == []
+    flow = client.get(f"/flows/{member}").json
+    assert flow.get("collected_by", []) == []
+    assert client.get(f"/sources/{flow['source_id']}").json.get("collected_by", []) == []
 
 
 def test_a_member_of_a_read_only_collector_stays(client: FlaskClient) -> None:
@@ -113,8 +113,8 @@ def test_a_read_only_flow_stays(client: FlaskClient, cascade: str) -> None:
 def test_segments_wholly_inside_the_range_go(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     objects = record(client, flow_id, 5)
-    answer = client.delete(f"/flows/{flow_id}/segments?timerange=[1:500000000_4:0)")
-    assert answer.status_code == 204
+    response = client.delete(f"/flows/{flow_id}/segments?timerange=[1:500000000_4:0)")
+    assert response.status_code == 204
     assert timeranges(client, flow_id) == ["[0:0_1:0)", "[1:0_2:0)", "[4:0_5:0)"]
     assert [exists(client, f"/objects/{object_id}") for object_id in objects] == [True, True, False, False, True]
 
@@ -139,9 +139,9 @@ def test_segments_of_one_object_go(client: FlaskClient) -> None:
 def test_an_unknown_parameter_deletes_nothing(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 2)
-    answer = client.delete(f"/flows/{flow_id}/segments?time_range=[0:0_1:0)")
-    assert answer.status_code == 400
-    assert list(answer.json["errors"]) == ["time_range"]
+    response = client.delete(f"/flows/{flow_id}/segments?time_range=[0:0_1:0)")
+    assert response.status_code == 400
+    assert list(response.json["errors"]) == ["time_range"]
     assert len(timeranges(client, flow_id)) == 2
 
 
@@ -149,9 +149,9 @@ def test_a_last_reference_is_kept_without_cascade(client: FlaskClient) -> None:
     first, second = make_flow(client), make_flow(client)
     objects = record(client, first, 2)
     reuse(client, second, objects[:1])
-    answer = client.delete(f"/flows/{first}/segments?cascade=false")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {**NOTHING, "objects": 1, "examples": objects[1:]}
+    response = client.delete(f"/flows/{first}/segments?cascade=false")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {**NOTHING, "objects": 1, "examples": objects[1:]}
     assert len(timeranges(client, first)) == 2
 
 
@@ -164,11 +164,11 @@ def test_references_that_are_not_the_last_go_without_cascade(client: FlaskClient
     assert client.get(f"/objects/{objects[0]}").json["referenced_by_flows"] == [second]
 
 
-def test_cascade_says_how_many_segments_went(client: FlaskClient) -> None:
+def test_cascade_reports_how_many_segments_were_deleted(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 3)
-    answer = client.delete(f"/flows/{flow_id}/segments?cascade=true&timerange=[1:0_")
-    assert answer.json == {"deleted": {"sources": 0, "flows": 0, "segments": 2, "objects": 2}}
+    response = client.delete(f"/flows/{flow_id}/segments?cascade=true&timerange=[1:0_")
+    assert response.json == {"deleted": {"sources": 0, "flows": 0, "segments": 2, "objects": 2}}
 
 
 # DELETE /sources/{id}
@@ -178,9 +178,9 @@ def test_cascade_says_how_many_segments_went(client: FlaskClient) -> None:
 def test_a_source_with_flows_is_kept(client: FlaskClient, cascade: str) -> None:
     flow_id = make_flow(client)
     source_id = source_of(client, flow_id)
-    answer = client.delete(f"/sources/{source_id}{cascade}")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {**NOTHING, "flows": 1, "examples": [flow_id]}
+    response = client.delete(f"/sources/{source_id}{cascade}")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {**NOTHING, "flows": 1, "examples": [flow_id]}
     assert exists(client, f"/flows/{flow_id}")
 
 
@@ -198,9 +198,9 @@ def test_cascade_takes_the_flows_of_a_source_with_it(client: FlaskClient) -> Non
     for flow_id in flows:
         record(client, flow_id, 2)
     outside = make_flow(client, flow_collection=[{"id": flows[0]}])
-    answer = client.delete(f"/sources/{source_id}?cascade=true")
-    assert answer.status_code == 200
-    assert answer.json == {"deleted": {"sources": 1, "flows": 3, "segments": 6, "objects": 6}}
+    response = client.delete(f"/sources/{source_id}?cascade=true")
+    assert response.status_code == 200
+    assert response.json == {"deleted": {"sources": 1, "flows": 3, "segments": 6, "objects": 6}}
     assert client.get(f"/flows?source_id={source_id}").json == []
     assert client.get(f"/flows/{outside}/flow_collection").json == []
     assert not exists(client, f"/sources/{source_id}")
@@ -209,8 +209,8 @@ def test_cascade_takes_the_flows_of_a_source_with_it(client: FlaskClient) -> Non
 def test_cascade_takes_a_declared_source_without_flows(client: FlaskClient) -> None:
     source_id = new_id()
     client.post("/sources", json={"id": source_id, "format": "urn:x-nmos:format:video"})
-    answer = client.delete(f"/sources/{source_id}?cascade=true")
-    assert answer.json == {"deleted": {"sources": 1, "flows": 0, "segments": 0, "objects": 0}}
+    response = client.delete(f"/sources/{source_id}?cascade=true")
+    assert response.json == {"deleted": {"sources": 1, "flows": 0, "segments": 0, "objects": 0}}
 
 
 def test_flows_of_one_source_may_collect_each_other_when_it_goes(client: FlaskClient) -> None:
@@ -218,8 +218,8 @@ def test_flows_of_one_source_may_collect_each_other_when_it_goes(client: FlaskCl
     member = make_flow(client, source_id=source_id)
     middle = make_flow(client, source_id=source_id, flow_collection=[{"id": member}])
     make_flow(client, source_id=source_id, flow_collection=[{"id": middle}, {"id": member}])
-    answer = client.delete(f"/sources/{source_id}?cascade=true")
-    assert answer.json["deleted"]["flows"] == 3
+    response = client.delete(f"/sources/{source_id}?cascade=true")
+    assert response.json["deleted"]["flows"] == 3
 
 
 def test_a_read_only_flow_keeps_its_source(client: FlaskClient) -> None:
@@ -237,9 +237,9 @@ def test_a_read_only_flow_keeps_its_source(client: FlaskClient) -> None:
 def test_a_registered_object_is_kept(client: FlaskClient, cascade: str) -> None:
     flow_id = make_flow(client)
     (object_id,) = record(client, flow_id, 1)
-    answer = client.delete(f"/objects/{object_id}{cascade}")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {**NOTHING, "flows": 1, "segments": 1, "examples": [flow_id]}
+    response = client.delete(f"/objects/{object_id}{cascade}")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {**NOTHING, "flows": 1, "segments": 1, "examples": [flow_id]}
     assert exists(client, f"/objects/{object_id}")
 
 
@@ -248,8 +248,8 @@ def test_storage_that_was_only_allocated_is_given_back(client: FlaskClient, casc
     flow_id = make_flow(client)
     (object_id,) = allocate(client, flow_id)
     assert client.delete(f"/objects/{object_id}{cascade}").status_code == 204
-    answer = client.post(f"/flows/{flow_id}/segments", json={"object_id": object_id, "timerange": "[0:0_1:0)"})
-    assert answer.status_code == 400
+    response = client.post(f"/flows/{flow_id}/segments", json={"object_id": object_id, "timerange": "[0:0_1:0)"})
+    assert response.status_code == 400
     assert client.delete(f"/objects/{object_id}").status_code == 404
 
 
@@ -258,8 +258,8 @@ def test_cascade_takes_the_segments_of_an_object_with_it(client: FlaskClient) ->
     objects = record(client, first, 2)
     reuse(client, second, objects[:1])
     register(client, second, objects[0], "[20:0_21:0)", ts_offset="20:0")
-    answer = client.delete(f"/objects/{objects[0]}?cascade=true")
-    assert answer.json == {"deleted": {"sources": 0, "flows": 0, "segments": 3, "objects": 1}}
+    response = client.delete(f"/objects/{objects[0]}?cascade=true")
+    assert response.json == {"deleted": {"sources": 0, "flows": 0, "segments": 3, "objects": 1}}
     assert timeranges(client, first) == ["[1:0_2:0)"]
     assert timeranges(client, second) == []
     assert not exists(client, f"/objects/{objects[0]}")
@@ -274,7 +274,7 @@ def test_a_read_only_flow_keeps_its_object(client: FlaskClient) -> None:
 
 
 def initialised(client: FlaskClient) -> tuple[str, str, list[str]]:
-    """A Flow with two Segments that need one init Object; the ids of Flow, init Object and media Objects."""
+    """Create a Flow with two Segments that need one init Object; return the ids of Flow, init Object and media."""
     flow_id = make_flow(client, essence_parameters={"init_segments": True})
     init, *media = allocate(client, flow_id, 3)
     for index, object_id in enumerate(media):
@@ -292,9 +292,9 @@ def test_an_init_object_lives_while_anything_needs_it(client: FlaskClient) -> No
 
 def test_an_init_object_in_use_is_kept(client: FlaskClient) -> None:
     flow_id, init, _ = initialised(client)
-    answer = client.delete(f"/objects/{init}")
-    assert answer.status_code == 409
-    assert answer.json["blocked_by"] == {
+    response = client.delete(f"/objects/{init}")
+    assert response.status_code == 409
+    assert response.json["blocked_by"] == {
         "flows": 1,
         "segments": 0,
         "collections": 0,
@@ -305,13 +305,13 @@ def test_an_init_object_in_use_is_kept(client: FlaskClient) -> None:
 
 def test_cascade_takes_what_needs_an_init_object_with_it(client: FlaskClient) -> None:
     flow_id, init, media = initialised(client)
-    answer = client.delete(f"/objects/{init}?cascade=true")
-    assert answer.json == {"deleted": {"sources": 0, "flows": 0, "segments": 2, "objects": 3}}
+    response = client.delete(f"/objects/{init}?cascade=true")
+    assert response.json == {"deleted": {"sources": 0, "flows": 0, "segments": 2, "objects": 3}}
     assert timeranges(client, flow_id) == []
     assert not any(exists(client, f"/objects/{object_id}") for object_id in [init, *media])
 
 
-# What is not there, and what cannot be read
+# Unknown resources, and invalid parameters
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_what_does_not_exist_cannot_be_deleted(client: FlaskClient, path: str) -
 
 def test_cascade_is_true_or_false(client: FlaskClient) -> None:
     flow_id = make_flow(client)
-    answer = client.delete(f"/flows/{flow_id}?cascade=yes")
-    assert answer.status_code == 400
-    assert "cascade" in answer.json["errors"]
+    response = client.delete(f"/flows/{flow_id}?cascade=yes")
+    assert response.status_code == 400
+    assert "cascade" in response.json["errors"]
     assert exists(client, f"/flows/{flow_id}")

@@ -1,4 +1,4 @@
-"""Deletions that are too large for one request: 202, and the worker goes on."""
+"""Deletions that are too large for one request: the response is 202, and the worker goes on."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LIMIT = 4
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Requests delete at most `LIMIT` Segments themselves."""
+    """Let requests delete at most `LIMIT` Segments themselves."""
     return replace(settings, delete_inline_limit=LIMIT)
 
 
 def finish(store: Store) -> None:
-    """Let a worker do all there is to do."""
+    """Let a worker carry out all requests."""
     while delete_segments(store, "worker"):
         pass
 
@@ -36,18 +36,18 @@ def test_a_large_flow_is_gone_at_once_and_its_segments_follow(client: FlaskClien
     flow_id = make_flow(client)
     source_id = source_of(client, flow_id)
     objects = record(client, flow_id, 10)
-    answer = client.delete(f"/flows/{flow_id}")
-    assert answer.status_code == 202
-    request = answer.json
-    assert answer.headers["Location"] == f"http://localhost/flow-delete-requests/{request['id']}"
-    assert (request["flow_id"], request["delete_flow"], request["status"]) == (flow_id, True, "created")
-    assert request["timerange_to_delete"] == request["timerange_remaining"] == "[0:0_10:0)"
+    response = client.delete(f"/flows/{flow_id}")
+    assert response.status_code == 202
+    accepted = response.json
+    assert response.headers["Location"] == f"http://localhost/flow-delete-requests/{accepted['id']}"
+    assert (accepted["flow_id"], accepted["delete_flow"], accepted["status"]) == (flow_id, True, "created")
+    assert accepted["timerange_to_delete"] == accepted["timerange_remaining"] == "[0:0_10:0)"
     assert not exists(client, f"/flows/{flow_id}")
     assert not exists(client, f"/sources/{source_id}")
     assert timeranges(client, flow_id) == []
     assert client.get("/flows").json == []
     finish(store)
-    done = client.get(f"/flow-delete-requests/{request['id']}").json
+    done = client.get(f"/flow-delete-requests/{accepted['id']}").json
     assert (done["status"], done["timerange_remaining"]) == ("done", "()")
     assert not any(exists(client, f"/objects/{object_id}") for object_id in objects)
 
@@ -57,8 +57,8 @@ def test_progress_shows_in_what_remains(client: FlaskClient, store: Store) -> No
     record(client, flow_id, 10)
     request_id = client.delete(f"/flows/{flow_id}").json["id"]
     assert delete_requests.advance(store, request_id, 3)
-    shown = client.get(f"/flow-delete-requests/{request_id}").json
-    assert (shown["status"], shown["timerange_remaining"]) == ("started", "[3:0_10:0)")
+    body = client.get(f"/flow-delete-requests/{request_id}").json
+    assert (body["status"], body["timerange_remaining"]) == ("started", "[3:0_10:0)")
 
 
 def test_a_new_flow_of_the_same_id_is_not_touched(client: FlaskClient, store: Store) -> None:
@@ -75,10 +75,10 @@ def test_a_new_flow_of_the_same_id_is_not_touched(client: FlaskClient, store: St
 def test_a_range_deletion_spares_what_is_registered_later(client: FlaskClient, store: Store) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 10)
-    answer = client.delete(f"/flows/{flow_id}/segments?timerange=[0:0_100:0)")
-    assert answer.status_code == 202
-    assert answer.json["timerange_to_delete"] == "[0:0_100:0)"
-    assert answer.json["delete_flow"] is False
+    response = client.delete(f"/flows/{flow_id}/segments?timerange=[0:0_100:0)")
+    assert response.status_code == 202
+    assert response.json["timerange_to_delete"] == "[0:0_100:0)"
+    assert response.json["delete_flow"] is False
     record(client, flow_id, 2, start=50)
     finish(store)
     assert timeranges(client, flow_id) == ["[50:0_51:0)", "[51:0_52:0)"]
@@ -89,8 +89,8 @@ def test_what_is_not_yet_removed_is_visible_and_blocks(client: FlaskClient, stor
     objects = record(client, flow_id, 10)
     client.delete(f"/flows/{flow_id}/segments")
     assert timeranges(client, flow_id) == [f"[{n}:0_{n + 1}:0)" for n in range(LIMIT, 10)]
-    answer = client.post(f"/flows/{flow_id}/segments", json={"object_id": objects[9], "timerange": "[9:0_10:0)"})
-    assert answer.status_code == 400
+    response = client.post(f"/flows/{flow_id}/segments", json={"object_id": objects[9], "timerange": "[9:0_10:0)"})
+    assert response.status_code == 400
     finish(store)
     assert timeranges(client, flow_id) == []
 
@@ -111,10 +111,10 @@ def test_without_cascade_a_batch_stops_at_a_last_reference(client: FlaskClient, 
     first, second = make_flow(client), make_flow(client)
     objects = record(client, first, 10)
     reuse(client, second, objects[:8])
-    answer = client.delete(f"/flows/{first}/segments?cascade=false")
-    assert answer.status_code == 202
+    response = client.delete(f"/flows/{first}/segments?cascade=false")
+    assert response.status_code == 202
     finish(store)
-    ended = client.get(f"/flow-delete-requests/{answer.json['id']}").json
+    ended = client.get(f"/flow-delete-requests/{response.json['id']}").json
     assert ended["status"] == "error"
     assert "last reference" in ended["error"]["summary"]
     assert exists(client, f"/objects/{objects[9]}")
@@ -126,15 +126,17 @@ def test_a_source_is_deleted_by_one_request_for_each_flow(client: FlaskClient, s
     flows = [make_flow(client, source_id=source_id) for _ in range(3)]
     for flow_id in flows[:2]:
         record(client, flow_id, 10)
-    answer = client.delete(f"/sources/{source_id}?cascade=true")
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == "http://localhost/flow-delete-requests"
-    assert len(answer.json["requests"]) == 2
+    response = client.delete(f"/sources/{source_id}?cascade=true")
+    assert response.status_code == 202
+    assert response.headers["Location"] == "http://localhost/flow-delete-requests"
+    assert len(response.json["requests"]) == 2
     assert not exists(client, f"/sources/{source_id}")
     assert not any(exists(client, f"/flows/{flow_id}") for flow_id in flows)
     finish(store)
     listed = client.get("/flow-delete-requests").json
-    assert {(item["id"], item["status"]) for item in listed} == {(each, "done") for each in answer.json["requests"]}
+    assert {(item["id"], item["status"]) for item in listed} == {
+        (request_id, "done") for request_id in response.json["requests"]
+    }
 
 
 def test_an_object_is_deleted_by_one_request_for_each_flow(client: FlaskClient, store: Store) -> None:
@@ -143,8 +145,8 @@ def test_an_object_is_deleted_by_one_request_for_each_flow(client: FlaskClient, 
     for flow_id in flows:
         for n in range(1, 6):
             register(client, flow_id, object_id, f"[{n}:0_{n + 1}:0)", ts_offset=f"{n}:0")
-    answer = client.delete(f"/objects/{object_id}?cascade=true")
-    assert answer.status_code == 202
+    response = client.delete(f"/objects/{object_id}?cascade=true")
+    assert response.status_code == 202
     register(client, flows[2], object_id, "[100:0_101:0)", ts_offset="100:0")
     finish(store)
     assert [timeranges(client, flow_id) for flow_id in flows] == [[], [], ["[100:0_101:0)"]]
@@ -176,8 +178,8 @@ def test_ended_requests_can_be_read_for_a_day(client: FlaskClient, store: Store)
     assert "expiry" not in client.get(f"/flow-delete-requests/{request_id}").json
     finish(store)
     assert not forget_requests(store, "worker")
-    shown = client.get(f"/flow-delete-requests/{request_id}").json
-    lifetime = datetime.fromisoformat(shown["expiry"]) - datetime.fromisoformat(shown["updated"])
+    body = client.get(f"/flow-delete-requests/{request_id}").json
+    lifetime = datetime.fromisoformat(body["expiry"]) - datetime.fromisoformat(body["updated"])
     assert lifetime == timedelta(days=1)
 
 
@@ -200,9 +202,9 @@ def test_requests_are_listed_page_by_page(client: FlaskClient, store: Store) -> 
     seen: list[Any] = []
     url = "/flow-delete-requests?limit=2"
     while url:
-        answer = client.get(url)
-        seen += [item["id"] for item in answer.json]
-        link = answer.headers.get("Link")
+        response = client.get(url)
+        seen += [item["id"] for item in response.json]
+        link = response.headers.get("Link")
         url = link[1 : link.index(">")] if link else ""
     assert seen == ids[::-1]
     assert [item["id"] for item in client.get("/flow-delete-requests?reverse_order=true").json] == ids

@@ -24,8 +24,8 @@ class Site:
     def statements(self, method: str, path: str, body: Any = None) -> int:
         """Return how many statements the request runs, those that begin and end transactions aside."""
         self._recorded.clear()
-        answer = self.client.open(path, method=method, json=body)
-        assert answer.status_code < 300, answer.text
+        response = self.client.open(path, method=method, json=body)
+        assert response.status_code < 300, response.text
         return len(self._recorded.reads) + len(self._recorded.writes)
 
 
@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def flow_id(site: Site) -> str:
-    """A Flow with one Segment, the only Flow of its Source."""
+    """Create a Flow with one Segment, the only Flow of its Source, and return its id."""
     flow_id = make_flow(site.client)
     record(site.client, flow_id, 1)
     return flow_id
