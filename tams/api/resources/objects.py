@@ -53,7 +53,12 @@ class ObjectView(MethodView):
         paging = page_request(query, _LISTING)
         plan = url_plan(query)
         details = objects.get(
-            context.store(), object_id, query["flow_tags"], paging.after, paging.limit, context.principal()
+            context.store(),
+            object_id,
+            flow_tags=query["flow_tags"],
+            after=paging.after,
+            limit=paging.limit,
+            principal=context.principal(),
         )
         body = object_json(details.object, details.init_object, details.referenced_by_flows, plan)
         return paged(

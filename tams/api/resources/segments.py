@@ -61,8 +61,8 @@ class Segments(MethodView):
         page = segments.list_segments(
             context.store(),
             flow_id,
-            query["timerange"],
-            query["object_id"],
+            overlapping=query["timerange"],
+            object_id=query["object_id"],
             reverse=query["reverse_order"],
             after=paging.after,
             limit=paging.limit,

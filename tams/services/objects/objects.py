@@ -34,7 +34,7 @@ class ObjectDetails:
 
 
 def get(
-    store: Store, object_id: str, flow_tags: TagFilter, after: Cursor | None, limit: int, principal: Principal
+    store: Store, object_id: str, *, flow_tags: TagFilter, after: Cursor | None, limit: int, principal: Principal
 ) -> ObjectDetails:
     """Return the Object and a page of the Flows that refer to it and whose tags match `flow_tags`.
 

@@ -39,9 +39,9 @@ class SegmentPage:
 def list_segments(
     store: Store,
     flow_id: str,
+    *,
     overlapping: TimeRange,
     object_id: str | None,
-    *,
     reverse: bool,
     after: Cursor | None,
     limit: int,
