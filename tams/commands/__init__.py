@@ -1,1 +1,1 @@
-"""The `tams` command: one module per group of commands."""
+"""The `tams` command: a file per group of commands, loaded when the group is used."""

@@ -1,23 +1,44 @@
-"""What `tams classes` does."""
+"""`tams classes`: giving classes to media."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from tams.app import opened_store
-from tams.config import ConfigurationError
+from tams.commands import options
+from tams.commands.startup import start
+from tams.config import ConfigurationError, Settings
 from tams.services.access.classification import classify
 
-if TYPE_CHECKING:
-    from tams.config import Settings
+
+@click.group()
+def classes() -> None:
+    """Manage classes, which share media with groups (TAMS_AUTH_CLASSES)."""
+
+
+@classes.command("assign")
+@options.data_dir
+@click.option("--dry-run", is_flag=True, help="Only count the Sources and Flows.")
+@click.argument("names", nargs=-1, required=True, metavar="CLASS...")
+def assign_command(data_dir: Path | None, dry_run: bool, names: tuple[str, ...]) -> None:
+    """Give the classes to every Source and Flow without a class, read-only ones included.
+
+    For an archive that is older than its classes, whose media only admins can read. Works in small transactions, beside
+    running servers, and sends events to webhooks. After an interruption, run it again to continue.
+    """
+    sys.exit(assign(start(data_dir=data_dir), names, dry_run=dry_run))
 
 
 def assign(settings: Settings, names: Sequence[str], *, dry_run: bool) -> int:
-    """Give the classes to every Source and Flow without any; the exit code. Raises ConfigurationError for a class that
-    the file of the classes does not have."""
+    """Give the classes to every Source and Flow without a class; return the exit code.
+
+    Raises:
+        ConfigurationError: TAMS_AUTH_CLASSES does not define one of the classes.
+    """
     with opened_store(settings) as store:
         if store.classes is not None:
             for name in names:
@@ -28,6 +49,6 @@ def assign(settings: Settings, names: Sequence[str], *, dry_run: bool) -> int:
         for step in classify(store, names, dry_run=dry_run):
             looked_at, changed = looked_at + step.looked_at, changed + step.changed
             click.echo(f"{looked_at} Sources and Flows looked at, {changed} without a class", err=True)
-        done = "would get" if dry_run else "got"
-        click.echo(f"{changed} of {looked_at} Sources and Flows {done} {', '.join(names)}.")
+        outcome = "would get" if dry_run else "got"
+        click.echo(f"{changed} of {looked_at} Sources and Flows {outcome} {', '.join(names)}.")
     return 0

@@ -1,21 +1,46 @@
-"""`tams db check`."""
+"""`tams db`: upgrading and checking the database."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import click
 
 from tams import adapters
-from tams.commands.vast import interruptible
+from tams.commands import options
+from tams.commands.interruption import interruptible
+from tams.commands.startup import start
+from tams.config import Settings
 from tams.domain.errors import Unavailable
 
-if TYPE_CHECKING:
-    from tams.config import Settings
+
+@click.group()
+def db() -> None:
+    """Manage the database."""
+
+
+@db.command("upgrade")
+@options.data_dir
+def upgrade_command(data_dir: Path | None) -> None:
+    """Create the database, or bring it up to date; safe at any time, also concurrently.
+
+    Before changing TAMS_VAST_CONCURRENCY, stop every server and worker.
+    """
+    settings = start(data_dir=data_dir)
+    adapters.upgrade(settings, change_concurrency=True)
+    click.echo(f"The database {settings.shown_database_url()} is up to date.")
+
+
+@db.command("check")
+@options.data_dir
+def check_command(data_dir: Path | None) -> None:
+    """Check that the database answers and lacks nothing; exit with code 1 otherwise."""
+    sys.exit(check(start(data_dir=data_dir)))
 
 
 def check(settings: Settings) -> int:
-    """Say what the database has and lacks; return the exit code, 1 where something is missing."""
+    """Print what the database has and lacks; return the exit code, 1 if something is missing."""
     lacking: list[str] = []
     repository = adapters.open_repository(settings)
     try:

@@ -1,17 +1,22 @@
-"""What `tams storage` does."""
+"""`tams storage`: setting up and checking storage backends, and comparing them with the database."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 import orjson
+from typing_extensions import override
 
 from tams.app import opened_store
+from tams.commands import options
+from tams.commands.startup import start
 from tams.config import ConfigurationError
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
 from tams.storage.diagnosis import diagnose
@@ -23,21 +28,72 @@ if TYPE_CHECKING:
     from tams.config import Settings
 
 _NOT_COMPARED: Final = 2
-"""The exit code where a backend did not answer."""
+"""The exit code if a backend did not answer."""
 
 
-def init(settings: Settings, wanted: Sequence[str], *, create_bucket: bool) -> int:
-    """Set up the buckets; the exit code. Raises ConfigurationError for a backend that is not configured."""
+@click.group()
+def storage() -> None:
+    """Manage the storage backends.
+
+    They are configured by TAMS_S3_… and TAMS_STORAGE_… variables, or in the file that TAMS_STORAGE_CONFIG names.
+    """
+
+
+@storage.command("init")
+@options.data_dir
+@click.option("--create-bucket", is_flag=True, help="Create the bucket if it does not exist.")
+@options.backends
+def init_command(data_dir: Path | None, create_bucket: bool, backends: tuple[str, ...]) -> None:
+    """Set up the buckets of S3 backends: all, or those with the given ids or labels.
+
+    Adds a lifecycle rule that aborts unfinished multipart uploads, and a CORS rule that lets pages of TAMS_CORS_ORIGINS
+    read and write media. Existing rules stay as they are. Safe to repeat.
+    """
+    sys.exit(init(start(data_dir=data_dir), backends, create_bucket=create_bucket))
+
+
+@storage.command("check")
+@options.data_dir
+@options.backends
+def check_command(data_dir: Path | None, backends: tuple[str, ...]) -> None:
+    """Try everything that the store needs of its backends: all, or those with the given ids or labels.
+
+    Writes a probe, reads, lists and copies it, uses presigned URLs as clients do, looks at the rules of the bucket,
+    and deletes the probe. Prints whether each step works, and exits with code 1 if one does not.
+    """
+    sys.exit(check(start(data_dir=data_dir), backends))
+
+
+@storage.command("reconcile")
+@options.data_dir
+@click.option("--repair", is_flag=True, help="Delete orphaned bytes that are older than unregistered storage is kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")
+@options.backends
+def reconcile_command(data_dir: Path | None, repair: bool, as_json: bool, backends: tuple[str, ...]) -> None:
+    """Compare the database with the backends: all, or those with the given ids or labels.
+
+    Reports orphaned bytes, which the database does not reference, and missing bytes, which clients are offered. Exits
+    with code 0 if there are none, 1 if there are, and 2 if a backend does not answer. Safe at any time.
+    """
+    sys.exit(reconcile(start(data_dir=data_dir), backends, repair=repair, as_json=as_json))
+
+
+def init(settings: Settings, names: Sequence[str], *, create_bucket: bool) -> int:
+    """Set up the buckets of the named backends, or of all; return the exit code.
+
+    Raises:
+        ConfigurationError: there is no backend with that id or label.
+    """
     failed = False
-    for storage in _chosen(settings, wanted):
-        click.echo(f"{storage.backend.label} ({storage.backend.id})")
-        if isinstance(storage, LocalStorage):
+    for backend in _chosen(settings, names):
+        click.echo(f"{backend.backend.label} ({backend.backend.id})")
+        if isinstance(backend, LocalStorage):
             click.echo("  local: nothing to set up")
             continue
         from tams.storage.s3.setup import RulesLost
 
         try:
-            _set_up(storage, settings.cors_origins, create_bucket=create_bucket)
+            _set_up(backend, settings.cors_origins, create_bucket=create_bucket)
         except StorageError as error:
             failed = True
             click.echo(f"  FAILED  {error}")
@@ -47,12 +103,16 @@ def init(settings: Settings, wanted: Sequence[str], *, create_bucket: bool) -> i
     return int(failed)
 
 
-def check(settings: Settings, wanted: Sequence[str]) -> int:
-    """Try out the backends; the exit code. Raises ConfigurationError for a backend that is not configured."""
+def check(settings: Settings, names: Sequence[str]) -> int:
+    """Try out the named backends, or all; return the exit code.
+
+    Raises:
+        ConfigurationError: there is no backend with that id or label.
+    """
     failed = False
-    for storage in _chosen(settings, wanted):
-        click.echo(f"{storage.backend.label} ({storage.backend.id})")
-        for finding in diagnose(storage, settings.cors_origins):
+    for backend in _chosen(settings, names):
+        click.echo(f"{backend.backend.label} ({backend.backend.id})")
+        for finding in diagnose(backend, settings.cors_origins):
             if finding.problem is None:
                 click.echo(f"  ok      {finding.step}")
             else:
@@ -61,22 +121,25 @@ def check(settings: Settings, wanted: Sequence[str]) -> int:
     return int(failed)
 
 
-def reconcile(settings: Settings, wanted: Sequence[str], *, repair: bool, as_json: bool) -> int:
-    """Compare the database with the backends; the exit code. Raises ConfigurationError for a backend, or a database,
-    that is not there."""
+def reconcile(settings: Settings, names: Sequence[str], *, repair: bool, as_json: bool) -> int:
+    """Compare the database with the named backends, or all; return the exit code.
+
+    Raises:
+        ConfigurationError: the database does not answer, or there is no backend with that id or label.
+    """
     code = 0
     with opened_store(settings) as store:
-        for storage in _among(list(store.storages.values()), wanted):
-            report: _Report = _Lines(storage.backend) if as_json else _Text(storage.backend)
-            compared = Reconciliation(store, storage, repair=repair)
-            found: Counter[str] = Counter()
+        for backend in _named(list(store.storages.values()), names):
+            report: _Report = _JsonReport(backend.backend) if as_json else _TextReport(backend.backend)
+            comparison = Reconciliation(store, backend, repair=repair)
+            counts: Counter[str] = Counter()
             try:
-                for discrepancy in compared.discrepancies():
-                    found[discrepancy.finding] += 1
-                    found["deleted"] += discrepancy.deleted
-                    report.tell(discrepancy)
-                report.end(compared, found)
-                code = max(code, int(bool(found)))
+                for discrepancy in comparison.discrepancies():
+                    counts[discrepancy.finding] += 1
+                    counts["deleted"] += discrepancy.deleted
+                    report.add(discrepancy)
+                report.finish(comparison, counts)
+                code = max(code, int(bool(counts)))
             except StorageError as error:
                 report.fail(error)
                 code = _NOT_COMPARED
@@ -84,62 +147,68 @@ def reconcile(settings: Settings, wanted: Sequence[str], *, repair: bool, as_jso
 
 
 class _Report(Protocol):
-    """Where a comparison is told as it goes on."""
+    """Output of a comparison while it goes on."""
 
     def __init__(self, backend: Backend) -> None: ...
 
-    def tell(self, discrepancy: Discrepancy) -> None:
-        """One key."""
+    def add(self, discrepancy: Discrepancy) -> None:
+        """Print one discrepancy."""
 
-    def end(self, compared: Reconciliation, found: Counter[str]) -> None:
-        """All of it."""
+    def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
+        """Print the totals. `counts` has the keys `orphan`, `missing` and `deleted`."""
 
     def fail(self, error: StorageError) -> None:
-        """Why it came to no end."""
+        """Print why the comparison could not be finished."""
 
 
-class _Text(_Report):
-    """For people."""
+class _TextReport(_Report):
+    """A report for people."""
 
     def __init__(self, backend: Backend) -> None:
         click.echo(f"{backend.label} ({backend.id})")
 
-    def tell(self, discrepancy: Discrepancy) -> None:
+    @override
+    def add(self, discrepancy: Discrepancy) -> None:
         words = [f"  {discrepancy.finding:8}{discrepancy.key}"]
         if discrepancy.object_id is not None:
             words.append(f"object {discrepancy.object_id}")
         if discrepancy.modified is not None:
-            at = datetime.fromtimestamp(discrepancy.modified, UTC)
-            words.append(f"{discrepancy.size} bytes of {at:%Y-%m-%dT%H:%M:%SZ}")
+            modified = datetime.fromtimestamp(discrepancy.modified, UTC)
+            words.append(f"{discrepancy.size} bytes of {modified:%Y-%m-%dT%H:%M:%SZ}")
         if discrepancy.deleted or discrepancy.problem:
             words.append(discrepancy.problem or "deleted")
         click.echo(", ".join(words))
 
-    def end(self, compared: Reconciliation, found: Counter[str]) -> None:
+    @override
+    def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
         click.echo(
-            f"  {compared.stored} keys with bytes, {compared.named} instances: {found['orphan']} orphaned "
-            f"({found['deleted']} deleted), {found['missing']} missing"
+            f"  {comparison.stored} keys with bytes, {comparison.named} instances: {counts['orphan']} orphaned "
+            f"({counts['deleted']} deleted), {counts['missing']} missing"
         )
 
+    @override
     def fail(self, error: StorageError) -> None:
         click.echo(f"  FAILED  {error}")
 
 
-class _Lines(_Report):
-    """For programs: a JSON object on each line, and one for each backend at its end."""
+class _JsonReport(_Report):
+    """A report for programs: a JSON object per discrepancy, and one at the end of each backend, on a line each."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = {"storage_id": backend.id, "label": backend.label}
 
-    def tell(self, discrepancy: Discrepancy) -> None:
+    @override
+    def add(self, discrepancy: Discrepancy) -> None:
         self._write(asdict(discrepancy))
 
-    def end(self, compared: Reconciliation, found: Counter[str]) -> None:
-        counts = {"stored": compared.stored, "instances": compared.named}
+    @override
+    def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
+        totals = {"stored": comparison.stored, "instances": comparison.named}
         self._write(
-            {"finding": "summary", **counts, **{name: found[name] for name in ("orphan", "missing", "deleted")}}
+            {"finding": "summary", **totals, **{name: counts[name] for name in ("orphan", "missing", "deleted")}}
         )
 
+    @override
     def fail(self, error: StorageError) -> None:
         self._write({"finding": "failed", "problem": str(error)})
 
@@ -147,17 +216,18 @@ class _Lines(_Report):
         click.echo(orjson.dumps(self._backend | line))
 
 
-def _chosen(settings: Settings, wanted: Sequence[str]) -> list[Storage]:
-    return _among(list(open_storages(settings).values()), wanted)
+def _chosen(settings: Settings, names: Sequence[str]) -> list[Storage]:
+    return _named(list(open_storages(settings).values()), names)
 
 
-def _among(storages: list[Storage], wanted: Sequence[str]) -> list[Storage]:
-    known = {name: item for item in storages for name in (item.backend.id, item.backend.label)}
-    for name in wanted:
-        if name not in known:
-            labels = ", ".join(item.backend.label for item in storages)
+def _named(storages: list[Storage], names: Sequence[str]) -> list[Storage]:
+    """Return the storages whose id or label is in `names`, or all if it is empty."""
+    by_name = {name: storage for storage in storages for name in (storage.backend.id, storage.backend.label)}
+    for name in names:
+        if name not in by_name:
+            labels = ", ".join(storage.backend.label for storage in storages)
             raise ConfigurationError(f"There is no storage backend {name}: name one of {labels}, or its id.")
-    return [known[name] for name in wanted] if wanted else storages
+    return [by_name[name] for name in names] if names else storages
 
 
 def _set_up(storage: Storage, origins: Sequence[str], *, create_bucket: bool) -> None:

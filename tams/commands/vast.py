@@ -1,25 +1,23 @@
-"""What `tams vast` does."""
+"""`tams vast`: finding out what a VAST cluster supports."""
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-from contextlib import contextmanager
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from tams.adapters import vast_address
+from tams.commands import options
+from tams.commands.interruption import interruptible
+from tams.commands.startup import start
 from tams.config import ConfigurationError
 from tams.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     from tams.config import Settings
     from tams.repository.vast.probe import Advice, Finding
 
@@ -27,12 +25,43 @@ _CODES = {"claims": 0, "stripes": 10, "single": 20, "none": 30}
 _INTERRUPTED = 130
 
 
+@click.group()
+def vast() -> None:
+    """Manage VAST Database."""
+
+
+@vast.command("probe")
+@options.data_dir
+@click.option(
+    "--idle-seconds",
+    type=click.FloatRange(0.1),
+    default=3.0,
+    show_default=True,
+    help="How long to leave a transaction idle, to see whether the cluster ends it.",
+)
+@click.option(
+    "--json", "profile", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings to this file."
+)
+def probe_command(data_dir: Path | None, idle_seconds: float, profile: Path | None) -> None:
+    """Find out what a cluster supports, and which TAMS_VAST_CONCURRENCY suits it.
+
+    Works in a schema with a random name, which it removes at the end, and touches nothing else. Needs the TAMS_VAST_…
+    variables. The last line names the setting, and so does the exit code: 0 claims, 10 stripes, 20 single, 30 if none
+    of them suits, 2 if the cluster could not be probed.
+    """
+    sys.exit(probe(start(data_dir=data_dir, repository="vast"), idle_seconds, profile))
+
+
 def probe(settings: Settings, idle_seconds: float, profile: Path | None) -> int:
-    """Ask the cluster; the exit code. Raises ConfigurationError where that cannot be done."""
+    """Probe the cluster and print the findings; return the exit code.
+
+    Raises:
+        ConfigurationError: the cluster cannot be probed, or the profile cannot be written.
+    """
     from tams.repository.vast.probe import CHECKS, NotRemoved, advised, scratch
 
     if profile is not None and not os.access(profile.absolute().parent, os.W_OK):
-        raise ConfigurationError(f"The profile cannot be written to {profile}: name a file in a directory that can.")
+        raise ConfigurationError(f"The profile cannot be written to {profile}: name a file in a writable directory.")
     address = vast_address(settings)
     findings: dict[str, Finding] = {}
     try:
@@ -57,22 +86,6 @@ def probe(settings: Settings, idle_seconds: float, profile: Path | None) -> int:
     return _CODES[advice.concurrency]
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM is as polite as Ctrl-C: what was made is removed first. What is refused on purpose is not logged."""
-    for name in ("vastdb", "backoff"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _cannot_probe(settings: Settings, error: Unavailable) -> str:
     return (
         f"{settings.vast_endpoint} cannot be probed. {error} The user of TAMS_VAST_ACCESS_KEY has to be allowed to "
@@ -82,10 +95,10 @@ def _cannot_probe(settings: Settings, error: Unavailable) -> str:
 
 
 def _show(findings: dict[str, Finding]) -> None:
-    width = max(len(each.question) for each in findings.values())
-    for each in findings.values():
-        found = ", ".join(each.finding) if isinstance(each.finding, list) else str(each.finding)
-        click.echo(f"{each.question:{width}}  {found:22}  {each.evidence}")
+    width = max(len(finding.question) for finding in findings.values())
+    for finding in findings.values():
+        answer = ", ".join(finding.finding) if isinstance(finding.finding, list) else str(finding.finding)
+        click.echo(f"{finding.question:{width}}  {answer:22}  {finding.evidence}")
 
 
 def _conclude(settings: Settings, advice: Advice) -> None:
@@ -96,8 +109,8 @@ def _conclude(settings: Settings, advice: Advice) -> None:
         click.echo("No TAMS_VAST_CONCURRENCY suits this cluster: do not keep the metadata in it.")
     else:
         is_set = settings.vast_concurrency == advice.concurrency
-        said = "as it is set" if is_set else f"not {settings.vast_concurrency}"
-        click.echo(f"The results call for TAMS_VAST_CONCURRENCY={advice.concurrency} ({said}).")
+        comparison = "as it is set" if is_set else f"not {settings.vast_concurrency}"
+        click.echo(f"The results call for TAMS_VAST_CONCURRENCY={advice.concurrency} ({comparison}).")
 
 
 def _profile(settings: Settings, findings: dict[str, Finding], advice: Advice, idle_seconds: float) -> bytes:
@@ -106,6 +119,6 @@ def _profile(settings: Settings, findings: dict[str, Finding], advice: Advice, i
         "idle_seconds": idle_seconds,
         "concurrency": advice.concurrency,
         "reasons": advice.reasons,
-        "findings": {name: each.as_dict() for name, each in findings.items()},
+        "findings": {name: finding.as_dict() for name, finding in findings.items()},
     }
     return orjson.dumps(profile, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tams.commands.seed import seed
+from tams.commands.development import seed
 from tams.config import Settings
 from tams.domain.errors import IntegrityBroken, NotFound
 from tams.domain.timerange import ETERNITY
