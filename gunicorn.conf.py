@@ -1,8 +1,8 @@
-"""Read by `gunicorn wsgi:application` when it is started in this directory."""
+"""gunicorn's settings for `gunicorn wsgi:application`, read when it is started in this directory."""
 
 from tams import logs
 from tams.config import ConfigurationError, Settings
-from tams.serving.gunicorn_server import gunicorn_settings
+from tams.serving.application import gunicorn_settings
 from tams.storage.configuration.backends import configured_backends
 
 try:

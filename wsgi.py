@@ -1,4 +1,4 @@
-"""The application for a WSGI server: `gunicorn wsgi:application` (its settings are in `gunicorn.conf.py`)."""
+"""The WSGI application for `gunicorn wsgi:application`, whose settings are in `gunicorn.conf.py`."""
 
 from tams import logs
 from tams.config import Settings

@@ -15,7 +15,9 @@ from tams.commands import options
 from tams.commands.startup import exit_code, start
 from tams.config import ConfigurationError, Settings
 from tams.services.access.configured_users import check_users
-from tams.serving import gunicorn_server
+from tams.serving.sockets import base_url, listen
+from tams.serving.supervisor import run
+from tams.serving.worker_process import run_worker
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ def serve(
     if no_worker:
         _refuse_second_writer(settings, "Leave --no-worker out.")
     check_users(settings)
-    listener = gunicorn_server.listen(host, port)
-    url = settings.public_url or gunicorn_server.base_url(listener)
+    listener = listen(host, port)
+    url = settings.public_url or base_url(listener)
     _in_a_child(lambda: _prepare_database(settings))
 
     def ready() -> None:
@@ -59,7 +61,7 @@ def serve(
             f"  database      {settings.shown_database_url()}"
         )
 
-    gunicorn_server.run(settings, listener, with_worker=not no_worker, ready=ready)
+    run(settings, listener, with_worker=not no_worker, ready=ready)
 
 
 @click.command()
@@ -74,7 +76,7 @@ def worker(data_dir: Path | None) -> None:
     """
     settings = start(data_dir=data_dir)
     _refuse_second_writer(settings, "Start no `tams worker`.")
-    gunicorn_server.run_worker(settings)
+    run_worker(settings)
 
 
 def _refuse_second_writer(settings: Settings, remedy: str) -> None:

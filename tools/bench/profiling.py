@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from tams.serving.gunicorn_server import settle_garbage_collection
+from tams.serving.application import settle_garbage_collection
 from tools.bench import databases
 from tools.bench.databases import Engine
 from tools.bench.documents import MOST_ALLOCATED, flow, segments

@@ -10,7 +10,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
 from tams.config import Settings
-from tams.serving.gunicorn_server import gunicorn_settings
+from tams.serving.application import gunicorn_settings
 
 
 def received(body: bytes, settings: Settings) -> Request:

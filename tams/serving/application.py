@@ -1,0 +1,137 @@
+"""The store as a gunicorn application: what it sets in gunicorn, and what it changes about it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import ParseException
+from typing_extensions import override
+
+from tams.serving.sockets import close_idle_connections
+from tams.serving.timeouts import IDLE_TIMEOUT, STOP_TIMEOUT
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
+    from gunicorn.http.message import Request
+    from gunicorn.workers.base import Worker
+
+    from tams.config import Settings
+
+# New containers, less those that are gone, before the garbage collector looks at them. Python's own figure is 700; a
+# request of one Flow creates few, a page of a thousand Segments some thousand.
+_COLLECTION_THRESHOLD: Final = 10_000
+
+
+class Application(BaseApplication):
+    """The store for gunicorn. `load` runs in each worker, after the fork: no connection crosses it."""
+
+    def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
+        self._settings = settings
+        self._options = options
+        super().__init__(prog="tams")
+
+    @override
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    @override
+    def load(self) -> Any:
+        from tams.serving.wsgi_factory import create_application
+
+        return create_application(self._settings)
+
+
+def gunicorn_settings(settings: Settings) -> dict[str, Any]:
+    """Return the gunicorn settings that the store needs, except `bind`, which is up to the caller."""
+    return {
+        "worker_class": "gthread",
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "keepalive": IDLE_TIMEOUT,
+        "graceful_timeout": STOP_TIMEOUT,
+        "timeout": 60,
+        # An Object id of 1024 bytes is 3072 characters in a URL, beside a query with filters, a page token and an
+        # access token.
+        "limit_request_line": 8190,
+        # Whether forwarded headers are trusted is decided in one place, `tams.api`, by TAMS_TRUSTED_PROXIES.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
+        # sendfile() waits for a client without a limit, whatever the timeouts of the socket.
+        "sendfile": False,
+        "accesslog": None,
+        "logger_class": ServerLog,
+        "control_socket_disable": True,
+        "when_ready": limit_waits_for_clients,
+        "post_worker_init": lambda _worker: settle_garbage_collection(),
+        "pre_request": _handle_malformed_chunks,
+        "worker_exit": _stop_background_work,
+    }
+
+
+def limit_waits_for_clients(arbiter: Arbiter) -> None:
+    """Close connections without traffic, on every socket that gunicorn listens on."""
+    for listener in arbiter.LISTENERS:
+        close_idle_connections(listener.sock)
+
+
+def settle_garbage_collection() -> None:
+    """Exempt the application's own objects from garbage collection, and collect less often.
+
+    A page of a thousand Segments is some thousand objects, none of them in a cycle: by default each page is searched
+    several times while it is built.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTION_THRESHOLD)
+
+
+class ServerLog(Logger):
+    """gunicorn's messages in the log and the form of the store. The access line is written by the application."""
+
+    @override
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.NOTSET)
+        self.error_log.addFilter(_is_not_idle_connection)
+
+
+def _is_not_idle_connection(record: logging.LogRecord) -> bool:
+    """Return False for the traceback that gunicorn logs when an idle connection was closed."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, BlockingIOError)
+
+
+class _Chunks(ChunkedReader):
+    """Chunked body. A malformed chunk is handled as a dropped connection, because the body's end cannot be located."""
+
+    # Raises OSError where gunicorn raises ParseException.
+    @override
+    def read(self, size: int) -> bytes:
+        try:
+            return super().read(size)
+        except ParseException as error:
+            self.req.force_close()
+            raise OSError(f"malformed chunks: {error}") from error
+
+
+def _handle_malformed_chunks(_worker: Worker, request: Request) -> None:
+    """Treat malformed chunks as the client's fault: gunicorn's exception would look like one of the store's."""
+    if request.body is not None and isinstance(request.body.reader, ChunkedReader):
+        request.body.reader = _Chunks(request, request.unreader)
+
+
+def _stop_background_work(_arbiter: Arbiter, worker: Worker) -> None:
+    """Stop the background thread of a web process, if it has one."""
+    from tams.serving.wsgi_factory import stop_background_work
+
+    stop_background_work(worker.app.callable, STOP_TIMEOUT)
