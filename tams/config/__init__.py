@@ -1,6 +1,8 @@
 """Settings from the environment, read once at the start."""
 
+from tams.config.deployment import DEVELOPMENT, PRODUCTION
+from tams.config.environment import SettingDocument
 from tams.config.fields import ConfigurationError
-from tams.config.settings import DEVELOPMENT, PRODUCTION, SettingDocument, Settings, documentation
+from tams.config.settings import Settings, documentation
 
 __all__ = ["DEVELOPMENT", "PRODUCTION", "ConfigurationError", "SettingDocument", "Settings", "documentation"]

@@ -1,4 +1,4 @@
-"""The file that says which groups may do what with which classes: TOML, one `[classes.NAME]` table for each class."""
+"""The file of classes and the permissions of groups: TOML, one `[classes.NAME]` table for each class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _EXAMPLE: Final = 'read = ["newsroom"]'
 
 
 def read_classes(path: Path) -> ClassMap:
-    """What the file says. Raises ConfigurationError with the file, the class, and what to write instead."""
+    """Return the permissions that the file gives to groups, by class.
+
+    Raises:
+        ConfigurationError: the message names the file, the class, and what to write.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -49,19 +53,20 @@ def _class(path: Path, name: str, table: Any) -> Mapping[Permission, list[str]]:
             f"{where}: a name has 1 to {_LONGEST_NAME} bytes, all of them printable: write another."
         )
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{where}: this is no table: write [classes.{name}], and below it {_EXAMPLE}.")
-    found: dict[Permission, list[str]] = {}
-    for key, groups in table.items():
-        permission = next((each for each in PERMISSIONS if each == key), None)
+        raise ConfigurationError(f"{where}: this is not a table: write [classes.{name}], and below it {_EXAMPLE}.")
+    groups_by_permission: dict[Permission, list[str]] = {}
+    for word, groups in table.items():
+        permission = next((permission for permission in PERMISSIONS if permission == word), None)
         if permission is None:
-            near = get_close_matches(key, PERMISSIONS, n=1)
+            near = get_close_matches(word, PERMISSIONS, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(PERMISSIONS)}."
-            raise ConfigurationError(f"{where}: {key} is not a permission: {remedy}")
+            raise ConfigurationError(f"{where}: {word} is not a permission: {remedy}")
         if not isinstance(groups, list) or not all(isinstance(group, str) and group.strip() for group in groups):
             raise ConfigurationError(
-                f'{where}: {key} is {groups!r}, which is no list of groups: write {key} = ["newsroom"], or [] for none.'
+                f"{where}: {word} is {groups!r}, which is not a list of groups: "
+                f'write {word} = ["newsroom"], or [] for none.'
             )
-        found[permission] = groups
-    if not any(found.values()):
-        raise ConfigurationError(f"{where}: nobody may do anything with it: write {_EXAMPLE}, or remove the class.")
-    return found
+        groups_by_permission[permission] = groups
+    if not any(groups_by_permission.values()):
+        raise ConfigurationError(f"{where}: no group may do anything with it: write {_EXAMPLE}, or remove the class.")
+    return groups_by_permission

@@ -1,4 +1,4 @@
-"""Small texts that the store makes once and keeps in its data directory: a key, an id."""
+"""Keys and ids that the store creates once and keeps in files of its data directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from tams.config.fields import ConfigurationError
 
 
 def prepare_directory(path: Path) -> None:
-    """Make the data directory unless it is there. Raises ConfigurationError where it cannot be written to."""
+    """Create the data directory unless it exists.
+
+    Raises:
+        ConfigurationError: it cannot be created or written to.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -23,26 +27,30 @@ def prepare_directory(path: Path) -> None:
         ) from error
 
 
-def kept_text(path: Path, make: Callable[[], str]) -> str:
-    """The text in the file, made once by whichever process comes first. Raises ConfigurationError."""
+def persistent_text(path: Path, generate: Callable[[], str]) -> str:
+    """Return the text in the file; the first process to ask creates the file with a generated text.
+
+    Raises:
+        ConfigurationError: the file cannot be read or created.
+    """
     try:
         if not path.exists():
             prepare_directory(path.parent)
-            _create_whole(path, make() + "\n")
+            _create_whole(path, generate() + "\n")
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read or made ({error}): mend that, then start again.") from error
+        raise ConfigurationError(f"{path} cannot be read or created ({error}): repair it, then start again.") from error
 
 
 def _create_whole(path: Path, text: str) -> None:
-    """Make a file that only its owner can read, complete from the first moment; one that exists is left alone."""
+    """Create a file that only its owner can read, with its whole content at once; leave an existing file alone."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # Unlike a rename, a link never replaces what another process made meanwhile.
+        # Unlike a rename, a link never replaces a file that another process created meanwhile.
         Path(path).hardlink_to(temporary)
     except FileExistsError:
         pass

@@ -1,4 +1,4 @@
-"""The settings of VAST Database: a part of `Settings`, and what is only wrong about them together."""
+"""The settings of VAST Database, and the rules between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tams.config.fields import BOOLEAN, ConfigurationError, one_of, parsed, read_endpoint, setting, text, whole
+from tams.config.fields import BOOLEAN, ConfigurationError, one_of, parsed, setting, text, whole
+from tams.config.parsers import parse_endpoint
 
 SQL: Final = "sql"
 VAST: Final = "vast"
@@ -16,70 +17,69 @@ STRIPES: Final = "stripes"
 SINGLE: Final = "single"
 
 
-# Without slots, because `Settings` has another base that has them.
 @dataclass(frozen=True, kw_only=True)
 class VastSettings:
-    """Which repository there is, and what the one on VAST Database needs."""
+    """The choice of the repository, and the settings of the one on VAST Database."""
 
     repository: str = setting(
         one_of(SQL, VAST),
         SQL,
-        "Where the metadata are kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see "
-        "docs/how-to/keep-metadata-in-vast.md; "
-        "it needs `pip install 'tams[vast]'`).",
+        "Where the metadata is kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see "
+        "docs/how-to/keep-metadata-in-vast.md; it needs `pip install 'tams[vast]'`).",
     )
     vast_endpoint: str | None = setting(
-        parsed("the http or https URL of a VAST cluster, without path", "http://vip-pool.vast.example", read_endpoint),
+        parsed("the http or https URL of a VAST cluster, without path", "http://vip-pool.vast.example", parse_endpoint),
         None,
-        "The VAST cluster: a name that leads to its virtual IP pool, or one of the addresses.",
+        "VAST cluster: a name that resolves to its virtual IP pool, or one of the addresses.",
     )
     vast_access_key: str | None = setting(
         text("the access key of a user", "AKIAEXAMPLE"),
         None,
-        "The access key of a user who may make, read and write tables in the bucket.",
+        "Access key of a user who may create, read and write tables in the bucket.",
     )
     vast_secret_key: str | None = setting(
         text("the secret of the access key", "$(cat /run/secrets/vast)"),
         None,
-        "The secret of `TAMS_VAST_ACCESS_KEY`.",
+        "Secret of `TAMS_VAST_ACCESS_KEY`.",
         secret=True,
     )
     vast_bucket: str | None = setting(
-        text("the name of a bucket that is a database", "tams-db"), None, "The bucket, enabled as a VAST database."
+        text("the name of a bucket that is a database", "tams-db"), None, "Bucket, enabled as a VAST database."
     )
     vast_schema: str = setting(
-        text("the name of a schema", "tams"), "tams", "The schema that holds the tables; `tams db upgrade` makes it."
+        text("the name of a schema", "tams"), "tams", "Schema that holds the tables; `tams db upgrade` creates it."
     )
-    vast_ssl_verify: bool = setting(BOOLEAN, True, "Whether the certificate of the cluster is verified.", shown="true")
-    vast_request_timeout: int = setting(whole("seconds", 1, 5), 5, "How long one request to the cluster may take.")
+    vast_ssl_verify: bool = setting(BOOLEAN, True, "Whether to verify the certificate of the cluster.", shown="true")
+    vast_request_timeout: int = setting(whole("seconds", 1, 5), 5, "Maximum duration of one request to the cluster.")
     vast_operation_timeout: int = setting(
         whole("seconds", 5, 30),
         30,
-        "How long a change may wait for others that change the same things before it is refused with 503.",
+        "How long a change may wait for concurrent changes of the same Flows, Sources or Objects before it is refused "
+        "with 503.",
     )
     vast_claim_timeout: int = setting(
         whole("seconds", 2, 10),
         10,
-        "How long the claim of a process that does not move stands in the way of others before they end it. Below "
+        "How long an unresponsive process's claim blocks others before it is taken over. Below "
         "`TAMS_VAST_OPERATION_TIMEOUT`.",
     )
-
     vast_concurrency: str = setting(
         one_of(CLAIMS, STRIPES, SINGLE),
         CLAIMS,
-        "How changes that meet are kept apart (see docs/explanation/vast-concurrency.md): `tams vast probe` says "
-        "which one suits a cluster. "
-        "`claims`: where a transaction can be ended by its id; `stripes`: where two changes of one row are noticed; "
-        "`single`: one process writes, which needs `TAMS_WORKERS=1`. The same for every server and worker.",
+        "How concurrent changes are kept apart (see docs/explanation/vast-concurrency.md); `tams vast probe` "
+        "recommends one for a cluster. "
+        "`claims`: the cluster can end a transaction by its id; `stripes`: the cluster detects two changes of one row; "
+        "`single`: only one process writes, which requires `TAMS_WORKERS=1`. Has to be the same for every server and "
+        "worker.",
     )
 
     @property
     def one_writer(self) -> bool:
-        """Whether only one process may write to the database."""
+        """Return True if only one process may write to the database."""
         return self.repository == VAST and self.vast_concurrency == SINGLE
 
     def vast_address(self) -> dict[str, Any]:
-        """What the adapter is opened with, by the names of its parameters."""
+        """Return the parameters that the adapter is opened with, by name."""
         return {
             "endpoint": self.vast_endpoint,
             "access_key": self.vast_access_key,
@@ -95,16 +95,16 @@ class VastSettings:
 
 
 def check_vast(settings: VastSettings, workers: int) -> None:
-    """Refuse what is only wrong together. `workers`: how many processes answer requests."""
+    """Raise ConfigurationError for settings that are only wrong together. `workers` is the number of web processes."""
     if settings.vast_claim_timeout >= settings.vast_operation_timeout:
         raise ConfigurationError(
             f"TAMS_VAST_CLAIM_TIMEOUT ({settings.vast_claim_timeout}) is not below TAMS_VAST_OPERATION_TIMEOUT "
-            f"({settings.vast_operation_timeout}): write a number of seconds that is."
+            f"({settings.vast_operation_timeout}): write a smaller number of seconds."
         )
     if settings.repository != VAST:
         return
-    needed = ("vast_endpoint", "vast_access_key", "vast_secret_key", "vast_bucket")
-    missing = [f"TAMS_{name.upper()}" for name in needed if getattr(settings, name) is None]
+    required = ("vast_endpoint", "vast_access_key", "vast_secret_key", "vast_bucket")
+    missing = [f"TAMS_{name.upper()}" for name in required if getattr(settings, name) is None]
     if missing:
         raise ConfigurationError(
             f"TAMS_REPOSITORY is vast, which needs {', '.join(missing)}, too: see docs/how-to/keep-metadata-in-vast.md."

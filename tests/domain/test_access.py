@@ -44,14 +44,14 @@ def test_groups_have_what_the_file_gives_them(path: Path) -> None:
         ("", "there is no class: write [classes.NAME]"),
         ("classes = 5", "there is no class: write [classes.NAME]"),
         ('[news]\nread = ["a"]', "news is not known here: write [classes.NAME]"),
-        ("[classes]\nnews = 5", "class 'news': this is no table: write [classes.news]"),
+        ("[classes]\nnews = 5", "class 'news': this is not a table: write [classes.news]"),
         ('[classes.news]\nraed = ["a"]', "raed is not a permission: did you mean read?"),
         ('[classes.news]\nx = ["a"]', "x is not a permission: there are read, write, delete."),
-        ('[classes.news]\nread = "a"', "read is 'a', which is no list of groups: write read = "),
-        ("[classes.news]\nread = [5]", "read is [5], which is no list of groups"),
-        ('[classes.news]\nread = [" "]', "which is no list of groups"),
-        ("[classes.news]", "nobody may do anything with it: write read = "),
-        ("[classes.news]\nread = []", "nobody may do anything with it"),
+        ('[classes.news]\nread = "a"', "read is 'a', which is not a list of groups: write read = "),
+        ("[classes.news]\nread = [5]", "read is [5], which is not a list of groups"),
+        ('[classes.news]\nread = [" "]', "which is not a list of groups"),
+        ("[classes.news]", "no group may do anything with it: write read = "),
+        ("[classes.news]\nread = []", "no group may do anything with it"),
         ('[classes.""]\nread = ["a"]', "a name has 1 to 1024 bytes"),
         ('[classes."a\\nb"]\nread = ["a"]', "all of them printable"),
         ("[classes.news", "is not TOML: "),
@@ -71,7 +71,7 @@ def test_a_file_that_is_not_there_is_refused(path: Path) -> None:
 
 
 def test_classes_need_somebody_who_has_groups(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"TAMS_AUTH_CLASSES is set, but nobody has groups.*basic, token"):
+    with pytest.raises(ConfigurationError, match=r"TAMS_AUTH_CLASSES is set, but without authentication.*basic, token"):
         Settings.from_env({"TAMS_AUTH": "none", "TAMS_AUTH_CLASSES": str(path)})
     assert Settings.from_env({"TAMS_AUTH": "basic", "TAMS_AUTH_CLASSES": str(path)}).auth_classes == path
 

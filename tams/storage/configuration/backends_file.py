@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from tams.config import ConfigurationError
-from tams.config.fields import check_tags, read_base_url, read_bucket, read_endpoint, read_label, read_prefix, read_uuid
+from tams.config.parsers import (
+    parse_base_url,
+    parse_bucket,
+    parse_endpoint,
+    parse_label,
+    parse_prefix,
+    parse_uuid,
+    require_tags,
+)
 from tams.domain.access import AUTH_CLASSES
 from tams.storage.configuration.backends import (
     AWS_PROVIDER,
@@ -83,7 +91,7 @@ def _addressing(value: Any) -> str:
 def _prefix(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(value)  # noqa: TRY004 - a wrong value, like any other
-    return read_prefix(value)
+    return parse_prefix(value)
 
 
 def _classes(value: Any) -> list[str]:
@@ -97,20 +105,22 @@ def _path(value: Any) -> Path:
 
 
 _SECONDS: Final = Key("a whole number of seconds, 1 or more", "30", _whole)
-_URL: Final = Key("an absolute http or https URL without query", '"https://cdn.example.com"', _from_text(read_base_url))
+_URL: Final = Key(
+    "an absolute http or https URL without query", '"https://cdn.example.com"', _from_text(parse_base_url)
+)
 _SECRET: Final = Key('a text, or { env = "NAME" } for the variable that holds it', '{ env = "S3_SECRET" }', _text)
 
 COMMON: Final[Mapping[str, Key]] = {
     "type": Key('"s3" or "local"', '"s3"', _kind, required=True),
     "id": Key(
-        "a UUID in lower case, version 1 to 5", '"a1a0a7a6-2b3c-4d5e-8f90-123456789abc"', _from_text(read_uuid), True
+        "a UUID in lower case, version 1 to 5", '"a1a0a7a6-2b3c-4d5e-8f90-123456789abc"', _from_text(parse_uuid), True
     ),
-    "label": Key("a text without comma", '"news-archive"', _from_text(read_label), required=True),
+    "label": Key("a text without comma", '"news-archive"', _from_text(parse_label), required=True),
     "provider": Key("a text", '"Example Cloud"', _text),
     "product": Key("a text", '"Object Store 9"', _text),
     "region": Key("a text", '"eu-west-1"', _text),
     "availability_zone": Key("a text", '"eu-west-1a"', _text),
-    "tags": Key("a table whose values are strings or lists of strings", '{ tier = "fast" }', check_tags),
+    "tags": Key("a table whose values are strings or lists of strings", '{ tier = "fast" }', require_tags),
     "auth_classes": Key("a list of classes", '["news"]', _classes),
     "public_url": _URL,
     "default": Key("true or false", "true", _boolean),
@@ -123,9 +133,9 @@ LOCAL: Final[Mapping[str, Key]] = {
 """The keys of a local backend beside the common ones."""
 
 S3: Final[Mapping[str, Key]] = {
-    "bucket": Key("the name of a bucket", '"tams-media"', _from_text(read_bucket), required=True),
+    "bucket": Key("the name of a bucket", '"tams-media"', _from_text(parse_bucket), required=True),
     "endpoint": Key(
-        "the http or https URL of an S3 server, without path", '"https://s3.example.com"', _from_text(read_endpoint)
+        "the http or https URL of an S3 server, without path", '"https://s3.example.com"', _from_text(parse_endpoint)
     ),
     "signing_region": Key("a region's name", '"us-east-1"', _text),
     "addressing": Key('"path" or "virtual"', '"path"', _addressing),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tams.config.fields import LONGEST_PREFIX
+from tams.config.parsers import LONGEST_PREFIX
 from tams.storage.s3.keys import LONGEST_LEGIBLE, Keys
 
 STORE_ID = "7c0d2a5e-11d4-4b62-9a9f-6a0c1f7e5b3d"
