@@ -3,7 +3,7 @@
 from tams import logs
 from tams.config import ConfigurationError, Settings
 from tams.serving.application import gunicorn_settings
-from tams.storage.configuration.backends import configured_backends
+from tams.storage.configuration.configured import configured_backends
 
 try:
     settings = Settings.from_env()

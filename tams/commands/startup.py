@@ -13,7 +13,7 @@ import click
 from tams import logs
 from tams.config import ConfigurationError, Settings
 from tams.config.classes import read_classes
-from tams.storage.configuration.backends import configured_backends
+from tams.storage.configuration.configured import configured_backends
 
 MISCONFIGURED = 2
 """The exit code of a command that cannot start as configured."""

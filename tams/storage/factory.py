@@ -1,11 +1,12 @@
-"""Storage Backends put to use, as they are configured."""
+"""Opening the configured Storage Backends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tams.storage.configuration.backends import BackendConfiguration, LocalConfiguration, configured_backends
+from tams.storage.configuration.backends import BackendConfiguration, LocalConfiguration
+from tams.storage.configuration.configured import configured_backends
 from tams.storage.local.storage import LocalStorage
 
 if TYPE_CHECKING:
@@ -14,11 +15,22 @@ if TYPE_CHECKING:
 
 
 def open_storages(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, Storage]:
-    """Every configured Storage Backend by its id. After a fork: they hold connections. Raises ConfigurationError."""
-    return {item.backend.id: _open(settings, item) for item in configured_backends(settings, environ)}
+    """Return every configured Storage Backend by its id. Call it after a fork: backends hold connections.
+
+    The backends file may refer to variables of `environ` (default: the process's environment).
+
+    Raises:
+        ConfigurationError: a backend is configured wrongly, or cannot be used as configured.
+    """
+    return {item.backend.id: open_storage(settings, item) for item in configured_backends(settings, environ)}
 
 
-def _open(settings: Settings, configuration: BackendConfiguration) -> Storage:
+def open_storage(settings: Settings, configuration: BackendConfiguration) -> Storage:
+    """Return one Storage Backend.
+
+    Raises:
+        ConfigurationError: it cannot be used as configured.
+    """
     if isinstance(configuration, LocalConfiguration):
         return LocalStorage(
             configuration.directory,
@@ -29,7 +41,7 @@ def _open(settings: Settings, configuration: BackendConfiguration) -> Storage:
             max_upload=settings.max_upload,
             public_base=configuration.public_url,
         )
-    # Its SDK takes 30 MB and half a second, which a store without S3 does not spend.
+    # Imported here: the SDK takes 30 MB and half a second, which a store without S3 does not spend.
     from tams.storage.s3.storage import S3Storage
 
     return S3Storage(

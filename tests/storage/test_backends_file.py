@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tams.config import ConfigurationError, Settings
-from tams.storage.configuration.backends import LocalConfiguration, S3Configuration, configured_backends
-from tams.storage.configuration.backends_file import COMMON, LOCAL, S3
+from tams.storage.configuration.backend_keys import COMMON, LOCAL, S3
+from tams.storage.configuration.backends import LocalConfiguration, S3Configuration
+from tams.storage.configuration.configured import configured_backends
 from tams.storage.factory import open_storages
 from tams.storage.port import Backend
 

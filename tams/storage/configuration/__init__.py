@@ -1,1 +1,1 @@
-"""The storage backends that the settings describe."""
+"""The configuration of Storage Backends, from the settings or from the backends file."""
