@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Final, NamedTuple
 
 import click
+from typing_extensions import override
 
 from tams import __version__
 
@@ -44,9 +45,11 @@ class LazyGroup(click.Group):
     of one.
     """
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_ENTRIES)
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = _ENTRIES.get(cmd_name)
         if entry is None:
@@ -54,6 +57,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"tams.commands.{entry.module}"), entry.attribute)
         return command
 
+    @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, _ENTRIES[name].help) for name in self.list_commands(ctx)])

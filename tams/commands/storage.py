@@ -19,7 +19,7 @@ from tams.commands import options
 from tams.commands.startup import start
 from tams.config import ConfigurationError
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
-from tams.storage.diagnosis import diagnose
+from tams.storage.backend_check import check_backend
 from tams.storage.factory import open_storages
 from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Backend, Storage, StorageError
@@ -112,7 +112,7 @@ def check(settings: Settings, names: Sequence[str]) -> int:
     failed = False
     for backend in _chosen(settings, names):
         click.echo(f"{backend.backend.label} ({backend.backend.id})")
-        for finding in diagnose(backend, settings.cors_origins):
+        for finding in check_backend(backend, settings.cors_origins):
             if finding.problem is None:
                 click.echo(f"  ok      {finding.step}")
             else:

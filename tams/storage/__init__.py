@@ -1,1 +1,1 @@
-"""The storage port (`tams.storage.port`) and its adapters: where the bytes of Objects lie."""
+"""The storage port (`tams.storage.port`) and its adapters, which keep the bytes of Objects."""

@@ -1,4 +1,4 @@
-"""Digests made while bytes go by, to be compared with those that a sender announced."""
+"""Digests of bytes in transit, compared with those that the sender announced."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from typing_extensions import override
+
 from tams.storage.port import ChecksumMismatch
 
 
 class Digest(Protocol):
-    """What `hashlib` objects offer, as far as it is needed here."""
+    """A digest in progress: the part of `hashlib`'s interface that is used here."""
 
     def update(self, data: bytes, /) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
 
     def digest(self) -> bytes:
-        """The digest of all bytes so far."""
+        """Return the digest of all bytes so far."""
 
 
-class _Crc32:
+class _Crc32(Digest):
     """CRC-32 as in zip and PNG, most significant byte first."""
 
     def __init__(self) -> None:
         self._value = 0
 
+    @override
     def update(self, data: bytes, /) -> None:
         self._value = zlib.crc32(data, self._value)
 
+    @override
     def digest(self) -> bytes:
         return self._value.to_bytes(4, "big")
 
 
-class _Reflected:
-    """A reflected CRC with all ones before and after, over big integers: some 100 MB/s where a table gives 15.
+class _ReflectedCrc(Digest):
+    """A reflected CRC with all ones before and after, computed on big integers: about 100 MB/s; a table gives 15.
 
     Bytes read as a little-endian integer of n bits are a polynomial over GF(2): bit i is the coefficient of x^(n-1-i).
     Any multiple of the generator may be added without changing the remainder. Take x^2w plus its remainder, which has
@@ -52,9 +56,10 @@ class _Reflected:
             remainder <<= 1
             if remainder >> width:
                 remainder ^= polynomial | 1 << width
-        # How far above a cleared bit those bits lie that make up for it: from width + 1 to 2 * width.
+        # The distances from a cleared bit up to the bits that compensate for it: from width + 1 to 2 * width.
         self._distances = [2 * width - term for term in range(width) if remainder >> term & 1]
 
+    @override
     def update(self, data: bytes, /) -> None:
         value = int.from_bytes(data, "little") ^ self._state
         bits = 8 * len(data)
@@ -74,6 +79,7 @@ class _Reflected:
             value = value >> 1 ^ (self._reflected if value & 1 else 0)
         self._state = value
 
+    @override
     def digest(self) -> bytes:
         return (self._state ^ self._ones).to_bytes(self._width // 8, "big")
 
@@ -83,29 +89,29 @@ ALGORITHMS: Final[Mapping[str, Callable[[], Digest]]] = {
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "sha256": hashlib.sha256,
     "crc32": _Crc32,
-    "crc32c": lambda: _Reflected(32, 0x1EDC6F41),
-    "crc64nvme": lambda: _Reflected(64, 0xAD93D23594C93659),
+    "crc32c": lambda: _ReflectedCrc(32, 0x1EDC6F41),
+    "crc64nvme": lambda: _ReflectedCrc(64, 0xAD93D23594C93659),
 }
-"""Every algorithm that a checksum can be given in."""
+"""The algorithms of checksums."""
 
 SIZES: Final[Mapping[str, int]] = {name: len(make().digest()) for name, make in ALGORITHMS.items()}
-"""The length of each algorithm's digest in bytes."""
+"""The length of each algorithm's digest, in bytes."""
 
 
 class Verification:
-    """The digests of one run of bytes, against those expected (algorithm to digest)."""
+    """The digests of one stream, to be compared with the expected ones (algorithm to digest)."""
 
     def __init__(self, expected: Mapping[str, bytes]) -> None:
         self._expected = dict(expected)
         self._digests = {name: ALGORITHMS[name]() for name in expected}
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         for digest in self._digests.values():
             digest.update(data)
 
     def finish(self) -> None:
-        """Raise `ChecksumMismatch` unless all bytes so far have the digests expected."""
+        """Raise `ChecksumMismatch` unless the bytes have the expected digests."""
         for name, digest in self._digests.items():
             if not hmac.compare_digest(digest.digest(), self._expected[name]):
-                raise ChecksumMismatch(f"the {name} checksum does not fit the bytes that arrived")
+                raise ChecksumMismatch(f"the {name} checksum does not match the bytes received")

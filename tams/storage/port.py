@@ -1,4 +1,4 @@
-"""What a Storage Backend promises. An adapter is right when it passes `tests/storage`."""
+"""The storage port: what a Storage Backend promises. `tests/storage` checks an adapter against it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is known of stored bytes: size, type, strong entity tag (quoted), last change in seconds since 1970.
+    """Metadata of stored bytes.
 
-    `checksums` are the digests that the backend itself keeps of them (algorithm to digest); often there are none.
+    `size` is in bytes, `etag` a strong entity tag with its quotes, `modified` in seconds since 1970. `checksums` are
+    the digests that the backend itself keeps (algorithm to digest); often there are none.
     """
 
     size: int
@@ -38,7 +39,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A key that has bytes: how many, and when they last changed (seconds since 1970)."""
+    """A storage key that has bytes: their size, and when they last changed (seconds since 1970)."""
 
     key: str
     size: int
@@ -46,94 +47,125 @@ class Listed:
 
 
 class StorageError(Exception):
-    """The root of what a backend can answer besides success."""
+    """The base class of a backend's errors."""
 
 
 class MissingObject(StorageError):
-    """There are no bytes under that key."""
+    """The key has no bytes."""
 
 
 class ChecksumMismatch(StorageError):
-    """The bytes that arrived are not those that the sender's checksum was made of; nothing was stored."""
+    """The received bytes do not match the sender's checksum; nothing was stored."""
 
 
 class TooLarge(StorageError):
-    """More bytes than the backend takes; nothing was stored."""
+    """There are more bytes than the backend accepts; nothing was stored."""
 
 
 class BackendDown(StorageError):
-    """The backend does not answer, or has no room; nothing was stored or deleted for certain."""
+    """The backend does not answer, or is full. Whether anything was stored or deleted is unknown."""
 
 
 class Storage(Protocol):
-    """One Storage Backend. Keys are the store's own (`new_key`), never taken from a client.
+    """A Storage Backend. Keys are the store's own (`new_key`), never taken from a client.
 
-    A URL that begins with `/` is on this service itself: whoever shows it puts the service's base URL in front.
+    A URL that begins with `/` leads to this service: the caller puts the service's base URL in front of it.
     """
 
     backend: Backend
 
     def new_key(self, object_id: str) -> str:
-        """A key that was never used before and never will be again, for a new instance of the Object."""
+        """Return a key for a new instance of the Object. It was never used before, and never will be again."""
 
     def get_url(self, key: str, now: int) -> str:
-        """A presigned URL for GET, valid for `min_presigned_url_timeout` or more from `now` (microseconds)."""
+        """Return a presigned URL for GET.
+
+        It is valid for at least `min_presigned_url_timeout` seconds from `now` (microseconds).
+
+        Raises:
+            BackendDown: no available credentials are valid that long.
+        """
 
     def get_signer(self, now: int) -> Callable[[str], str]:
-        """What makes the presigned URLs of one answer: `get_url` for any key, with all that they share done once."""
+        """Return a function from a key to its `get_url`, for the URLs of one response.
+
+        What the URLs have in common is computed once.
+
+        Raises:
+            BackendDown: no available credentials are valid that long.
+        """
 
     def put_url(self, key: str, content_type: str, now: int) -> tuple[str, int]:
-        """A presigned URL for PUT with that content type, and when it ends (microseconds)."""
+        """Return a presigned URL for PUT with that content type, and the time when it ends (microseconds)."""
 
     def public_url(self, key: str) -> str | None:
-        """The plain URL that needs no signature, where the backend has one to show among `get_urls`."""
+        """Return the URL that needs no signature, or None if the backend has no such URLs for `get_urls`."""
 
     def plain_put_url(self, key: str, object_id: str) -> str:
-        """The plain URL for PUT, to be used with credentials; it says which Object the key was made for."""
+        """Return the unsigned URL for PUT with credentials; it says which Object the key was created for."""
 
     def put(
         self, key: str, stream: BinaryIO, content_type: str, *, checksums: Mapping[str, bytes] | None = None
     ) -> Stored:
-        """Store the bytes, all or none, in bounded memory.
+        """Store the bytes of `stream`, all or none, in bounded memory.
 
-        `checksums` maps an algorithm (`md5`, `sha1`, `sha256`, `crc32`, `crc32c`, `crc64nvme`) to the digest expected.
-        Bytes that were there are replaced; who is reading them reads on. Whatever `stream` raises comes through, with
-        nothing stored.
+        `checksums` maps an algorithm (`md5`, `sha1`, `sha256`, `crc32`, `crc32c`, `crc64nvme`) to the expected digest.
+        Existing bytes are replaced; readers of them can read on. An exception of `stream` passes through, with nothing
+        stored.
+
+        Raises:
+            ChecksumMismatch: the bytes do not match `checksums`.
+            TooLarge: the stream is longer than the backend accepts.
+            BackendDown: the backend does not answer, or is full.
         """
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """At most `length` bytes from `start`, in pieces. `MissingObject` is raised at the call, not while reading."""
+        """Return at most `length` bytes from `start`, in pieces.
+
+        Raises:
+            MissingObject: the key has no bytes. Raised by the call, not by the iteration.
+            BackendDown: the backend does not answer; raised by the iteration if the bytes break off.
+        """
 
     def head(self, key: str) -> Stored | None:
-        """What is stored under the key, or None."""
+        """Return the metadata of the key's bytes, or None if there are none."""
 
     def copy(self, source: str, target: str, origin: Storage | None = None) -> Stored:
-        """Copy the bytes, and their type, of the key `source` of `origin` (this backend where None) to the key `target`
-        of this one: within the server where one holds both, otherwise through this process in bounded memory.
+        """Copy the bytes of the key `source`, and their type, to the key `target` of this backend.
 
-        What is there afterwards has been compared in size and checksum. `MissingObject` where the source has no bytes;
-        `ChecksumMismatch` where they are not what they were, with nothing copied.
+        `origin` is the backend of `source` (default: this one). The copy is made within the server if one server holds
+        both, otherwise through this process in bounded memory. Size and checksum of the copy are compared.
+
+        Raises:
+            MissingObject: the source has no bytes.
+            ChecksumMismatch: the copy differs from the source, or the source from what was stored; nothing was copied.
         """
 
     def shares_server(self, origin: Storage) -> bool:
-        """True where bytes that are copied from `origin` need not pass through this process."""
+        """Return True if bytes that are copied from `origin` need not pass through this process."""
 
     def delete(self, key: str) -> None:
-        """Remove the bytes. Harmless when there are none."""
+        """Delete the bytes, durably. Do nothing if there are none."""
 
     def listing(self, after: str | None = None, limit: int = 1000) -> Sequence[Listed]:
-        """At most `limit` of the keys of this store that have bytes, in code-point order, beyond the key `after`.
+        """Return at most `limit` of this store's keys that have bytes, in code-point order, beyond the key `after`.
 
-        Only an empty answer is the end. Whatever else the backend holds is not this store's and never listed.
+        Only an empty result is the end. Bytes of other stores in the same place are never listed.
         """
 
     def object_id_of(self, key: str) -> str | None:
-        """The id of the Object that the key was made for, where the key says so."""
+        """Return the id of the Object that the key was created for, or None if the key does not tell."""
 
     def sweep(self, older_than_seconds: int) -> int:
-        """Remove what uploads and copies that were never finished left behind, begun (local storage: last written to)
-        that long ago; how many there were. Longer than the longest upload or copy takes, or those fail.
+        """Remove the remains of unfinished uploads and copies; return how many there were.
+
+        They began that long ago (in local storage: were last written to). Choose longer than the longest upload or copy
+        takes, or it fails.
         """
 
     def check(self) -> None:
-        """Raise `BackendDown` unless bytes can be written and read."""
+        """Write, read and delete a probe.
+
+        Raises:
+            BackendDown: bytes cannot be written and read.
+        """

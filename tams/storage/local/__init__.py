@@ -1,1 +1,1 @@
-"""Storage in a local directory, behind URLs that this service signs."""
+"""The storage adapter for a local directory, behind URLs that this service signs."""

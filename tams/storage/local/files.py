@@ -1,7 +1,7 @@
-"""Files that are whole or not there: how a local Storage Backend writes and reads the bytes of one Object.
+"""The files of a local Storage Backend, each either complete or absent.
 
-A file holds the bytes as they came and behind them a footer with their type and digest, so that one rename makes all of
-it visible at once and nothing can come apart in a crash:
+A file holds the bytes as they came, followed by a footer with their type and digest. So one rename publishes all of it
+at once, and a crash cannot separate the bytes from their metadata:
 
     bytes | content type | SHA-256 (32) | size of the bytes (8) | size of the content type (2) | mark (6)
 """
@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from tams.storage.port import BackendDown, Stored
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_TYPE: Final = 0xFFFF
-"""Bytes that a content type may have."""
+"""The maximum length of a content type, in bytes."""
 
 _FOOTER: Final = struct.Struct(">32sQH6s")
 _MARK: Final = b"TAMS1\n"
@@ -38,18 +40,18 @@ _MODE: Final = 0o640
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Turn whatever the operating system refuses into `BackendDown`."""
+    """Turn an error of the operating system into `BackendDown`."""
     try:
         yield
     except OSError as error:
         # The path stays out of the message: it may reach a client.
         reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
-        logger.error("The file system failed: %s", error)  # noqa: TRY400 - whoever handles it has the traceback
+        logger.error("The file system failed: %s", error)  # noqa: TRY400 - the handler has the traceback
         raise BackendDown(f"the file system failed ({reason})") from error
 
 
 class PartialFile:
-    """A file on its way in, under a name of its own in `directory` until it is published or discarded."""
+    """A file being written, under a temporary name in `directory` until it is published or discarded."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / secrets.token_hex(16)
@@ -61,24 +63,24 @@ class PartialFile:
 
     @property
     def size(self) -> int:
-        """The bytes written so far."""
+        """Return the number of bytes written so far."""
         return self._size
 
     def write(self, piece: bytes) -> None:
-        """Append all of the piece."""
+        """Append the piece."""
         with answering():
             self._write(piece)
         self._digest.update(piece)
         self._size += len(piece)
 
     def read_back(self) -> bytes:
-        """What was written, once more from the file."""
+        """Return what was written, read from the file."""
         with answering():
             os.fsync(self._file.fileno())
             return os.pread(self._file.fileno(), self._size, 0)
 
     def publish(self, target: Path, content_type: str) -> Stored:
-        """Give the file its name, replacing what is there, so that it outlasts a power failure from here on."""
+        """Rename the file to `target`, replacing an existing one; from here on it survives a power failure."""
         type_bytes = content_type.encode()
         with answering():
             footer = _FOOTER.pack(self._digest.digest(), self._size, len(type_bytes), _MARK)
@@ -96,8 +98,8 @@ class PartialFile:
         return _stored(self._size, content_type, self._digest.digest(), modified)
 
     def discard(self) -> None:
-        """Leave nothing behind. Harmless after `publish`."""
-        # Where even this fails, a sweep finds the file later: the first failure is the one to tell.
+        """Delete the file. Do nothing after `publish`."""
+        # If even this fails, a sweep finds the file later. The first failure is the one to report.
         with contextlib.suppress(OSError):
             self._file.close()
             self._path.unlink(missing_ok=True)
@@ -109,41 +111,46 @@ class PartialFile:
 
 
 class Stretch(io.RawIOBase):
-    """A stretch of a file as a stream; closes the file with itself. `BackendDown` where the file is too short.
+    """A range of a file as a stream. Raises `BackendDown` if the file is too short; closes the file with itself.
 
-    It has no file number, so no server uses sendfile(), which waits for a client that reads nothing without end.
+    It has no file number, so that no server uses sendfile(), which waits forever for a client that stops reading.
     """
 
     def __init__(self, file: io.FileIO, start: int, length: int) -> None:
         super().__init__()
         self._file = file
-        self._rest = length
+        self._remaining = length
         with answering():
             file.seek(start)
 
+    @override
     def readable(self) -> bool:
-        """True."""
         return True
 
+    @override
     def readinto(self, buffer: Buffer, /) -> int:
-        """Fill the buffer as far as the stretch goes; 0 at its end."""
-        room = memoryview(buffer)[: self._rest]
+        room = memoryview(buffer)[: self._remaining]
         with answering():
             count = self._file.readinto(room)
         if not count and room:
-            raise BackendDown("a file ends before its bytes do")
-        self._rest -= count
+            raise BackendDown("a file is shorter than its footer says")
+        self._remaining -= count
         return count
 
+    @override
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
         super().close()
 
 
 def open_published(path: Path, key: str) -> tuple[io.FileIO, Stored]:
-    """The file and what is known of it. FileNotFoundError where there is none, `BackendDown` where it is damaged."""
-    # A name that leads elsewhere was not made here.
+    """Return the file, opened for reading, and its metadata.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        BackendDown: the file is damaged.
+    """
+    # A symbolic link was not created by the store.
     file = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
     try:
         return file, _read_footer(file, key)
@@ -153,7 +160,7 @@ def open_published(path: Path, key: str) -> tuple[io.FileIO, Stored]:
 
 
 def sync_directory(path: Path) -> None:
-    """Make names that were added to or taken from a directory outlast a power failure."""
+    """Make additions and removals of names in a directory survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Signatures of URLs that this service answers itself."""
+"""Signatures of the URLs that this service answers itself."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 SIGNATURE: Final = "s"
-"""The query parameter that makes a URL a signed one."""
+"""The query parameter that holds the signature."""
 
 _VERSION: Final = "1"
 _EXPIRY: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _SHORTEST_KEY: Final = 16
 _MICROSECONDS: Final = 1_000_000
 _BLOCK: Final = 64
-"""Bytes of a block of SHA-256."""
+"""The block size of SHA-256, in bytes."""
 
 
 class SignatureRefused(StorageError):
-    """The URL was altered, made for something else, or has ended. `str(error)` can be shown to the client."""
+    """The URL was altered, is for another request, or has expired. `str(error)` can be shown to the client."""
 
 
 class UrlSigner:
-    """Signs what one Storage Backend's URLs allow: a method, a key, until a second, and for PUT a content type.
+    """Signs and verifies the URLs of one Storage Backend: method, key, expiry, and for PUT the content type.
 
-    HMAC-SHA256 (RFC 2104). The key is derived, so that the service's secret signs nothing else in the same way. Both
-    halves are begun once, because a page holds a thousand URLs: that takes half the time of `hmac`.
+    HMAC-SHA256 (RFC 2104). The HMAC key is derived from the service's signing key, which therefore signs nothing else
+    in the same way. Both halves of the HMAC are prepared once, because a page holds a thousand URLs: that takes half
+    the time of `hmac`.
     """
 
     def __init__(self, signing_key: bytes, storage_id: str) -> None:
@@ -45,8 +46,11 @@ class UrlSigner:
         self._storage_id = storage_id
 
     def get_signer(self, address: str, expiry: int) -> Callable[[str], str]:
-        """What makes the URL for GET and HEAD of any key below `address`, ending at `expiry` (seconds since 1970)."""
-        inner, outer = self._begun("GET", expiry), self._outer
+        """Return a function from a key to its URL for GET and HEAD.
+
+        URLs begin with `address`, and end at `expiry` (seconds since 1970).
+        """
+        inner, outer = self._prepared("GET", expiry), self._outer
         query = f"?v={_VERSION}&e={expiry}&{SIGNATURE}="
 
         def sign(key: str) -> str:
@@ -58,38 +62,41 @@ class UrlSigner:
         return sign
 
     def put_query(self, key: str, expiry: int, content_type: str) -> str:
-        """The query of a URL for PUT with exactly that content type, which ends at `expiry` (seconds since 1970)."""
-        return f"v={_VERSION}&e={expiry}&{SIGNATURE}={self._signature('PUT', expiry, _put(key, content_type))}"
+        """Return the query of a URL for PUT with exactly that content type, until `expiry` (seconds since 1970)."""
+        return f"v={_VERSION}&e={expiry}&{SIGNATURE}={self._signature('PUT', expiry, _put_message(key, content_type))}"
 
     def verify_get(self, key: str, query: Mapping[str, str], now: int) -> None:
         """Raise `SignatureRefused` unless the query allows GET and HEAD at `now` (microseconds)."""
         expiry = _expiry(query)
         _compare(self._signature("GET", expiry, key), query, "this method and address")
-        _refuse_ended(expiry, now)
+        _refuse_expired(expiry, now)
 
     def verify_put(self, key: str, content_type: str, query: Mapping[str, str], now: int) -> int:
-        """The second at which the URL ends; `SignatureRefused` unless it allows that PUT at `now` (microseconds)."""
+        """Return the expiry (seconds since 1970); raise `SignatureRefused` unless the query allows that PUT at `now`.
+
+        `now` is in microseconds.
+        """
         expiry = _expiry(query)
-        expected = self._signature("PUT", expiry, _put(key, content_type))
-        _compare(expected, query, "this method, address and Content-Type (send the one that the URL was made for)")
-        _refuse_ended(expiry, now)
+        expected = self._signature("PUT", expiry, _put_message(key, content_type))
+        _compare(expected, query, "this method, address and Content-Type (send the one that the URL was created for)")
+        _refuse_expired(expiry, now)
         return expiry
 
     def _signature(self, method: str, expiry: int, message: str) -> str:
-        inner, mac = self._begun(method, expiry), self._outer.copy()
+        inner, mac = self._prepared(method, expiry), self._outer.copy()
         inner.update(message.encode())
         mac.update(inner.digest())
         return mac.hexdigest()
 
-    def _begun(self, method: str, expiry: int) -> Hash:
-        """The inner half over all that does not depend on the key. No part holds a line feed but the last."""
+    def _prepared(self, method: str, expiry: int) -> Hash:
+        """Return the inner half over the parts of the message before the key. None of them contains a line feed."""
         inner = self._inner.copy()
         inner.update(f"{method}\n{self._storage_id}\n{expiry}\n".encode())
         return inner
 
 
-def _put(key: str, content_type: str) -> str:
-    # A key holds no line feed, so no two different messages read the same.
+def _put_message(key: str, content_type: str) -> str:
+    # A key contains no line feed, so that different pairs give different messages.
     return f"{key}\n{content_type}"
 
 
@@ -102,10 +109,10 @@ def _expiry(query: Mapping[str, str]) -> int:
 
 def _compare(expected: str, query: Mapping[str, str], signed: str) -> None:
     if not hmac.compare_digest(expected.encode(), query.get(SIGNATURE, "").encode()):
-        raise SignatureRefused(f"the signature in the URL is not one for {signed}")
+        raise SignatureRefused(f"the signature in the URL is not for {signed}")
 
 
-def _refuse_ended(expiry: int, now: int) -> None:
-    # After the comparison: whoever has no valid signature learns nothing about a URL.
+def _refuse_expired(expiry: int, now: int) -> None:
+    # After the comparison: a client without a valid signature learns nothing about a URL.
     if now >= expiry * _MICROSECONDS:
         raise SignatureRefused("the URL has expired: ask for a new one")

@@ -1,4 +1,4 @@
-"""Object bytes in files of this machine, reached through URLs of this service (`tams.api.resources.media`)."""
+"""The storage adapter for a local directory. This service answers its URLs (`tams.api.resources.media`)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from tams.storage.checksums import Verification
 from tams.storage.local.files import LONGEST_TYPE, PartialFile, Stretch, answering, open_published, sync_directory
 from tams.storage.local.signing import UrlSigner
@@ -24,25 +26,25 @@ from tams.storage.transfer import stream_copy
 logger = logging.getLogger(__name__)
 
 PIECE: Final = 256 * 1024
-"""Bytes that are held in memory at a time."""
+"""The number of bytes in memory at a time."""
 
 OBJECT: Final = "object"
-"""The query parameter of a plain PUT URL that names the Object: its id in base64url without padding."""
+"""The query parameter of an unsigned PUT URL: the id of the Object, in base64url without padding."""
 
 _MICROSECONDS: Final = 1_000_000
 _KEY: Final = re.compile(r"[0-9a-f]{3}/[0-9a-f]{37}", re.ASCII)
 # No key begins with a dot.
 _INCOMING: Final = ".incoming"
-# Characters of the name of a directory, which a key begins with.
-_SPREAD: Final = 3
+# Files are spread over directories whose names have this many characters; keys begin with them.
+_DIRECTORY: Final = 3
 
 
-class LocalStorage:
-    """A Storage Backend in the directory `root`, which is made where it does not exist.
+class LocalStorage(Storage):
+    """A Storage Backend in the directory `root`, which is created if missing.
 
-    `url_lifetime` is how long signed URLs are valid at least, `grace` how long after its URL's end an upload that began
-    in time may still go on (both in seconds); `max_upload` is in bytes. `path` is where this service answers the URLs;
-    `public_base` is a URL that leads to the same place without credentials, where there is one.
+    `url_lifetime` is the minimum validity of signed URLs, and `grace` how long an upload that began in time may go on
+    after the expiry of its URL, both in seconds. `max_upload` is in bytes. This service answers the URLs below `path`;
+    the optional `public_base` is a URL that leads to the same place without credentials.
     """
 
     def __init__(
@@ -72,32 +74,34 @@ class LocalStorage:
 
     # URLs
 
+    # 160 random bits: nothing in a file name comes from a client, and files are spread over 4096 directories.
+    @override
     def new_key(self, object_id: str) -> str:
-        """160 random bits: nothing in a file name comes from a client, and files are spread over 4096 directories."""
         name = secrets.token_hex(20)
-        return f"{name[:3]}/{name[3:]}"
+        return f"{name[:_DIRECTORY]}/{name[_DIRECTORY:]}"
 
+    @override
     def get_url(self, key: str, now: int) -> str:
-        """A URL for GET and HEAD. Its end is rounded up, by half a lifetime at most, so that it can be cached."""
         return self.get_signer(now)(key)
 
+    # The URLs are for GET and HEAD. Their expiry is rounded up, by half a lifetime at most, so that they can be cached.
+    @override
     def get_signer(self, now: int) -> Callable[[str], str]:
-        """What makes the GET URLs of one answer."""
         step = max(1, self._lifetime // 2)
         earliest = -(-now // _MICROSECONDS) + self._lifetime
         return self._signer.get_signer(self._url, -(-earliest // step) * step)
 
+    @override
     def put_url(self, key: str, content_type: str, now: int) -> tuple[str, int]:
-        """A URL for PUT with that content type, and when it ends (microseconds)."""
         expiry = -(-now // _MICROSECONDS) + self._lifetime
         return f"{self._url}{key}?{self._signer.put_query(key, expiry, content_type)}", expiry * _MICROSECONDS
 
+    @override
     def public_url(self, key: str) -> str | None:
-        """The plain URL under the public base, where there is one."""
         return None if self._public_url is None else f"{self._public_url}{key}"
 
+    @override
     def plain_put_url(self, key: str, object_id: str) -> str:
-        """The URL for PUT with credentials."""
         return f"{self._url}{key}?{OBJECT}={base64.urlsafe_b64encode(object_id.encode()).rstrip(b'=').decode()}"
 
     def verify_get(self, key: str, query: Mapping[str, str], now: int) -> None:
@@ -105,7 +109,11 @@ class LocalStorage:
         self._signer.verify_get(key, query, now)
 
     def verify_put(self, key: str, content_type: str, query: Mapping[str, str], now: int) -> int:
-        """Until when the upload may go on (microseconds); `SignatureRefused` unless the signed query allows it."""
+        """Return the time when the upload has to be finished (microseconds).
+
+        Raises:
+            SignatureRefused: the signed query does not allow this PUT at `now` (microseconds).
+        """
         expiry = self._signer.verify_put(key, content_type, query, now)
         return (expiry + self._grace) * _MICROSECONDS
 
@@ -113,26 +121,31 @@ class LocalStorage:
 
     @staticmethod
     def is_key(text: str) -> bool:
-        """True where `text` could be from `new_key`. No other key ever becomes a path; it has no bytes."""
+        """Return True if `text` has the form of a key of `new_key`. No other key becomes a path, or has bytes."""
         return _KEY.fullmatch(text) is not None
 
+    # Raises MissingObject for a key that `new_key` cannot have returned.
+    @override
     def put(
         self, key: str, stream: BinaryIO, content_type: str, *, checksums: Mapping[str, bytes] | None = None
     ) -> Stored:
-        """Store what `stream` gives until its end, all or none. `MissingObject` for a key that is not ours."""
         return self._store(key, stream, content_type, checksums or {}, self.max_upload)
 
+    @override
     def open(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """At most `length` bytes from `start`, in pieces."""
         if start < 0 or (length is not None and length < 0):
-            raise ValueError("start and length are not negative")
+            raise ValueError("start and length must not be negative")
         file, stored = self.open_file(key)
-        rest = max(0, stored.size - start)
-        return _pieces(Stretch(file, start, rest if length is None else min(length, rest)))
+        available = max(0, stored.size - start)
+        return _pieces(Stretch(file, start, available if length is None else min(length, available)))
 
     def open_file(self, key: str) -> tuple[io.FileIO, Stored]:
-        """The file, which begins with the bytes, and what is known of them; the caller closes it. `MissingObject`
-        where there is none."""
+        """Return the file, which begins with the bytes, and their metadata. The caller closes the file.
+
+        Raises:
+            MissingObject: the key has no bytes.
+            BackendDown: the file system fails, or the file is damaged.
+        """
         path = self._path(key)
         with answering():
             try:
@@ -141,8 +154,8 @@ class LocalStorage:
                 self._require_root()
                 raise MissingObject(f"there are no bytes under {key}") from None
 
+    @override
     def head(self, key: str) -> Stored | None:
-        """What is stored under the key, or None."""
         try:
             file, stored = self.open_file(key)
         except MissingObject:
@@ -150,20 +163,20 @@ class LocalStorage:
         file.close()
         return stored
 
+    @override
     def copy(self, source: str, target: str, origin: Storage | None = None) -> Stored:
-        """Copy the bytes; `ChecksumMismatch` where they are no longer what was stored, with nothing copied."""
         if origin is not None and not self.shares_server(origin):
             return stream_copy(origin, source, self, target)
         file, stored = self.open_file(source)
         with Stretch(file, 0, stored.size) as stretch:
             return self._store(target, stretch, stored.content_type, stored.checksums, stored.size)
 
+    @override
     def shares_server(self, origin: Storage) -> bool:
-        """Only with itself."""
         return origin is self
 
+    @override
     def delete(self, key: str) -> None:
-        """Remove the bytes, for good even where the power fails right after."""
         if not self.is_key(key):
             return
         path = self._path(key)
@@ -175,47 +188,48 @@ class LocalStorage:
             else:
                 sync_directory(path.parent)
 
+    # Reads only the directories that are needed.
+    @override
     def listing(self, after: str | None = None, limit: int = 1000) -> list[Listed]:
-        """The keys that have files, in order; only the directories that are needed are looked into."""
-        found: list[Listed] = []
+        listed: list[Listed] = []
         begin = after or ""
         with answering():
             for directory in sorted(path.name for path in self._root.iterdir()):
-                if len(directory) != _SPREAD or directory < begin[:_SPREAD]:
+                if len(directory) != _DIRECTORY or directory < begin[:_DIRECTORY]:
                     continue
                 keys = (f"{directory}/{path.name}" for path in (self._root / directory).iterdir())
                 for key in sorted(key for key in keys if key > begin and self.is_key(key)):
-                    with contextlib.suppress(FileNotFoundError):  # deleted in this moment
-                        found.append(self._listed(key))
-                    if len(found) == limit:
-                        return found
-        return found
+                    with contextlib.suppress(FileNotFoundError):  # deleted concurrently
+                        listed.append(self._listed(key))
+                    if len(listed) == limit:
+                        return listed
+        return listed
 
+    # File names consist of random bits only.
+    @override
     def object_id_of(self, key: str) -> str | None:
-        """None: file names hold nothing but random bits."""
         return None
 
+    @override
     def check(self) -> None:
-        """Write, read and remove a small file."""
         probe = secrets.token_bytes(32)
         partial = PartialFile(self._incoming)
         try:
             partial.write(probe)
             if partial.read_back() != probe:
-                raise BackendDown("what was written was not read back")
+                raise BackendDown("the bytes read differ from those written")
         finally:
             partial.discard()
 
+    # The age is the time since the last write. An upload that is only slow loses its bytes too and fails, so the age
+    # has to be longer than a connection may be idle.
+    @override
     def sweep(self, older_than_seconds: int) -> int:
-        """Remove what killed uploads left, not written to for that long; how many there were.
-
-        An upload that is only slow loses its bytes too and fails, so this is longer than a connection may be idle.
-        """
         before = time.time() - older_than_seconds
         removed = 0
         with answering(), os.scandir(self._incoming) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):  # its upload has just ended
+                with contextlib.suppress(FileNotFoundError):  # its upload has just finished
                     if entry.stat(follow_symlinks=False).st_mtime < before:
                         Path(entry.path).unlink()
                         removed += 1
@@ -227,7 +241,7 @@ class LocalStorage:
         try:
             file, stored = open_published(self._root / key, key)
         except BackendDown:
-            # A damaged file is listed as it is, so that one of them hides none of the others.
+            # A damaged file is listed with its own size, so that it does not hide the others.
             status = (self._root / key).lstat()
             return Listed(key, status.st_size, int(status.st_mtime))
         file.close()
@@ -249,7 +263,7 @@ class LocalStorage:
         try:
             while piece := stream.read(PIECE):
                 if partial.size + len(piece) > most:
-                    raise TooLarge(f"an object has at most {most} bytes here")
+                    raise TooLarge(f"an Object may have at most {most} bytes here")
                 verification.update(piece)
                 partial.write(piece)
             verification.finish()
@@ -261,11 +275,11 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         if not self.is_key(key):
-            raise MissingObject("that is no key of this storage backend")
+            raise MissingObject("this is not a key of this storage backend")
         return self._root / key
 
     def _require_root(self) -> None:
-        """Tell a file that is not there from a disk that is not there."""
+        """Raise FileNotFoundError if the whole directory is missing, which is not a missing file but a missing disk."""
         self._incoming.stat()
 
 

@@ -1,1 +1,1 @@
-"""Storage Backends in S3 buckets: AWS, Ceph, MinIO, VAST and whatever else speaks S3. Imported only if configured."""
+"""The storage adapter for S3 and servers that speak its protocol."""

@@ -1,4 +1,4 @@
-"""Requests to one bucket: how they are made, counted, and what their failures are in the store's own terms."""
+"""The client of one bucket, which counts requests and turns failures into the store's own errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from urllib3.exceptions import HTTPError
 
 from tams import __version__
 from tams.config import ConfigurationError
-from tams.storage.counters import REQUESTS
 from tams.storage.port import BackendDown, MissingObject
+from tams.storage.s3.request_counts import REQUESTS
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
-# Refusals that answer a question, and tell of no trouble.
+# Refusals that answer a question and are not worth a warning.
 _ANSWERS: Final = frozenset({"416", "InvalidRange", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration"})
-_OWN_LOGS: Final = ("boto3", "botocore", "urllib3")
+_SDK_LOGGERS: Final = ("boto3", "botocore", "urllib3")
 
 
 def content_md5(data: bytes) -> str:
-    """The value of a Content-MD5 header: every S3 server compares it, whatever else it knows of checksums."""
+    """Return the value of a Content-MD5 header, the one checksum that every S3 server verifies."""
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 class Refused(BackendDown):
-    """The backend answered, and not with success. `code` is S3's word for why."""
+    """The backend answered with an error. `code` is S3's error code."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -48,7 +48,11 @@ class Refused(BackendDown):
 
 
 def make_session(configuration: S3Configuration) -> Session:
-    """The SDK's session with the credentials of the configuration. Raises ConfigurationError."""
+    """Return the SDK's session with the credentials of the configuration.
+
+    Raises:
+        ConfigurationError: the SDK refuses the configuration.
+    """
     try:
         return boto3.Session(
             aws_access_key_id=configuration.access_key_id,
@@ -58,7 +62,7 @@ def make_session(configuration: S3Configuration) -> Session:
         )
     except BotoCoreError as error:
         raise ConfigurationError(
-            f"The storage backend {configuration.backend.label} cannot be used: {error}. Mend that, then start again."
+            f"The storage backend {configuration.backend.label} cannot be used: {error}. Repair that, then start again."
         ) from error
 
 
@@ -67,22 +71,26 @@ def _add_content_md5(params: dict[str, Any], **_: Any) -> None:
 
 
 class Bucket:
-    """A bucket and the client that speaks to it. Thread-safe."""
+    """A bucket, and the SDK's client for it. Thread-safe."""
 
     def __init__(self, configuration: S3Configuration, session: Session) -> None:
         self.name = configuration.bucket
         self.backend_id = configuration.backend.id
         self._configuration = configuration
-        # What the SDK says below WARNING holds signatures.
-        for name in _OWN_LOGS:
+        # Below WARNING, the SDK logs signatures.
+        for name in _SDK_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = self._make_client(session, {})
-        # The SDK sends another checksum now, which older servers do not know; they insist on this one.
+        # The SDK now sends another checksum in its place, which older servers do not know; they insist on this one.
         for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration"):
             self._client.meta.events.register(f"before-call.s3.{operation}", _add_content_md5)
 
     def address(self, session: Session) -> str:
-        """The URL that keys are appended to, as the SDK makes it of endpoint, region, addressing and bucket."""
+        """Return the URL that keys are appended to, as the SDK derives it from endpoint, region, addressing and bucket.
+
+        Raises:
+            ConfigurationError: the SDK cannot derive a URL.
+        """
         unsigned = self._make_client(session, {"signature_version": UNSIGNED})
         try:
             url = unsigned.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": "k"})
@@ -94,17 +102,20 @@ class Bucket:
         return url.removesuffix("k")
 
     def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """One operation of the SDK's client on this bucket, with its retries.
+        """Call an operation of the SDK's client on this bucket, with the SDK's retries; return the response.
 
-        `MissingObject` where the key does not exist, `Refused` for another answer, `BackendDown` where there is none.
+        Raises:
+            MissingObject: the key does not exist.
+            Refused: the backend answered with another error.
+            BackendDown: the backend did not answer.
         """
         with self.answering(operation, parameters.get("Key")):
-            answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **parameters)
-        return answer
+            response: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **parameters)
+        return response
 
     @contextmanager
     def answering(self, operation: str, key: str | None) -> Iterator[None]:
-        """Turn whatever goes wrong into the store's own errors, and count."""
+        """Turn the SDK's errors into the store's own, and count the request."""
         try:
             yield
         except ClientError as error:
@@ -116,7 +127,7 @@ class Bucket:
                 logger.warning("Storage backend %s refused %s of key %s: %s", self.backend_id, operation, key, code)
             raise Refused(f"S3 refused {operation} ({code})", code) from error
         except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
-            # The message of such an error may hold a URL.
+            # The message of such an error may contain a URL.
             reason = type(error).__name__
             REQUESTS.add(self.backend_id, operation, reason)
             logger.warning("Storage backend %s failed at %s of key %s: %s", self.backend_id, operation, key, reason)
@@ -139,7 +150,7 @@ class Bucket:
             retries={"mode": "standard", "total_max_attempts": configuration.attempts},
             max_pool_connections=configuration.connections,
             tcp_keepalive=True,
-            # Checksums in trailers, which is what newer SDKs send unasked, are refused by many servers.
+            # Newer SDKs send checksums in trailers by default, which many servers refuse.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=f"tams/{__version__}",
@@ -154,6 +165,6 @@ class Bucket:
             )
         except (BotoCoreError, OSError, ValueError) as error:
             raise ConfigurationError(
-                f"The storage backend {configuration.backend.label} cannot be used: {error}. Mend that, then start "
-                "again."
+                f"The storage backend {configuration.backend.label} cannot be used: {error}. Repair that, then "
+                "start again."
             ) from error

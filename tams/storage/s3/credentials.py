@@ -1,4 +1,4 @@
-"""Credentials that last: what is signed with temporary ones is worth nothing once they end."""
+"""Credentials for presigned URLs, which become invalid once the credentials that signed them expire."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How much earlier than needed new credentials are asked for: the clocks of two machines differ.
+# Seconds by which credentials are renewed earlier than needed, because the clocks of two machines differ.
 _MARGIN: Final = 60
 _EARLIEST_REFRESH: Final = 15 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key, and the token that goes with it where it is a temporary one."""
+    """An access key, and its session token if it is a temporary one."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -32,32 +32,38 @@ class Credentials:
 
 
 class LastingCredentials:
-    """The credentials of a session, renewed before they are used for URLs that live up to `lifetime` seconds."""
+    """The credentials of a session, renewed in time for URLs that are valid for up to `lifetime` seconds."""
 
     def __init__(self, session: Session, lifetime: int) -> None:
         self._session = session
         self._refresh_before = max(_EARLIEST_REFRESH, lifetime + _MARGIN)
 
     def until(self, end: int) -> Credentials:
-        """Credentials that are valid beyond `end` (seconds since 1970). `BackendDown` where there are none."""
+        """Return credentials that are valid beyond `end` (seconds since 1970).
+
+        Raises:
+            BackendDown: there are no credentials, or none that are valid that long.
+        """
         try:
-            # The session looks for them once and keeps what it found.
-            found = self._session.get_credentials()
-            if found is None:
+            # The session searches for them once and keeps them.
+            credentials = self._session.get_credentials()
+            if credentials is None:
                 raise BackendDown(
-                    "there are no S3 credentials: see docs/how-to/keep-media-in-s3.md for where they are looked for"
+                    "there are no S3 credentials: see docs/how-to/keep-media-in-s3.md for where they are searched for"
                 )
-            if isinstance(found, RefreshableCredentials):
-                # How early the SDK renews them cannot be said where a session makes them.
-                vars(found)["_advisory_refresh_timeout"] = self._refresh_before
-            frozen = found.get_frozen_credentials()
+            if isinstance(credentials, RefreshableCredentials):
+                # A session has no option for how early the SDK renews them.
+                vars(credentials)["_advisory_refresh_timeout"] = self._refresh_before
+            frozen = credentials.get_frozen_credentials()
             remaining = end - time.time()
-            if isinstance(found, RefreshableCredentials) and found.refresh_needed(max(0, int(remaining))):
-                logger.error("The S3 credentials end before URLs that live %s seconds more would", int(remaining))
-                raise BackendDown("the S3 credentials end before a URL would")
+            if isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed(max(0, int(remaining))):
+                logger.error(
+                    "The S3 credentials expire before URLs that have to be valid for %s seconds", int(remaining)
+                )
+                raise BackendDown("the S3 credentials expire before a URL would")
         except (BotoCoreError, OSError, RuntimeError) as error:
-            # RuntimeError is what the SDK raises for new credentials that have ended already.
-            raise BackendDown(f"the S3 credentials cannot be had ({type(error).__name__})") from error
+            # The SDK raises RuntimeError for new credentials that have already expired.
+            raise BackendDown(f"the S3 credentials are not available ({type(error).__name__})") from error
         if not frozen.access_key or not frozen.secret_key:
             raise BackendDown("the S3 credentials are not complete")
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -1,12 +1,13 @@
-"""The names of objects in a bucket: never used twice, spread, and such that an Object's id can be read from them.
+"""The keys of objects in a bucket: never used twice, evenly distributed, and naming their Object.
 
     {prefix}{store id}/{3 random digits}/{29 random digits}.{kind}.{object}
 
 Everything below `{prefix}{store id}/` belongs to this store alone. The 128 random bits are hexadecimal; because they
-come first, load is spread from the first digit on. What follows says which Object the key was made for: `kind` is `id`
+come first, load is spread from the first digit on. The rest says which Object the key was created for: `kind` is `id`
 with the Object's id as it is, `b64` with the id in base64url without padding (a slash after every 200 characters,
-because servers that keep keys in a file system take no longer names), or `sha256` with a digest of the id, for ids too
-long for a key of 1024 bytes. Keys consist of `A-Z a-z 0-9 - _ . /`, so that no server, URL or policy has to escape one.
+because servers that keep keys in a file system accept no longer names), or `sha256` with a digest of the id, for ids
+too long for a key of 1024 bytes. Keys consist of `A-Z a-z 0-9 - _ . /`, so that no server, URL or policy has to escape
+one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import secrets
 from typing import Final
 
 LONGEST_LEGIBLE: Final = 600
-"""Bytes that an Object's id may have to be readable from its keys."""
+"""The maximum length of an Object's id that can be read from its keys, in bytes."""
 
 _RANDOM_BYTES: Final = 16
 _PART: Final = 200
@@ -33,15 +34,15 @@ class Keys:
     def __init__(self, prefix: str, store_id: str) -> None:
         self.store_id = store_id
         self.own = f"{prefix}{store_id}/"
-        """What every key of this store begins with."""
+        """The prefix of all keys of this store."""
 
     def new(self, object_id: str) -> str:
-        """A key that was never used before and never will be again."""
+        """Return a key that was never used before, and never will be again."""
         random = secrets.token_hex(_RANDOM_BYTES)
         return f"{self.own}{random[:3]}/{random[3:]}.{_legible(object_id)}"
 
     def object_id(self, key: str) -> str | None:
-        """The id of the Object that the key was made for; None for a key that is not ours, or holds only a digest."""
+        """Return the id of the key's Object; None if the key is not this store's, or contains only a digest."""
         match = _NAME.fullmatch(key.removeprefix(self.own)) if key.startswith(self.own) else None
         if match is None or match["kind"] == "sha256":
             return None

@@ -1,4 +1,4 @@
-"""Objects put together of parts: uploads whose end is not known, and copies too large for one request."""
+"""Multipart uploads: of streams of unknown length, and of copies that are too large for one request."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 Part = TypeVar("Part")
 
 MOST_PARTS: Final = 10_000
+"""The maximum number of parts of an upload."""
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?', re.ASCII)
 
@@ -24,13 +25,13 @@ _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?', re.ASCII)
 def upload_parts(
     bucket: Bucket, key: str, content_type: str, parts: Iterable[bytes], before_end: Callable[[], None]
 ) -> None:
-    """Store the parts as one object. `before_end` may still refuse, by an exception; then there is nothing."""
+    """Store the parts as one object, unless `before_end`, called after the last part, raises an exception."""
 
     def send(upload_id: str, number: int, part: bytes) -> str:
-        answer = bucket.ask(
+        response = bucket.ask(
             "upload_part", Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentMD5=content_md5(part)
         )
-        return str(answer["ETag"])
+        return str(response["ETag"])
 
     _assemble(bucket, key, content_type, parts, send, before_end)
 
@@ -42,7 +43,7 @@ def copy_parts(
     ranges = [(start, min(start + part_size, size) - 1) for start in range(0, size, part_size)]
 
     def send(upload_id: str, number: int, part: tuple[int, int]) -> str:
-        answer = bucket.ask(
+        response = bucket.ask(
             "upload_part_copy",
             Key=key,
             UploadId=upload_id,
@@ -51,13 +52,13 @@ def copy_parts(
             CopySourceIfMatch=etag,
             CopySourceRange=f"bytes={part[0]}-{part[1]}",
         )
-        return str(answer["CopyPartResult"]["ETag"])
+        return str(response["CopyPartResult"]["ETag"])
 
     _assemble(bucket, key, content_type, ranges, send, lambda: None)
 
 
 def plain_md5(etag: str) -> bytes | None:
-    """The MD5 digest that an entity tag is, where it looks like one."""
+    """Return the MD5 digest that an entity tag consists of, or None if it has another form."""
     match = _MD5.fullmatch(etag)
     return None if match is None else bytes.fromhex(match[1])
 
@@ -87,23 +88,23 @@ def _complete(bucket: Bucket, key: str, upload_id: str, etags: list[str]) -> Non
     try:
         bucket.ask("complete_multipart_upload", Key=key, UploadId=upload_id, MultipartUpload=document)
     except (Refused, MissingObject) as error:
-        # The upload is gone where an earlier attempt was successful and only its answer got lost.
-        if not (isinstance(error, Refused) and error.code == "NoSuchUpload") or not _is_there(bucket, key, etags):
+        # The upload no longer exists if an earlier attempt succeeded and only its response was lost.
+        if not (isinstance(error, Refused) and error.code == "NoSuchUpload") or not _is_complete(bucket, key, etags):
             raise
         logger.info("The upload to key %s of storage backend %s was complete already", key, bucket.backend_id)
 
 
-def _is_there(bucket: Bucket, key: str, etags: list[str]) -> bool:
+def _is_complete(bucket: Bucket, key: str, etags: list[str]) -> bool:
     digests = [plain_md5(etag) for etag in etags]
     try:
-        found = str(bucket.ask("head_object", Key=key)["ETag"])
+        etag = str(bucket.ask("head_object", Key=key)["ETag"])
     except MissingObject:
         return False
     whole = hashlib.md5(b"".join(digest or b"" for digest in digests), usedforsecurity=False).hexdigest()
-    return found.strip('"') == f"{whole}-{len(etags)}"
+    return etag.strip('"') == f"{whole}-{len(etags)}"
 
 
 def _abort(bucket: Bucket, key: str, upload_id: str) -> None:
-    # The failure before is the one to tell; what is left is swept up later.
+    # The earlier failure is the one to report; a sweep removes the rest later.
     with contextlib.suppress(StorageError):
         bucket.ask("abort_multipart_upload", Key=key, UploadId=upload_id)

@@ -1,7 +1,7 @@
-"""Presigned URLs, as `generate_presigned_url` of the AWS SDK makes them, at a fiftieth of its cost.
+"""Presigned URLs, equal to those of the AWS SDK's `generate_presigned_url`, at a fiftieth of its cost.
 
-AWS Signature Version 4 in the query. Of what is hashed for a URL only the key differs from one URL of a page to the
-next: the rest is prepared once for each signing date and set of credentials.
+AWS Signature Version 4 in the query. The URLs of a page differ only in the key: the rest of what is hashed is prepared
+once for each signing date and set of credentials.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """All that the URLs of one method, date, lifetime and set of credentials have in common."""
+    """The common parts of URLs with the same method, date, lifetime and credentials."""
 
     query: str
     """The query of the URL, up to the signature."""
     after_path: str
-    """What follows the path in the canonical request."""
+    """The canonical request after the path."""
     before_digest: bytes
-    """What precedes the canonical request's digest in the string to sign."""
+    """The string to sign, up to the digest of the canonical request."""
     key: bytes
 
 
 class Presigner:
-    """Signs URLs of objects below `base`, the absolute URL that keys are appended to (its path already escaped)."""
+    """Signs URLs of objects below `base`, an absolute URL with an escaped path, to which keys are appended."""
 
     def __init__(self, base: str, region: str) -> None:
         parts = urlsplit(base)
@@ -47,7 +47,7 @@ class Presigner:
         self._put = hashlib.sha256(f"PUT\n{parts.path}".encode())
 
     def signing(self, credentials: Credentials, date: int, lifetime: int, content_type: str | None = None) -> Signing:
-        """For URLs that are valid from `date` (seconds since 1970) for `lifetime` seconds.
+        """Return the common parts of URLs that are valid from `date` (seconds since 1970) for `lifetime` seconds.
 
         With a `content_type` the URLs are for PUT with exactly that type, otherwise for GET.
         """
@@ -55,7 +55,7 @@ class Presigner:
         scope = f"{stamp[:8]}/{self._region}/s3/aws4_request"
         headers = {"host": self._host}
         if content_type is not None:
-            # As SigV4 wants header values: trimmed, and each run of white space as one space.
+            # SigV4 trims header values, and replaces each run of white space with one space.
             headers["content-type"] = " ".join(content_type.split())
         names = ";".join(sorted(headers))
         parameters = {
@@ -80,15 +80,15 @@ class Presigner:
         )
 
     def get(self, key: str, signing: Signing) -> str:
-        """The URL for GET of a key."""
+        """Return the URL for GET of a key."""
         return self._sign(self._get, key, signing)
 
     def put(self, key: str, signing: Signing) -> str:
-        """The URL for PUT to a key, with the content type of `signing`."""
+        """Return the URL for PUT to a key, with the content type of `signing`."""
         return self._sign(self._put, key, signing)
 
     def plain(self, key: str) -> str:
-        """The URL of a key without signature."""
+        """Return the URL of a key without a signature."""
         return self._base + quote(key, safe="/~")
 
     def _sign(self, before_key: hashlib._Hash, key: str, signing: Signing) -> str:

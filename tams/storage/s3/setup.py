@@ -1,7 +1,7 @@
-"""What a bucket needs besides existing: a CORS rule for browsers, and an end for uploads that nobody finished.
+"""Setting up a bucket: a CORS rule for browsers, and a lifecycle rule that aborts unfinished uploads.
 
-Rules that are there already belong to somebody: ours is added to them or put in the place of our own earlier one, and
-afterwards the bucket is asked whether all others are still what they were.
+The bucket's other rules may be in use: the store's rule is added to them, or replaces its own earlier version, and then
+the bucket is read again to check that the others are unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tams.storage.s3.storage import S3Storage
 logger = logging.getLogger(__name__)
 
 DAYS_UNFINISHED: Final = 7
-"""How long the bucket itself leaves uploads in parts unfinished; longer than any upload or copy takes."""
+"""Days after which the bucket itself aborts a multipart upload; longer than any upload or copy takes."""
 
 Rule = dict[str, Any]
 
@@ -26,7 +26,7 @@ _NO_RULES: Final = frozenset({"NoSuchCORSConfiguration", "NoSuchLifecycleConfigu
 
 
 class RulesLost(BackendDown):
-    """The bucket does not hold the rules that were written to it. `before` are those that it had."""
+    """The bucket did not keep the rules that were written to it. `before` are its rules before that."""
 
     def __init__(self, message: str, before: Sequence[Rule]) -> None:
         super().__init__(message)
@@ -34,23 +34,23 @@ class RulesLost(BackendDown):
 
 
 def create_bucket(storage: S3Storage) -> bool:
-    """Make the bucket unless it is there; True where it was made."""
+    """Create the bucket unless it exists; return True if it was created."""
     bucket = storage.bucket
     try:
         bucket.ask("head_bucket")
     except MissingObject:
         region = storage.configuration.signing_region
-        place: dict[str, Any] = {}
-        # AWS wants its other regions named, and this one not.
+        location: dict[str, Any] = {}
+        # AWS requires the name of every region except this one, whose name it refuses.
         if storage.configuration.endpoint is None and region != "us-east-1":
-            place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        bucket.ask("create_bucket", **place)
+            location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        bucket.ask("create_bucket", **location)
         return True
     return False
 
 
 def cors_rule(storage: S3Storage, origins: Sequence[str]) -> Rule:
-    """What lets pages of the origins GET and PUT media, and see what they need to of the answers."""
+    """Return the rule that lets pages of the origins GET and PUT media, and read the headers they need."""
     return {
         "ID": f"tams-{storage.keys.store_id}",
         "AllowedOrigins": list(origins),
@@ -62,7 +62,7 @@ def cors_rule(storage: S3Storage, origins: Sequence[str]) -> Rule:
 
 
 def lifecycle_rule(storage: S3Storage) -> Rule:
-    """What ends unfinished uploads below this store's own prefix, and does nothing else."""
+    """Return the rule that aborts unfinished uploads below this store's own prefix, and does nothing else."""
     return {
         "ID": f"tams-{storage.keys.store_id}",
         "Status": "Enabled",
@@ -72,7 +72,11 @@ def lifecycle_rule(storage: S3Storage) -> Rule:
 
 
 def set_cors(storage: S3Storage, origins: Sequence[str]) -> bool:
-    """Have the CORS rule among those of the bucket; True where something was written. `RulesLost`."""
+    """Add the CORS rule to those of the bucket; return True if anything was written.
+
+    Raises:
+        RulesLost: the bucket did not keep its rules.
+    """
     bucket = storage.bucket
 
     def read() -> list[Rule]:
@@ -85,59 +89,63 @@ def set_cors(storage: S3Storage, origins: Sequence[str]) -> bool:
 
 
 def set_lifecycle(storage: S3Storage) -> bool:
-    """Have the lifecycle rule among those of the bucket; True where something was written. `RulesLost`."""
+    """Add the lifecycle rule to those of the bucket; return True if anything was written.
+
+    Raises:
+        RulesLost: the bucket did not keep its rules.
+    """
     bucket = storage.bucket
-    kept: dict[str, Any] = {}
+    options: dict[str, Any] = {}
 
     def read() -> list[Rule]:
-        answer = _read(bucket, "get_bucket_lifecycle_configuration")
-        # A setting of all rules together, which writing them without it would set back.
-        if "TransitionDefaultMinimumObjectSize" in answer:
-            kept["TransitionDefaultMinimumObjectSize"] = answer["TransitionDefaultMinimumObjectSize"]
-        return list(answer.get("Rules", ()))
+        configuration = _read(bucket, "get_bucket_lifecycle_configuration")
+        # An option of all rules together, which writing them without it would reset.
+        if "TransitionDefaultMinimumObjectSize" in configuration:
+            options["TransitionDefaultMinimumObjectSize"] = configuration["TransitionDefaultMinimumObjectSize"]
+        return list(configuration.get("Rules", ()))
 
     def write(rules: list[Rule]) -> None:
-        bucket.ask("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules}, **kept)
+        bucket.ask("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules}, **options)
 
     return _merge(lifecycle_rule(storage), read, write, "lifecycle")
 
 
 def has_cors(storage: S3Storage, origins: Sequence[str]) -> bool:
-    """True where the bucket has the CORS rule as it should be."""
-    return _same(cors_rule(storage, origins), _read(storage.bucket, "get_bucket_cors").get("CORSRules", ()))
+    """Return True if the bucket has the CORS rule as `set_cors` writes it."""
+    return _contains(_read(storage.bucket, "get_bucket_cors").get("CORSRules", ()), cors_rule(storage, origins))
 
 
 def has_lifecycle(storage: S3Storage) -> bool:
-    """True where the bucket has the lifecycle rule as it should be."""
+    """Return True if the bucket has the lifecycle rule as `set_lifecycle` writes it."""
     rules = _read(storage.bucket, "get_bucket_lifecycle_configuration").get("Rules", ())
-    return _same(lifecycle_rule(storage), rules)
+    return _contains(rules, lifecycle_rule(storage))
 
 
-def _merge(rule: Rule, read: Callable[[], list[Rule]], write: Callable[[list[Rule]], None], what: str) -> bool:
+def _merge(rule: Rule, read: Callable[[], list[Rule]], write: Callable[[list[Rule]], None], name: str) -> bool:
     before = read()
-    if _same(rule, before):
+    if _contains(before, rule):
         return False
     others = [item for item in before if item.get("ID") != rule["ID"]]
     write([*others, rule])
     after = read()
-    if not _same(rule, after) or any(_plain(other) not in map(_plain, after) for other in others):
-        raise RulesLost(f"the bucket did not keep its {what} rules as they were written", before)
+    if not _contains(after, rule) or not all(_contains(after, other) for other in others):
+        raise RulesLost(f"the bucket did not keep its {name} rules as they were written", before)
     return True
 
 
-def _same(rule: Rule, among: Sequence[Rule]) -> bool:
-    return _plain(rule) in [_plain(item) for item in among]
+def _contains(rules: Sequence[Rule], rule: Rule) -> bool:
+    return _normalized(rule) in [_normalized(item) for item in rules]
 
 
-def _plain(value: Any) -> Any:
-    """A rule without what has no meaning: the order of lists, empty parts, and the two ways to write a prefix."""
+def _normalized(value: Any) -> Any:
+    """Return a rule without differences that have no meaning: order, empty parts, two ways to write a prefix."""
     if isinstance(value, dict):
-        parts = {name: _plain(part) for name, part in value.items() if part not in (None, "", [], {})}
+        parts = {name: _normalized(part) for name, part in value.items() if part not in (None, "", [], {})}
         if "Filter" in parts and set(parts["Filter"]) <= {"Prefix"}:
             parts |= parts.pop("Filter")
         return parts
     if isinstance(value, list):
-        return sorted((_plain(item) for item in value), key=repr)
+        return sorted((_normalized(item) for item in value), key=repr)
     return value
 
 

@@ -105,7 +105,7 @@ def test_a_source_that_fails_later_is_told(source):
     source.give(LIFETIME)
     made = storage()
     source.script.write_text("raise SystemExit(1)")
-    with pytest.raises(BackendDown, match="end before"):
+    with pytest.raises(BackendDown, match="expire before"):
         made.get_url("k", now())
 
 
@@ -136,5 +136,5 @@ def test_the_end_of_credentials_is_judged_by_the_clock_not_by_the_signing_date(s
     source.give(10 * LIFETIME)
     made = storage()
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    with pytest.raises(BackendDown, match="end before"):
+    with pytest.raises(BackendDown, match="expire before"):
         made.put_url("k", "t/t", int(tomorrow.timestamp()) * SECOND)

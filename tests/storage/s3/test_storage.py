@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tams.storage.counters import REQUESTS
 from tams.storage.port import BackendDown, ChecksumMismatch
+from tams.storage.s3.request_counts import REQUESTS
 from tests.support.s3_endpoint import make_storage
 
 TYPE = "video/mp2t"

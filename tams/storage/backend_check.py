@@ -1,4 +1,4 @@
-"""Whether a Storage Backend does everything that the store needs of it, tried out step by step with a probe."""
+"""The check of a Storage Backend: everything that the store needs of it, step by step, with a probe."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from tams.storage.port import Storage
 
 _TYPE: Final = "video/mp2t"
-# Seconds; what was begun so long ago was begun before there were computers.
+# Seconds; no upload is that old, so that the check removes none.
 _AGES: Final = 10**10
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was tried, and the sentence that says what is wrong with it; None where it works."""
+    """A step, and the sentence that says what is wrong with it; None if it works."""
 
     step: str
     problem: str | None = None
 
 
-def diagnose(storage: Storage, origins: Sequence[str]) -> list[Finding]:
-    """Try all steps, those after a failure too where they can be. `origins` are the web origins that media are for.
+def check_backend(storage: Storage, origins: Sequence[str]) -> list[Finding]:
+    """Try all steps, also after a failed one if possible. `origins` are the web origins that may use the media.
 
-    Nothing is left behind unless the deletion is what fails.
+    Leaves nothing behind, unless it is the deletion that fails.
     """
     key, copied = storage.new_key("storage-check"), storage.new_key("storage-check")
     probe = secrets.token_bytes(1000)
@@ -40,7 +40,7 @@ def diagnose(storage: Storage, origins: Sequence[str]) -> list[Finding]:
         ("lists", lambda: _list(storage, key)),
         ("copies", lambda: _copy(storage, key, copied, probe)),
         ("looks for unfinished uploads", lambda: _look_for_unfinished(storage)),
-        *_steps_of_urls(storage, key, probe, origins),
+        *_url_steps(storage, key, probe, origins),
         ("deletes", lambda: _delete(storage, key, copied)),
     ]
     findings = []
@@ -63,14 +63,14 @@ def _write(storage: Storage, key: str, probe: bytes) -> None:
 
 def _read(storage: Storage, key: str, probe: bytes) -> None:
     if b"".join(storage.open(key)) != probe:
-        raise BackendDown("other bytes were read than written")
+        raise BackendDown("the bytes read differ from those written")
     if b"".join(storage.open(key, 10, 20)) != probe[10:30]:
-        raise BackendDown("a range of bytes is not answered with that range")
+        raise BackendDown("a request for a range of bytes is not answered with that range")
 
 
 def _list(storage: Storage, key: str) -> None:
     if [item.key for item in storage.listing(after=key[:-1], limit=1)] != [key]:
-        raise BackendDown("what was written is not listed")
+        raise BackendDown("the key just written is not listed")
 
 
 def _copy(storage: Storage, key: str, target: str, probe: bytes) -> None:
@@ -86,20 +86,20 @@ def _delete(storage: Storage, *keys: str) -> None:
     for key in keys:
         storage.delete(key)
         if storage.head(key) is not None:
-            raise BackendDown("what was deleted is still there")
+            raise BackendDown("a deleted key is still there")
         try:
             storage.open(key)
         except MissingObject:
             continue
-        raise BackendDown("what was deleted can still be read")
+        raise BackendDown("a deleted key can still be read")
 
 
-def _steps_of_urls(
+def _url_steps(
     storage: Storage, key: str, probe: bytes, origins: Sequence[str]
 ) -> list[tuple[str, Callable[[], None]]]:
     if isinstance(storage, LocalStorage):
-        # This service answers its URLs itself, and need not be running now.
+        # Its URLs lead to this service, which need not be running now.
         return []
-    from tams.storage.s3.probing import steps_of_urls
+    from tams.storage.s3.url_check import url_steps
 
-    return steps_of_urls(storage, key, probe, origins)
+    return url_steps(storage, key, probe, origins)

@@ -1,4 +1,4 @@
-"""What only a client sees of a Storage Backend: whether its URLs do what they are for, and nothing else."""
+"""The part of a backend's check that uses its URLs as clients do, and looks at the rules of the bucket."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ _TYPE: Final = "video/mp2t"
 _OTHER_TYPE: Final = "text/plain"
 
 
-def steps_of_urls(
-    storage: Storage, key: str, probe: bytes, origins: Sequence[str]
-) -> list[tuple[str, Callable[[], None]]]:
-    """The steps that try the URLs of `key`, which holds `probe`, and look at the rules of the bucket."""
+def url_steps(storage: Storage, key: str, probe: bytes, origins: Sequence[str]) -> list[tuple[str, Callable[[], None]]]:
+    """Return the steps that try the URLs of `key`, which has the bytes `probe`, and check the rules of the bucket."""
     if not isinstance(storage, S3Storage):
         raise TypeError(f"{type(storage).__name__} has no URLs that can be tried from here")
     client = _Client(storage)
@@ -42,7 +40,7 @@ def steps_of_urls(
 
 
 class _Client:
-    """A client of the store: it has the URLs and no credentials."""
+    """A client of the store, with URLs and without credentials."""
 
     def __init__(self, storage: S3Storage) -> None:
         configuration = storage.configuration
@@ -55,17 +53,17 @@ class _Client:
         )
 
     def download(self, key: str, probe: bytes) -> None:
-        answer = self._ask("GET", self._storage.get_url(key, clock.now()))
-        if answer.status != 200:
-            raise BackendDown(f"a GET URL is answered with {_told(answer)}")
-        if answer.data != probe or answer.headers.get("Content-Type") != _TYPE:
-            raise BackendDown("a GET URL gives other bytes, or another content type, than were stored")
+        response = self._ask("GET", self._storage.get_url(key, clock.now()))
+        if response.status != 200:
+            raise BackendDown(f"a GET URL is answered with {_summary(response)}")
+        if response.data != probe or response.headers.get("Content-Type") != _TYPE:
+            raise BackendDown("a GET URL returns other bytes, or another content type, than were stored")
 
     def upload(self, key: str, probe: bytes) -> None:
         url, _ = self._storage.put_url(key, _TYPE, clock.now())
-        answer = self._ask("PUT", url, probe, {"Content-Type": _TYPE})
-        if answer.status != 200:
-            raise BackendDown(f"a PUT URL is answered with {_told(answer)}")
+        response = self._ask("PUT", url, probe, {"Content-Type": _TYPE})
+        if response.status != 200:
+            raise BackendDown(f"a PUT URL is answered with {_summary(response)}")
 
     def require_type(self, key: str) -> None:
         url, _ = self._storage.put_url(key, _TYPE, clock.now())
@@ -73,14 +71,14 @@ class _Client:
 
     def require_expiry(self, key: str) -> None:
         url = self._storage.get_url(key, clock.now() - 8 * 24 * 3600 * clock.MICROSECONDS)
-        self._require_refusal(self._ask("GET", url), "a GET URL that ended long ago")
+        self._require_refusal(self._ask("GET", url), "an expired GET URL")
 
     def require_privacy(self, key: str) -> None:
         self._require_refusal(self._ask("GET", self._storage.plain_put_url(key, "")), "a URL without signature")
 
-    def _require_refusal(self, answer: urllib3.BaseHTTPResponse, what: str) -> None:
-        if answer.status not in (400, 401, 403):
-            raise BackendDown(f"{what} is answered with {answer.status}, and should be with 403")
+    def _require_refusal(self, response: urllib3.BaseHTTPResponse, what: str) -> None:
+        if response.status not in (400, 401, 403):
+            raise BackendDown(f"{what} is answered with {response.status} in place of 403")
 
     def _ask(
         self, method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -88,18 +86,18 @@ class _Client:
         try:
             return self._pool.request(method, url, body=body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            # Its message may hold the URL.
+            # Its message may contain the URL.
             raise BackendDown(f"a presigned URL is not answered ({type(error).__name__})") from error
 
 
-def _told(answer: urllib3.BaseHTTPResponse) -> str:
-    code = answer.data.partition(b"<Code>")[2].partition(b"</Code>")[0].decode(errors="replace")
-    return f"{answer.status} {code}".strip()
+def _summary(response: urllib3.BaseHTTPResponse) -> str:
+    code = response.data.partition(b"<Code>")[2].partition(b"</Code>")[0].decode(errors="replace")
+    return f"{response.status} {code}".strip()
 
 
 def _require_lifecycle(storage: S3Storage) -> None:
     if not setup.has_lifecycle(storage):
-        raise BackendDown("the bucket has no lifecycle rule that ends unfinished uploads: run tams storage init")
+        raise BackendDown("the bucket has no lifecycle rule that aborts unfinished uploads: run tams storage init")
 
 
 def _require_cors(storage: S3Storage, origins: Sequence[str]) -> None:

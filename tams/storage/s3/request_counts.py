@@ -1,4 +1,4 @@
-"""What the Storage Backends of this process were asked, counted for whoever publishes it."""
+"""Counts of this process's requests to S3, for publication as a metric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Final
 
 
 class RequestCounter:
-    """Requests by backend id, operation and outcome: "" for success, otherwise S3's code or the error's name."""
+    """Number of requests by backend id, operation and outcome.
+
+    The outcome is "" for success, otherwise S3's error code, or the name of the exception.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,10 +23,10 @@ class RequestCounter:
             self._counts[backend_id, operation, outcome] += 1
 
     def counts(self) -> dict[tuple[str, str, str], int]:
-        """All counts so far."""
+        """Return all counts so far."""
         with self._lock:
             return dict(self._counts)
 
 
 REQUESTS: Final = RequestCounter()
-"""The counts of this process, from its start."""
+"""The counts of this process since its start."""
