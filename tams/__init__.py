@@ -1,3 +1,3 @@
-"""A Time-addressable Media Store: timed media segments, kept and addressed by time."""
+"""A Time-addressable Media Store: media stored in segments, and addressed by time."""
 
 __version__ = "0.1.0"

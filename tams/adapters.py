@@ -1,6 +1,6 @@
-"""The engines that the metadata can lie in: the only module that knows which ones exist.
+"""The database engines that can hold the metadata; the only module that knows which ones exist.
 
-Everything else uses the repository port. An engine is imported only where the settings choose it: the SDK of VAST
+All others use the repository port. An engine is imported only if the settings choose it: the SDK of VAST
 Database is an optional extra, takes 0.7 s to import, and adds 90 MB to a process.
 """
 
@@ -68,14 +68,14 @@ def check_only_writer(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an operator wants to know of a database: sentences about its state, and one for everything it lacks."""
+    """Sentences for an operator: facts about a database, and one for each thing that it lacks."""
 
     facts: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
 
 
 def describe(settings: Settings) -> Description:
-    """Describe the database beyond what `Repository.check` finds out.
+    """Return what is to be said about the database beyond `Repository.check`.
 
     Raises:
         Unavailable: the database does not answer.
@@ -92,7 +92,7 @@ def describe(settings: Settings) -> Description:
 def add_seed_segments(
     settings: Settings, flow_ids: Sequence[str], count: int, storage_id: str, now: int
 ) -> Iterator[int]:
-    """Add `count` Segments without bytes to each Flow; yield how many each transaction added.
+    """Add `count` Segments without bytes to each Flow; yield the number that each transaction added.
 
     `now` is in microseconds since the epoch.
     """

@@ -1,7 +1,7 @@
-"""Logging: text for people in development, one JSON object per line for machines in production; always UTC, on stderr.
+"""Logging to stderr, in UTC: text in development, one JSON object per line in production.
 
-Whatever a message is given as `extra` (`request_id`, `route`, `status`, `milliseconds`, `principal`, ids) appears in
-both forms. No message may hold a secret or the query of a signed URL; that is up to whoever writes it.
+The fields of `extra` (`request_id`, `route`, `status`, `milliseconds`, `principal`, ids) appear in both forms. No
+message may contain a secret or the query of a signed URL; the caller sees to that.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import orjson
+from typing_extensions import override
 
 from tams.config import DEVELOPMENT, Settings
 from tams.domain.clock import MICROSECONDS, format_time
 
-# What every record has; all else on a record came from `extra`.
+# The attributes of every record; all others come from `extra`.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 _VISIBLE: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send all log messages to `stream` (stderr where None), in the form and from the level that `settings` ask for.
+    """Send all log messages to `stream` (default: stderr), in the format and from the level of `settings`.
 
-    Libraries are heard from WARNING upwards only: what some of them say below it holds credentials and signed URLs.
+    Libraries log from WARNING upwards only: below it, some of them log credentials and signed URLs.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if settings.environment == DEVELOPMENT else JsonFormatter())
@@ -36,24 +37,26 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger("tams").setLevel(level)
     logging.captureWarnings(capture=True)
-    # Found out anew for each record, and shown in none.
+    # They would be determined for each record, and appear in none.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00.000Z INFO tams.api GET /flows status=200`: one line per message, then its traceback."""
+    """One line per message: `2026-01-31T12:00:00.000Z INFO tams.api GET /flows status=200`. Its traceback follows."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         extra = "".join(f" {name}={_value(value)}" for name, value in _extra(record).items())
-        # A line break that a client sent must not look like a message of ours.
+        # A line break that a client sent must not look like another message.
         message = record.getMessage().translate(_VISIBLE)
         line = f"{_time(record)} {record.levelname} {record.name} {message}{extra}"
         return f"{line}\n{trace}" if (trace := _trace(self, record)) else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object: `time`, `level`, `logger`, `message`, the extra fields, and `exception` where there is one."""
+    """JSON: an object of `time`, `level`, `logger`, `message`, the extra fields, and `exception` if there is one."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
             **_extra(record),
