@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import math
+import os
 import socket
 import ssl
 import struct
@@ -185,6 +187,18 @@ def _answer(
         handler.wfile.write(body[:sent])
         handler.close_connection = handler.close_connection or sent not in (None, len(body))
     handler.wfile.flush()
+
+
+def timeout_for(fault: str, size: int) -> float:
+    """Return the seconds that a backend waits for an answer, in a test of this fault with `size` bytes.
+
+    Short only if the fault is a missing answer: 0.25 s, or 0.5 s for bytes that are sent in parts, and up to four times
+    as long on a machine with more runnable processes than cores, where answers that come take longer, too.
+    """
+    if not fault.startswith("hang"):
+        return 20
+    load = math.ceil(os.getloadavg()[0] / (os.cpu_count() or 1))
+    return (0.25 if size < 1_000_000 else 0.5) * min(max(load, 1), 4)
 
 
 def within(seconds: float, attempt: Callable[[], Any]) -> Any:

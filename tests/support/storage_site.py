@@ -21,6 +21,9 @@ from tams.domain.destinations import parse_allowed
 from tams.services.egress import Egress
 from tams.services.objects.copies import LONGEST_COPY
 from tams.services.store import Store
+from tams.storage.configuration.backends import S3Configuration
+from tams.storage.configuration.configured import configured_backends
+from tams.storage.factory import open_storage
 from tams.storage.port import Storage
 from tams.worker.copies import copy_instances
 from tams.worker.deletion import delete_bytes
@@ -179,8 +182,10 @@ class Site:
 
 
 @contextmanager
-def open_site(directory: Path, first: dict[str, Any], second: dict[str, Any], **settings: Any) -> Iterator[Site]:
-    """A new store over these backends."""
+def open_site(
+    directory: Path, first: dict[str, Any], second: dict[str, Any], *, timeout: float | None = None, **settings: Any
+) -> Iterator[Site]:
+    """A new store over these backends. Those of a single attempt get the timeout, which may be below a second."""
     directory.mkdir(exist_ok=True)
     made = Settings.from_env(
         {},
@@ -194,7 +199,8 @@ def open_site(directory: Path, first: dict[str, Any], second: dict[str, Any], **
             **settings,
         },
     )
-    for app in serving(made):
+    parts: dict[str, Any] = {} if timeout is None else {"storages": _storages(made, timeout)}
+    for app in serving(made, **parts):
         yield Site(app.test_client(), app.extensions[STORE], made)
 
 
@@ -205,3 +211,14 @@ def send_with_bytes(site: Site, flow_id: str, content: bytes, timerange: str = "
         "file": (io.BytesIO(content), "media"),
     }
     return site.client.post(f"/flows/{flow_id}/segments", data=parts, content_type="multipart/form-data")
+
+
+def _storages(settings: Settings, timeout: float) -> dict[str, Storage]:
+    """Open the backends, those of a single attempt with the timeout, because the file has whole seconds only."""
+    configurations = [
+        replace(configuration, connect_timeout=timeout, read_timeout=timeout)
+        if isinstance(configuration, S3Configuration) and configuration.attempts == 1
+        else configuration
+        for configuration in configured_backends(settings)
+    ]
+    return {item.backend.id: open_storage(settings, item) for item in configurations}

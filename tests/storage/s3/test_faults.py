@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import time
+from functools import cache
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from tams.storage.port import BackendDown
-from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
+from tests.support.faulty_proxy import FaultyProxy, proxy_before, timeout_for, within
 
 pytestmark = pytest.mark.fault
 
@@ -16,7 +18,7 @@ TYPE = "video/mp2t"
 SMALL = b"small" * 100
 LARGE = bytes(range(256)) * 33_000  # 8.4 MB: more than a part
 LIMIT = 6 * 1024 * 1024
-# Two attempts of a second each, the pause between them, and the time that a busy machine takes.
+# Two attempts of at most two seconds each, and the time that a busy machine takes.
 PATIENCE = 15
 
 PUT = ["put_object", "head_object"]
@@ -40,16 +42,33 @@ def proxy(endpoint):
 
 
 @pytest.fixture(scope="module")
-def failing(endpoint, s3, proxy):
-    """The backend `s3` through the proxy."""
-    return endpoint.storage(
-        adapter={"largest_copy": LIMIT},
-        bucket=s3.bucket.name,
-        endpoint=proxy.url,
-        read_timeout=1,
-        connect_timeout=1,
-        attempts=2,
-    )
+def through_proxy(endpoint, s3, proxy):
+    """A function that returns the backend `s3` through the proxy, with a timeout in seconds."""
+
+    @cache
+    def storage(timeout):
+        return endpoint.storage(
+            adapter={"largest_copy": LIMIT},
+            bucket=s3.bucket.name,
+            endpoint=proxy.url,
+            read_timeout=timeout,
+            connect_timeout=timeout,
+            attempts=2,
+        )
+
+    return storage
+
+
+@pytest.fixture
+def failing(through_proxy):
+    """The backend `s3` through the proxy, with a timeout for small objects that get no answer."""
+    return through_proxy(timeout_for("hang", len(SMALL)))
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    """Shorten the SDK's pause between attempts, which is up to a second at random."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
 
 
 def whole(storage, key):
@@ -62,7 +81,8 @@ def whole(storage, key):
     [(SMALL, step) for step in PUT] + [(LARGE, step) for step in PUT_LARGE],
     ids=lambda value: value if isinstance(value, str) else len(value),
 )
-def test_a_put_that_fails_is_told_in_time_and_leaves_the_whole_or_nothing(failing, s3, proxy, data, step, fault):
+def test_a_put_that_fails_is_told_in_time_and_leaves_the_whole_or_nothing(through_proxy, s3, proxy, data, step, fault):
+    failing = through_proxy(timeout_for(fault, len(data)))
     key = failing.new_key("x")
     with proxy.failing(step, fault), pytest.raises(BackendDown):
         within(PATIENCE, lambda: failing.put(key, io.BytesIO(data), TYPE))
@@ -76,8 +96,9 @@ def test_a_put_that_fails_is_told_in_time_and_leaves_the_whole_or_nothing(failin
 
 @pytest.mark.parametrize("fault", ["500 after", "reset after", "hang"])
 @pytest.mark.parametrize("step", sorted({*PUT, *PUT_LARGE}))
-def test_a_put_that_fails_once_is_done_all_the_same(failing, s3, proxy, step, fault):
+def test_a_put_that_fails_once_is_done_all_the_same(through_proxy, s3, proxy, step, fault):
     data = LARGE if step in PUT_LARGE else SMALL
+    failing = through_proxy(timeout_for(fault, len(data)))
     key = failing.new_key("x")
     with proxy.failing(step, fault, times=1):
         stored = within(PATIENCE, lambda: failing.put(key, io.BytesIO(data), TYPE))
@@ -91,7 +112,8 @@ def test_a_put_that_fails_once_is_done_all_the_same(failing, s3, proxy, step, fa
     [(SMALL, step) for step in COPY] + [(LARGE, step) for step in COPY_LARGE],
     ids=lambda value: value if isinstance(value, str) else len(value),
 )
-def test_a_copy_that_fails_is_told_in_time_and_loses_nothing(failing, s3, proxy, data, step, fault):
+def test_a_copy_that_fails_is_told_in_time_and_loses_nothing(through_proxy, s3, proxy, data, step, fault):
+    failing = through_proxy(timeout_for(fault, len(data)))
     source, target = failing.new_key("x"), failing.new_key("x")
     s3.put(source, io.BytesIO(data), TYPE)
     with proxy.failing(step, fault), pytest.raises(BackendDown):
@@ -104,7 +126,8 @@ def test_a_copy_that_fails_is_told_in_time_and_loses_nothing(failing, s3, proxy,
 
 
 @pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
-def test_a_deletion_that_fails_is_told_in_time_and_can_be_repeated(failing, s3, proxy, fault):
+def test_a_deletion_that_fails_is_told_in_time_and_can_be_repeated(through_proxy, s3, proxy, fault):
+    failing = through_proxy(timeout_for(fault, len(SMALL)))
     key = failing.new_key("x")
     s3.put(key, io.BytesIO(SMALL), TYPE)
     with proxy.failing("delete_object", fault), pytest.raises(BackendDown):
@@ -126,7 +149,8 @@ def test_a_deletion_that_fails_is_told_in_time_and_can_be_repeated(failing, s3, 
     ],
     ids=["head", "open", "listing", "check that writes", "check that deletes"],
 )
-def test_a_question_that_fails_is_never_answered_with_nothing(failing, s3, proxy, step, attempt, fault):
+def test_a_question_that_fails_is_never_answered_with_nothing(through_proxy, s3, proxy, step, attempt, fault):
+    failing = through_proxy(timeout_for(fault, len(SMALL)))
     key = failing.new_key("x")
     s3.put(key, io.BytesIO(SMALL), TYPE)
     with proxy.failing(step, fault), pytest.raises(BackendDown):
@@ -138,7 +162,8 @@ def test_a_bucket_that_cannot_be_asked_for_is_no_missing_object(failing, proxy):
         failing.head(failing.new_key("never put"))
 
 
-def test_an_upload_that_could_not_be_aborted_is_swept_up(endpoint, failing, s3, proxy):
+def test_an_upload_that_could_not_be_aborted_is_swept_up(endpoint, through_proxy, s3, proxy):
+    failing = through_proxy(timeout_for("500", len(LARGE)))
     s3.sweep(-60)
     key = failing.new_key("x")
 
@@ -162,7 +187,7 @@ def test_an_upload_that_could_not_be_aborted_is_swept_up(endpoint, failing, s3, 
 def test_bytes_that_break_off_while_they_are_read_are_told(endpoint, s3, proxy):
     key = s3.new_key("x")
     s3.put(key, io.BytesIO(LARGE), TYPE)
-    through = endpoint.storage(bucket=s3.bucket.name, endpoint=proxy.url, read_timeout=1, attempts=1)
+    through = endpoint.storage(bucket=s3.bucket.name, endpoint=proxy.url, read_timeout=0.5, attempts=1)
     with proxy.failing("get_object", "cut"):
         pieces = through.open(key)
         with pytest.raises(BackendDown):

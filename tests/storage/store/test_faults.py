@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.support.api_steps import make_flow
-from tests.support.faulty_proxy import FaultyProxy, proxy_before, within
+from tests.support.faulty_proxy import FaultyProxy, proxy_before, timeout_for, within
 from tests.support.s3_endpoint import Endpoint
 from tests.support.storage_site import SECOND, Site, open_site, s3_backend, send_with_bytes
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.fault
 
 MEDIA = bytes(range(256)) * 100
 LARGE = MEDIA * 400  # sent in parts
-# An attempt of a second at each of a few steps, and the time that a busy machine takes.
+# An attempt of at most two seconds at each of a few steps, and the time that a busy machine takes.
 PATIENCE = 20
 
 WITHIN_SERVER = ["head_object", "copy_object"]
@@ -35,20 +36,29 @@ def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
     made.stop()
 
 
+FailingSite = Callable[[str, float], Site]
+
+
 @pytest.fixture(scope="module")
-def sites(
+def failing_site(
     endpoint: Endpoint, proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Site]]:
-    """Stores whose backends can fail: both, the second, and the first, which the copies are made of."""
-    directory = tmp_path_factory.mktemp("sites")
-    failing = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
+) -> Iterator[FailingSite]:
+    """Return a function from a name and a timeout in seconds to a store with backends behind the proxy.
+
+    The names are `both`, `second`, and `first`, which the copies are made of.
+    """
+    failing = {"endpoint": proxy.url, "attempts": 1}
     behind, sound = (lambda: s3_backend(endpoint, **failing)), (lambda: s3_backend(endpoint))
-    opened = {"both": (behind, behind), "second": (sound, behind), "first": (behind, sound)}
+    backends = {"both": (behind, behind), "second": (sound, behind), "first": (behind, sound)}
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(open_site(directory / name, first(), second()))
-            for name, (first, second) in opened.items()
-        }
+
+        @cache
+        def site(name: str, timeout: float) -> Site:
+            first, second = backends[name]
+            directory = tmp_path_factory.mktemp(name)
+            return stack.enter_context(open_site(directory, first(), second(), timeout=timeout))
+
+        yield site
 
 
 def promptly(site: Site, object_id: str) -> None:
@@ -70,9 +80,9 @@ def promptly(site: Site, object_id: str) -> None:
     ids=lambda value: len(value) if isinstance(value, bytes) else value,
 )
 def test_a_copy_that_fails_is_made_later(
-    sites: dict[str, Site], proxy: FaultyProxy, name: str, content: bytes, step: str, fault: str
+    failing_site: FailingSite, proxy: FaultyProxy, name: str, content: bytes, step: str, fault: str
 ) -> None:
-    site = sites[name]
+    site = failing_site(name, timeout_for(fault, len(content)))
     (object_id,) = site.record(content)
     site.ask_for_copy(object_id)
     with proxy.failing(step, fault):
@@ -85,8 +95,8 @@ def test_a_copy_that_fails_is_made_later(
     forget(site, object_id)
 
 
-def test_bytes_that_break_off_are_no_copy(sites: dict[str, Site], proxy: FaultyProxy) -> None:
-    site = sites["first"]
+def test_bytes_that_break_off_are_no_copy(failing_site: FailingSite, proxy: FaultyProxy) -> None:
+    site = failing_site("first", timeout_for("cut", len(LARGE)))
     (object_id,) = site.record(LARGE)
     site.ask_for_copy(object_id)
     with proxy.failing("get_object", "cut"):
@@ -99,8 +109,8 @@ def test_bytes_that_break_off_are_no_copy(sites: dict[str, Site], proxy: FaultyP
 
 
 @pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
-def test_a_deletion_that_fails_is_done_later(sites: dict[str, Site], proxy: FaultyProxy, fault: str) -> None:
-    site = sites["both"]
+def test_a_deletion_that_fails_is_done_later(failing_site: FailingSite, proxy: FaultyProxy, fault: str) -> None:
+    site = failing_site("both", timeout_for(fault, len(MEDIA)))
     object_ids = site.record(*[MEDIA] * 3)
     for object_id in object_ids:
         site.ask_for_copy(object_id)
@@ -129,9 +139,9 @@ def test_a_deletion_that_fails_is_done_later(sites: dict[str, Site], proxy: Faul
     ids=lambda value: len(value) if isinstance(value, bytes) else value,
 )
 def test_an_upload_through_the_store_that_fails_is_told_in_time(
-    sites: dict[str, Site], proxy: FaultyProxy, content: bytes, step: str, fault: str
+    failing_site: FailingSite, proxy: FaultyProxy, content: bytes, step: str, fault: str
 ) -> None:
-    site = sites["both"]
+    site = failing_site("both", timeout_for(fault, len(content)))
     flow_id = make_flow(site.client)
     with proxy.failing(step, fault):
         answer: Any = within(PATIENCE, lambda: send_with_bytes(site, flow_id, content))
