@@ -2,13 +2,15 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/tams
-# Dependencies first: they change less often than the store.
-COPY constraints.txt pyproject.toml setup.cfg setup.py README.md ./
-COPY tams/__init__.py tams/__init__.py
+# Dependencies first, in a layer of their own: they change less often than the store.
+COPY constraints.txt setup.cfg ./
+RUN python -c "import configparser; c = configparser.ConfigParser(); c.read('setup.cfg'); \
+extras = c['options.extras_require']; print(c['options']['install_requires'], extras['postgresql'], extras['vast'])" \
+    > requirements.txt \
+    && /opt/tams/bin/pip install --constraint constraints.txt pip setuptools \
+    && /opt/tams/bin/pip install --constraint constraints.txt --requirement requirements.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations
-RUN /opt/tams/bin/pip install --constraint constraints.txt pip setuptools \
-    && /opt/tams/bin/pip install --constraint constraints.txt --no-build-isolation '.[postgresql,vast]' \
-    && /opt/tams/bin/pip uninstall --yes tams
 COPY tams tams
 RUN /opt/tams/bin/pip install --no-deps --no-build-isolation . \
     && /opt/tams/bin/pip uninstall --yes setuptools pip

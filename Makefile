@@ -104,7 +104,7 @@ $(VENV)/.tools: $(VENV)/.made constraints.txt
 	@touch $@
 
 # The editable install runs without build isolation, so that it uses the pinned setuptools.
-$(VENV)/.installed: $(VENV)/.tools setup.cfg setup.py constraints.txt
+$(VENV)/.installed: $(VENV)/.tools setup.cfg constraints.txt
 	@echo "Installing the store and what it needs"
 	@$(INSTALL) .
 	@touch $@

@@ -177,9 +177,8 @@ class TestDatabase:
         source.mkdir()
         for name in ("tams", "migrations"):
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md"):
-            if (ROOT / name).exists():
-                shutil.copy(ROOT / name, source)
+        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source)
         wheel = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path)]
         subprocess.run([sys.executable, "-m", "pip", *wheel, str(source)], check=True, timeout=PATIENCE)
         installed = tmp_path / "installed"
