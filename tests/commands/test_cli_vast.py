@@ -26,7 +26,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def single(emulator: Emulator) -> dict[str, str]:
-    """The variables of a server."""
+    """Return the environment variables of a server."""
     return {
         "TAMS_REPOSITORY": "vast",
         "TAMS_VAST_ENDPOINT": emulator.endpoint,
@@ -40,7 +40,7 @@ def single(emulator: Emulator) -> dict[str, str]:
 
 
 def writers(emulator: Emulator) -> list[str]:
-    """The processes that say that they are the only ones to write."""
+    """Return the processes that are registered as the only writer."""
     return [row["op"] for row in emulator.rows("tams", "locks").to_pylist() if row["kind"] == "writer"]
 
 

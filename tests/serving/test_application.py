@@ -1,4 +1,4 @@
-"""What the store asks of its server, on gunicorn's own parser."""
+"""The store's gunicorn settings, tried with gunicorn's own parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tams.serving.application import gunicorn_settings
 
 
 def received(body: bytes, settings: Settings) -> Request:
-    """The request that a worker makes of this body in chunks."""
+    """Return the request that a worker makes of this chunked body."""
     head = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     request: Request = next(RequestParser(Config(), iter([head + body]), ("127.0.0.1", 1)))
     gunicorn_settings(settings)["pre_request"](None, request)

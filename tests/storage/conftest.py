@@ -176,6 +176,6 @@ def local(tmp_path: Path) -> LocalStorage:
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Any]:
-    """An S3 server (see `s3_endpoint.py`)."""
+    """Run an S3 server (see `s3_endpoint.py`)."""
     with s3_endpoint.running() as found:
         yield found

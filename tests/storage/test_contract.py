@@ -1,4 +1,4 @@
-"""What every Storage Backend does, whatever is beneath it."""
+"""The contract of the storage port, for every adapter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def put(subject, key, data=MEDIA, content_type=TYPE, headers=None):
 
 
 def altered(url, name, change):
-    """The URL with one query parameter changed."""
+    """Return the URL with one query parameter changed."""
     parts = urlsplit(url)
     query = [(key, change(value) if key == name else value) for key, value in parse_qsl(parts.query)]
     return urlunsplit(parts._replace(query=urlencode(query)))

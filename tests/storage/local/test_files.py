@@ -1,4 +1,4 @@
-"""What lies on the disk: after kills, on full and vanished disks, under hostile names."""
+"""Files of local storage: after kills, on full and missing disks, with hostile names."""
 
 from __future__ import annotations
 

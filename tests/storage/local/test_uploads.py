@@ -38,7 +38,7 @@ def storage(store):
 
 @pytest.fixture
 def allocated(store, storage):
-    """An Object that waits for its bytes."""
+    """Allocate storage for an Object whose bytes are not uploaded yet."""
     now = store.now()
     place = Instance(storage_id=storage.backend.id, storage_key=storage.new_key(OBJECT_ID), put_until=now + 60_000_000)
     item = Object(id=OBJECT_ID, created=now, instances=(place,), content_type="video/mp2t")
@@ -78,7 +78,7 @@ def put_slowly(app, url, meanwhile):
 
 
 def test_the_plain_url_takes_the_bytes_of_an_allocated_object(app, storage, allocated):
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
     answer = put(app, storage.plain_put_url(key, OBJECT_ID))
     assert answer.status_code == 200
     assert b"".join(storage.open(key)) == b"media"
@@ -86,7 +86,7 @@ def test_the_plain_url_takes_the_bytes_of_an_allocated_object(app, storage, allo
 
 def test_a_registered_object_takes_no_bytes(app, store, storage, allocated):
     keep(store, allocated._replace(kind="init", registered=store.now()))
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
     assert put(app, storage.plain_put_url(key, OBJECT_ID)).status_code == 403
     assert storage.head(key) is None
 
@@ -94,12 +94,12 @@ def test_a_registered_object_takes_no_bytes(app, store, storage, allocated):
 def test_bytes_that_come_too_late_are_refused(app, store, storage, allocated):
     place = allocated.instances[0]._replace(put_until=store.now())
     keep(store, allocated._replace(instances=(place,)))
-    assert put(app, storage.plain_put_url(place.key, OBJECT_ID)).status_code == 403
-    assert storage.head(place.key) is None
+    assert put(app, storage.plain_put_url(place.storage_key, OBJECT_ID)).status_code == 403
+    assert storage.head(place.storage_key) is None
 
 
 def test_an_object_that_is_registered_during_its_upload_keeps_what_it_has(app, store, storage, allocated):
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
 
     def register():
         keep(store, allocated._replace(kind="init", registered=store.now()))
@@ -110,7 +110,7 @@ def test_an_object_that_is_registered_during_its_upload_keeps_what_it_has(app, s
 
 @pytest.mark.parametrize(("late", "status"), [(0, 200), (1, 403)])
 def test_a_signed_upload_may_end_within_the_grace_and_no_later(app, store, storage, allocated, late, status):
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
     moments = [store.now()]
     app.extensions[STORE] = replace(store, now=lambda: moments[-1])
     url, end = storage.put_url(key, "video/mp2t", moments[-1])
@@ -124,7 +124,7 @@ def test_a_signed_upload_may_end_within_the_grace_and_no_later(app, store, stora
 
 @pytest.mark.parametrize("change", ["", "object=", "object=!!!", "object=_w", "object=YWJj"])
 def test_a_key_without_its_object_is_refused(app, storage, allocated, change):
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
     url = storage.plain_put_url(key, OBJECT_ID).partition("?")[0]
     assert put(app, f"{url}?{change}").status_code in {403, 404}
     assert storage.head(key) is None
@@ -137,13 +137,13 @@ def test_another_key_than_the_objects_own_is_refused(app, storage, allocated):
 
 
 def test_a_refusal_is_an_error_in_the_one_form(app, storage, allocated):
-    answer = put(app, storage.plain_put_url(allocated.instances[0].key, "another"))
+    answer = put(app, storage.plain_put_url(allocated.instances[0].storage_key, "another"))
     assert answer.json["type"] == "NotFound"
     assert answer.json["summary"]
 
 
 def test_head_of_media_has_its_length(app, storage, allocated):
-    key = allocated.instances[0].key
+    key = allocated.instances[0].storage_key
     put(app, storage.plain_put_url(key, OBJECT_ID))
     answer = app.test_client().head(storage.get_url(key, int(time.time() * 1e6)))
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, "5")

@@ -1,4 +1,4 @@
-"""What S3 alone has to be tested with."""
+"""Fixtures of the tests of S3 alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Before = Callable[..., FaultyProxy]
 
 @pytest.fixture
 def s3(endpoint: Endpoint) -> S3Storage:
-    """A backend in a bucket of its own."""
+    """Return a backend in a new bucket."""
     return endpoint.storage()
 
 
 @pytest.fixture
 def proxies(endpoint: Endpoint) -> Iterator[Before]:
-    """Makes proxies before the S3 server."""
+    """Return a function that starts proxies in front of the S3 server."""
     made: list[FaultyProxy] = []
 
     def make(certificate: Path | None = None) -> FaultyProxy:
@@ -37,5 +37,5 @@ def proxies(endpoint: Endpoint) -> Iterator[Before]:
 
 @pytest.fixture
 def proxy(proxies: Before) -> Any:
-    """A proxy before the S3 server."""
+    """Start a proxy in front of the S3 server."""
     return proxies()

@@ -13,7 +13,7 @@ STORAGE_ID = "a1a0a7a6-2b3c-4d5e-8f90-123456789abc"
 
 @pytest.fixture
 def tams(endpoint, tmp_path):
-    """Runs the command on a bucket of its own."""
+    """Return a function that runs the command on a new bucket."""
     bucket = endpoint.new_bucket()
 
     def run(*arguments, **variables):

@@ -32,7 +32,7 @@ print(json.dumps({
 
 
 class Source:
-    """Where credentials come from."""
+    """A source of credentials, as a process that the SDK asks."""
 
     def __init__(self, directory):
         self.script = directory / "credentials.py"
@@ -120,8 +120,8 @@ def test_where_nobody_has_any_it_is_told(source, monkeypatch):
 
 
 def test_an_unknown_profile_is_refused_at_the_start(source):
-    with pytest.raises(ConfigurationError, match="nobody"):
-        storage(profile="nobody")
+    with pytest.raises(ConfigurationError, match="no-such-profile"):
+        storage(profile="no-such-profile")
 
 
 def test_secrets_are_in_no_representation(source):

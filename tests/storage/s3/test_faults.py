@@ -1,4 +1,4 @@
-"""A backend that fails in the middle: nothing is lost, nothing is believed that is not so, and nobody waits long."""
+"""A backend that fails in the middle: nothing is lost, no failure counts as success, and no caller waits long."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ COPY_LARGE = ["head_object", "create_multipart_upload", "upload_part_copy", "com
 
 @pytest.fixture(scope="module")
 def s3(endpoint):
-    """A backend in a bucket of its own."""
+    """Return a backend in a new bucket."""
     return endpoint.storage()
 
 
 @pytest.fixture(scope="module")
 def proxy(endpoint):
-    """A proxy before the S3 server."""
+    """Start a proxy in front of the S3 server."""
     made = proxy_before(endpoint)
     yield made
     made.stop()
@@ -43,7 +43,7 @@ def proxy(endpoint):
 
 @pytest.fixture(scope="module")
 def through_proxy(endpoint, s3, proxy):
-    """A function that returns the backend `s3` through the proxy, with a timeout in seconds."""
+    """Return a function from a timeout in seconds to the backend `s3` through the proxy."""
 
     @cache
     def storage(timeout):
@@ -61,7 +61,7 @@ def through_proxy(endpoint, s3, proxy):
 
 @pytest.fixture
 def failing(through_proxy):
-    """The backend `s3` through the proxy, with a timeout for small objects that get no answer."""
+    """Return the backend `s3` through the proxy, with the timeout for small objects that get no answer."""
     return through_proxy(timeout_for("hang", len(SMALL)))
 
 

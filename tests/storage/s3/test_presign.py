@@ -119,8 +119,8 @@ def test_the_address_of_a_backend_is_that_of_the_sdk():
 
 def test_a_server_that_verifies_accepts_what_a_temporary_user_signs(endpoint, s3, monkeypatch):
     if endpoint.temporary is None:
-        # A server of somebody else's knows no temporary users: what it refuses here must be the user.
-        refused = requests.get(with_token(s3, "nobody", "x" * 20, "y", monkeypatch), timeout=30)
+        # A server that is not started by the tests has no temporary users: it must refuse the user.
+        refused = requests.get(with_token(s3, "unknown", "x" * 20, "y", monkeypatch), timeout=30)
         assert refused.status_code in {400, 403}
         return
     access_key, secret_key, token = endpoint.temporary
@@ -130,7 +130,7 @@ def test_a_server_that_verifies_accepts_what_a_temporary_user_signs(endpoint, s3
 
 
 def with_token(s3, access_key, secret_key, token, monkeypatch):
-    """A URL signed with what the environment has."""
+    """Return a URL signed with these credentials from the environment."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", token)

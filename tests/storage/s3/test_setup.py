@@ -1,4 +1,4 @@
-"""Rules of buckets: ours are added, and nobody else's is lost."""
+"""Rules of buckets: the store's are added, and no other is lost."""
 
 from __future__ import annotations
 

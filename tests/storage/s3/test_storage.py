@@ -1,4 +1,4 @@
-"""What the adapter for S3 does beside the contract: copies between buckets, what it lists and sweeps, TLS, memory."""
+"""The S3 adapter beyond the contract: copies between buckets, listing and sweeping, TLS, memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestCopies:
         assert storage.sweep(-60) == 0
 
     def test_between_users_bytes_are_streamed(self, endpoint, s3):
-        stranger = replace(s3.configuration, access_key_id="somebody else")
+        stranger = replace(s3.configuration, access_key_id="another-user")
         other = endpoint.storage()
         assert stranger.server != other.configuration.server
         assert s3.configuration.server == other.configuration.server
@@ -97,12 +97,12 @@ class TestCopies:
 
 
 def s3_of(endpoint, storage):
-    """The same backend without its proxy."""
+    """Return the backend without its proxy."""
     return make_storage(replace(storage.configuration, endpoint=endpoint.url))
 
 
 class TestOneBucketOfMany:
-    """Several stores, and whoever else, may use one bucket."""
+    """Several stores and other programs may use one bucket."""
 
     def test_only_what_is_ours_is_listed(self, endpoint, s3):
         other = endpoint.storage(store_id="00000000-0000-4000-8000-000000000000", bucket=s3.bucket.name)
@@ -129,7 +129,7 @@ class TestOneBucketOfMany:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A PEM file of a key, and a certificate for 127.0.0.1 that vouches for itself."""
+    """Write a PEM file of a key and a self-signed certificate for 127.0.0.1; return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)

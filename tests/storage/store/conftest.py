@@ -14,7 +14,7 @@ from tests.support.storage_site import Site, open_site, s3_backend
 
 @pytest.fixture
 def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
-    """A proxy before the S3 server."""
+    """Start a proxy in front of the S3 server."""
     made = proxy_before(endpoint)
     yield made
     made.stop()
@@ -29,7 +29,7 @@ def site(endpoint: Endpoint, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def watched(endpoint: Endpoint, proxy: FaultyProxy, tmp_path: Path) -> Iterator[Site]:
-    """The same behind the proxy, and with little patience."""
+    """Open a store over two buckets behind the proxy, with short timeouts."""
     hurried = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
     first, second = (s3_backend(endpoint, **hurried) for _ in range(2))
     with open_site(tmp_path / "watched", first, second, job_lease=5) as opened:

@@ -1,4 +1,4 @@
-"""What nothing needs any more leaves the Storage Backends, whatever it was."""
+"""Bytes that are no longer needed leave the Storage Backends, whatever they were."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ SHA_256 = base64.b64encode(hashlib.sha256(MEDIA).digest()).decode()
 
 
 def external(site: Site, url: str) -> str:
-    """An Object whose bytes are only there; its id."""
+    """Register an Object whose bytes are only at `url`; return its id."""
     object_id = new_id()
     segment = {"object_id": object_id, "timerange": "[0:0_1:0)", "get_urls": [{"url": url, "label": "theirs"}]}
     answer = site.client.post(f"/flows/{make_flow(site.client)}/segments", json=segment)
@@ -32,7 +32,7 @@ def external(site: Site, url: str) -> str:
 
 
 def copied(site: Site, answer: Answer, target: str = FIRST) -> bool:
-    """Whether an Object that is answered so was copied; what is shown then is right."""
+    """Copy an Object whose URL gives this answer; return True if the copy is shown, with the right bytes."""
     with receiver(answer) as there:
         object_id = external(site, f"http://127.0.0.1:{there.port}/a?secret=5")
         site.ask_for_copy(object_id, target)
@@ -45,7 +45,7 @@ def copied(site: Site, answer: Answer, target: str = FIRST) -> bool:
 
 
 def chunked(*, whole: bool) -> Answer:
-    """The bytes in chunks, whose end comes or not."""
+    """Answer with the bytes in chunks, the last one missing unless `whole`."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -59,7 +59,7 @@ def chunked(*, whole: bool) -> Answer:
 
 
 def raw(head: str, body: bytes) -> Answer:
-    """An answer after which the connection is closed."""
+    """Answer with this head and body, then close the connection."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head.encode() + b"\r\n\r\n" + body)

@@ -30,7 +30,7 @@ READ = ["head_object", "get_object"]
 
 @pytest.fixture(scope="module")
 def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
-    """A proxy before the S3 server."""
+    """Start a proxy in front of the S3 server."""
     made = proxy_before(endpoint)
     yield made
     made.stop()
@@ -62,7 +62,7 @@ def failing_site(
 
 
 def promptly(site: Site, object_id: str) -> None:
-    """What clients ask meanwhile is answered at once: it takes no word of a backend."""
+    """Check that clients are answered at once meanwhile: no answer depends on a backend."""
     begun = time.monotonic()
     assert site.client.get(f"/objects/{object_id}").status_code == 200
     site.ask_for_copy(object_id)

@@ -30,7 +30,7 @@ MEDIA = b"media" * 100
 
 @pytest.fixture(scope="module", params=["s3", "local"])
 def site(request: pytest.FixtureRequest, endpoint: Endpoint, tmp_path_factory: Any) -> Iterator[Site]:
-    """A store whose first backend is of either kind, and empty again after each test."""
+    """Open a store whose first backend is of either kind; each test leaves it empty."""
     directory = tmp_path_factory.mktemp("reconcile")
     local = {"type": "local", "directory": directory / "media"}
     first = s3_backend(endpoint, prefix="media") if request.param == "s3" else local
@@ -51,15 +51,15 @@ def _empty(site: Site) -> Iterator[None]:
     site.catch_up()
 
 
-def put(storage: Storage, name: str = "nobody's") -> str:
-    """Bytes that nothing in the database names; their key."""
+def put(storage: Storage, name: str = "unreferenced") -> str:
+    """Store bytes that the database does not reference; return their key."""
     key = storage.new_key(name)
     storage.put(key, io.BytesIO(MEDIA), TYPE)
     return key
 
 
 def found(site: Site, *, repair: bool = False, later: int = 0, page: int = 1000) -> list[Discrepancy]:
-    """What is found in the first backend, now or so many seconds later."""
+    """Return the discrepancies of the first backend, now or `later` seconds later."""
     moment = site.store.now() + later * MICROSECONDS
     store = replace(site.store, now=lambda: moment)
     return list(Reconciliation(store, site.first, repair=repair, page=page).discrepancies())
@@ -85,7 +85,7 @@ def test_orphaned_and_missing_bytes_are_told_apart(site: Site, page: int) -> Non
     lost = site.first.listing()[1].key
     lost_object = _object_of(site, lost)
     site.first.delete(lost)
-    orphans = sorted(put(site.first, "nobody's") for _ in range(3))
+    orphans = sorted(put(site.first, "unreferenced") for _ in range(3))
     told = found(site, page=page)
     assert [(each.finding, each.key) for each in told if each.finding == "missing"] == [("missing", lost)]
     assert [each.object_id for each in told if each.finding == "missing"] == [lost_object]
@@ -93,7 +93,7 @@ def test_orphaned_and_missing_bytes_are_told_apart(site: Site, page: int) -> Non
     for each in told:
         if each.finding == "orphan":
             assert (each.size, each.deleted, each.problem) == (len(MEDIA), False, None)
-            assert each.object_id in (None, "nobody's")
+            assert each.object_id in (None, "unreferenced")
     assert lost_object in object_ids
     # Nothing was changed by looking.
     assert sorted(found(site), key=str) == sorted(told, key=str)
@@ -171,7 +171,7 @@ def test_other_stores_in_the_same_bucket_are_left_alone(site: Site, endpoint: En
 
 
 def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as operators run it."""
+    """Run the command as operators do."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     own = {
         "ENVIRONMENT": "development",
