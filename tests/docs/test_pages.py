@@ -123,11 +123,12 @@ def test_every_command_exists(document: Path) -> None:
                 options = {option for parameter in node.params for option in parameter.opts}
                 if word.startswith("--") and word not in options:
                     missing.append(line)
-            elif word in node.commands:
-                node = node.commands[word]
             else:
-                missing.append(line)
-                break
+                command = node.get_command(click.Context(node), word)
+                if command is None:
+                    missing.append(line)
+                    break
+                node = command
     assert missing == []
 
 

@@ -58,10 +58,10 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(settings: Settings, u
         taken = []
         for number in range(5):
             passwords = Passwords(users)
-            began = time.perf_counter()
+            began = time.process_time()
             with pytest.raises(Exception, match="wrong"):
                 passwords.principal(name, f"wrong password {number}", "192.0.2.1")
-            taken.append(time.perf_counter() - began)
+            taken.append(time.process_time() - began)
         return min(taken)
 
     known, unknown = seconds("read"), seconds("unknown")
@@ -71,10 +71,10 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(settings: Settings, u
 def test_a_correct_pair_is_not_hashed_again(users: UsersFile) -> None:
     passwords = Passwords(users)
     passwords.principal("read", PASSWORD, "192.0.2.1")
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(100):
         passwords.principal("read", PASSWORD, "192.0.2.1")
-    assert (time.perf_counter() - began) / 100 < 0.002
+    assert (time.process_time() - began) / 100 < 0.002
 
 
 def test_a_changed_password_is_in_force_at_once(client: FlaskClient, users: UsersFile) -> None:
