@@ -126,11 +126,11 @@ def _vast() -> ModuleType:
 
 def _suitability(settings: Settings, address: Address) -> tuple[bool, str]:
     """Return whether TAMS_VAST_CONCURRENCY suits the cluster, and a sentence about it."""
-    from tams.repository.vast.probe import DECISIVE, NotRemoved, advised, scratch
+    from tams.repository.vast.probe import DECISIVE, NotRemoved, advise, scratch
 
     try:
         with scratch(address, 0) as place:
-            advice = advised({check.name: check.made(place) for check in DECISIVE})
+            advice = advise({check.name: check.run(place) for check in DECISIVE})
     except NotRemoved as error:
         raise Unavailable(str(error)) from error
     is_set = f"TAMS_VAST_CONCURRENCY is {settings.vast_concurrency}, which"

@@ -29,7 +29,7 @@ def current_request() -> Request:
     return request_ctx.request
 
 
-def notes() -> Any:
+def request_notes() -> Any:
     """Return the object behind `flask.g`, which is looked up at each access like `flask.request`."""
     return app_ctx.g
 

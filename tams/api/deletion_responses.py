@@ -11,7 +11,7 @@ from typing import Final
 from flask import Response
 
 from tams.api import context
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.domain.deletion import Accepted, Deleted, Outcome
 from tams.services.rendering.deletions import accepted_json, delete_request_json, deleted_json
 
@@ -26,7 +26,7 @@ def deletion_response(outcome: Outcome, *, cascade: bool | None, several: bool =
     """
     match outcome:
         case Deleted(counts):
-            return json_answer(deleted_json(counts)) if cascade else no_content()
+            return json_response(deleted_json(counts)) if cascade else no_content()
         case Accepted(requests) if several:
             body = accepted_json(requests)
             location = f"{context.base_url()}{DELETE_REQUESTS_PATH}"
@@ -35,4 +35,4 @@ def deletion_response(outcome: Outcome, *, cascade: bool | None, several: bool =
             location = f"{context.base_url()}{DELETE_REQUESTS_PATH}/{accepted.id}"
         case _:
             raise AssertionError("a deletion of one Flow makes one request")
-    return json_answer(body, 202, {"Location": location})
+    return json_response(body, 202, {"Location": location})

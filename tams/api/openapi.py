@@ -20,8 +20,8 @@ from tams.api import openapi_fields
 from tams.api.authentication import security_schemes
 from tams.api.context import base_url, url_token
 from tams.api.converters import IdConverter, TextConverter
-from tams.api.permissions import Needed, needed
-from tams.api.responses import json_answer
+from tams.api.permissions import Requirement, requirement
+from tams.api.responses import json_response
 from tams.domain.identifiers import UUID_PATTERN
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def install(app: Flask, api: Api, methods: Collection[str]) -> None:
     """
 
     def openapi_json() -> Response:
-        return json_answer(orjson.dumps({**document(api, methods), "servers": [{"url": base_url()}]}))
+        return json_response(orjson.dumps({**document(api, methods), "servers": [{"url": base_url()}]}))
 
     def docs() -> Response:
         nonce = token_urlsafe(16)
@@ -180,13 +180,13 @@ def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
                 continue
             operation["tags"] = [_TAG_OF_BLUEPRINT.get(tag, tag) for tag in operation.get("tags", ())]
             if schemes:
-                operation["security"] = _security(needed(path, method.upper()), schemes)
+                operation["security"] = _security(requirement(path, method.upper()), schemes)
             if method == "get":
                 operations.setdefault("head", _head_of(operation))
     return openapi
 
 
-def _security(requirement: Needed, schemes: Iterable[str]) -> list[dict[str, list[str]]]:
+def _security(requirement: Requirement, schemes: Iterable[str]) -> list[dict[str, list[str]]]:
     """Return one entry per scheme, because any of them suffices, or none if the operation is open.
 
     An operation that any scope opens lists no scope, because OpenAPI would require all of them.

@@ -19,7 +19,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from tams.api.context import base_url, url_token
 from tams.api.query_string import query_pairs
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.domain.errors import Invalid
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def paged(
         paging["Link"] = f'<{_page_url(page_token, query)}>; rel="next"'
     if headers:
         paging.update(headers)
-    return json_answer(body, headers=paging, signed_urls=signed_urls)
+    return json_response(body, headers=paging, signed_urls=signed_urls)
 
 
 def _page_url(page_token: str, query: list[tuple[str, str]]) -> str:

@@ -39,7 +39,7 @@ class ByClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class Requirement:
     """The requirement of an operation: one of `scopes`, or nothing if there are none.
 
     `unless` names what makes credentials unnecessary: a signed URL, or running in development. The services enforce
@@ -58,32 +58,32 @@ class Needed:
         return scope + _UNLESS[self.unless]
 
 
-def _read(of: str, at: Literal["one", "listing"] = "one") -> Needed:
-    return Needed(frozenset({READ}), by_class=ByClass("read", of, at))
+def _read(of: str, at: Literal["one", "listing"] = "one") -> Requirement:
+    return Requirement(frozenset({READ}), by_class=ByClass("read", of, at))
 
 
-def _write(of: str, at: Literal["one", "new"] = "one") -> Needed:
-    return Needed(frozenset({WRITE}), by_class=ByClass("write", of, at))
+def _write(of: str, at: Literal["one", "new"] = "one") -> Requirement:
+    return Requirement(frozenset({WRITE}), by_class=ByClass("write", of, at))
 
 
-def _delete(of: str) -> Needed:
-    return Needed(frozenset({DELETE}), by_class=ByClass("delete", of))
+def _delete(of: str) -> Requirement:
+    return Requirement(frozenset({DELETE}), by_class=ByClass("delete", of))
 
 
-def _property(of: str) -> dict[str, Needed]:
+def _property(of: str) -> dict[str, Requirement]:
     return {"GET": _read(of), "PUT": _write(of), "DELETE": _write(of)}
 
 
-_NOTHING: Final = Needed(frozenset())
-_ANY: Final = Needed(frozenset(SCOPES))
-_ADMIN: Final = Needed(frozenset({ADMIN}))
-_DOCUMENT: Final = Needed(frozenset(SCOPES), unless="development")
-_OWNERS: Final = Needed(frozenset({READ}), by_class=ByClass(None, "webhook"))
+_NOTHING: Final = Requirement(frozenset())
+_ANY: Final = Requirement(frozenset(SCOPES))
+_ADMIN: Final = Requirement(frozenset({ADMIN}))
+_DOCUMENT: Final = Requirement(frozenset(SCOPES), unless="development")
+_OWNERS: Final = Requirement(frozenset({READ}), by_class=ByClass(None, "webhook"))
 
 _OF_SOURCE: Final = _property("Source")
 _OF_FLOW: Final = _property("Flow")
 
-TABLE: Final[dict[str, dict[str, Needed]]] = {
+TABLE: Final[dict[str, dict[str, Requirement]]] = {
     "/": {"GET": _ANY},
     "/service": {"GET": _ANY, "POST": _ADMIN},
     "/service/storage-backends": {"GET": replace(_ANY, by_class=ByClass("read", "Storage Backend", "listing"))},
@@ -133,7 +133,7 @@ def template(rule: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
-def needed(path: str, method: str) -> Needed:
+def requirement(path: str, method: str) -> Requirement:
     """Return the requirement of an operation. Raises `LookupError` if the table has no entry: it is refused to all."""
     requirement = TABLE.get(path, {}).get("GET" if method == "HEAD" else method)
     if requirement is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _JSON: Final = "application/json"
 
 
-def json_answer(
+def json_response(
     body: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, signed_urls: bool = False
 ) -> Response:
     """Return `body` as a JSON response; bytes are sent as they are.

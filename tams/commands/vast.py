@@ -58,7 +58,7 @@ def probe(settings: Settings, idle_seconds: float, profile: Path | None) -> int:
     Raises:
         ConfigurationError: the cluster cannot be probed, or the profile cannot be written.
     """
-    from tams.repository.vast.probe import CHECKS, NotRemoved, advised, scratch
+    from tams.repository.vast.probe import CHECKS, NotRemoved, advise, scratch
 
     if profile is not None and not os.access(profile.absolute().parent, os.W_OK):
         raise ConfigurationError(f"The profile cannot be written to {profile}: name a file in a writable directory.")
@@ -69,7 +69,7 @@ def probe(settings: Settings, idle_seconds: float, profile: Path | None) -> int:
             click.echo(f"Probing {address.endpoint}, in schema {place.name} of bucket {address.bucket}", err=True)
             for number, check in enumerate(CHECKS, start=1):
                 click.echo(f"{number:3}/{len(CHECKS)}  {check.question}", err=True)
-                findings[check.name] = check.made(place)
+                findings[check.name] = check.run(place)
     except NotRemoved as error:
         raise ConfigurationError(str(error)) from error
     except Unavailable as error:
@@ -77,7 +77,7 @@ def probe(settings: Settings, idle_seconds: float, profile: Path | None) -> int:
     except KeyboardInterrupt:
         click.echo("Interrupted. The schema of the probe was removed.", err=True)
         return _INTERRUPTED
-    advice = advised(findings)
+    advice = advise(findings)
     _show(findings)
     if profile is not None:
         profile.write_bytes(_profile(settings, findings, advice, idle_seconds))

@@ -64,7 +64,7 @@ def pages(page_after: Callable[[Cursor | None], Page[T]]) -> Iterator[list[T]]:
             return
 
 
-def every(page_after: Callable[[Cursor | None], Page[T]]) -> Iterator[T]:
+def all_items(page_after: Callable[[Cursor | None], Page[T]]) -> Iterator[T]:
     """Yield the items of a whole listing, reading page after page as `pages` does."""
     return chain.from_iterable(pages(page_after))
 

@@ -15,7 +15,7 @@ from tams.domain.errors import Invalid
 from tams.domain.principals import ADMIN, Principal
 from tams.repository.port import Repository, Write
 from tams.services import unit_of_work
-from tams.services.access.authorization import lacking
+from tams.services.access.authorization import missing_permission
 from tams.services.access.visibility import LimitedRead, VisibleRead
 from tams.storage.port import Storage
 
@@ -91,7 +91,7 @@ class Store:
         """
         storage = self.storage(storage_id, access)
         if not access.may_use("write", storage.backend.tags):
-            raise lacking("write", "this Storage Backend")
+            raise missing_permission("write", "this Storage Backend")
         return storage
 
     def shown_backends(self, access: Access) -> dict[str, Storage]:

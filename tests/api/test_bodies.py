@@ -16,7 +16,7 @@ from marshmallow import fields
 
 from tams.api.blueprint import Blueprint
 from tams.api.json_body import json_body
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.api.schemas.base import Body
 from tams.api.schemas.fields import Boolean, Integer, PositiveInteger, Tags, Text, Timerange, Url, Uuid
 from tams.config import Settings
@@ -57,32 +57,32 @@ def with_probe(app: Flask) -> FlaskClient:
     class Object(MethodView):
         @blp.arguments(Probe)
         def put(self, body: dict[str, Any]) -> Any:
-            return json_answer({name: str(value) for name, value in body.items()})
+            return json_response({name: str(value) for name, value in body.items()})
 
     @blp.route("/list")
     class List(MethodView):
         @blp.arguments(Probe(many=True))
         def put(self, body: list[Any]) -> Any:
-            return json_answer(len(body))
+            return json_response(len(body))
 
     @blp.route("/optional")
     class Optional(MethodView):
         @blp.arguments(Probe, required=False)
         def put(self, body: dict[str, Any]) -> Any:
-            return json_answer(body)
+            return json_response(body)
 
     @blp.route("/anything/<text:name>")
     class Anything(MethodView):
         @blp.check_first(refuse_closed)
         def put(self, name: str) -> Any:
-            return json_answer([name, json_body()])
+            return json_response([name, json_body()])
 
     @blp.route("/checked/<text:name>")
     class Checked(MethodView):
         @blp.check_first(refuse_closed)
         @blp.arguments(Probe)
         def put(self, body: dict[str, Any], name: str) -> Any:
-            return json_answer([name, body])
+            return json_response([name, body])
 
     app.register_blueprint(blp)
     return app.test_client()

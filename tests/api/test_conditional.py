@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 
 
 def test_the_tag_is_strong_and_of_the_bytes(client: FlaskClient) -> None:
@@ -46,7 +46,7 @@ def test_a_page_that_is_not_modified_keeps_its_paging_headers(client: FlaskClien
 
 
 def test_a_response_with_signed_urls_is_not_stored(own_app: Flask) -> None:
-    own_app.add_url_rule("/signed", "signed", lambda: json_answer({"url": "…"}, signed_urls=True))
+    own_app.add_url_rule("/signed", "signed", lambda: json_response({"url": "…"}, signed_urls=True))
     answer = own_app.test_client().get("/signed", headers={"If-None-Match": "*"})
     assert answer.status_code == 200
     assert "ETag" not in answer.headers
@@ -59,7 +59,7 @@ def test_errors_and_other_methods_have_no_tag(client: FlaskClient) -> None:
 
 
 def test_json_is_written_as_utf8_without_escapes(own_app: Flask) -> None:
-    own_app.add_url_rule("/text", "text", lambda: json_answer({"é&<": "日本"}))
+    own_app.add_url_rule("/text", "text", lambda: json_response({"é&<": "日本"}))
     assert own_app.test_client().get("/text").data == '{"é&<":"日本"}'.encode()
 
 
@@ -80,7 +80,7 @@ TAG = sha256(CONTENT).hexdigest()[:32]
 
 
 def plain_response(content: bytes) -> Response:
-    """Do what `json_answer` does, with the framework's own conditional response: its plain twin."""
+    """Do what `json_response` does, with the framework's own conditional response: its plain twin."""
     response = Response(content, 200, content_type="application/json")
     response.set_etag(sha256(content).hexdigest()[:32])
     response.make_conditional(request)
@@ -100,7 +100,7 @@ conditions = st.lists(
 def test_the_fast_response_is_that_of_the_framework(content: bytes, condition: str | None, method: str) -> None:
     headers = {} if condition is None else {"If-None-Match": condition}
     with APP.test_request_context("/", method=method, headers=headers):
-        fast, plain = json_answer(content), plain_response(content)
+        fast, plain = json_response(content), plain_response(content)
         assert fast.status_code == plain.status_code
         shown, expected = (dict(response.get_wsgi_headers(request.environ)) for response in (fast, plain))
         expected.pop("Date")

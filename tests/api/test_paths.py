@@ -13,14 +13,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tams.api.middleware.raw_path import RawPath, path_info, raw_path
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 
 
 @pytest.fixture
 def echo(own_app: Flask) -> FlaskClient:
     """Return a client of the application with two more routes, which return what they read from the path."""
-    own_app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_answer([name]))
-    own_app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_answer([name, "instances"]))
+    own_app.add_url_rule("/echo/<text:name>", "echo", lambda name: json_response([name]))
+    own_app.add_url_rule("/echo/<text:name>/instances", "instances", lambda name: json_response([name, "instances"]))
     return own_app.test_client()
 
 

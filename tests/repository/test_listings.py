@@ -11,7 +11,7 @@ from tams.domain.filters import FlowFilter, FlowOrder, SourceFilter, SourceOrder
 from tams.domain.flows import Flow, Source
 from tams.domain.sort_keys import alphabetical, newest_first
 from tams.domain.timerange import ETERNITY, NEVER, TimeRange
-from tams.repository.port import Cursor, Page, Repository, Write, every, pages
+from tams.repository.port import Cursor, Page, Repository, Write, all_items, pages
 from tests.support import factories
 from tests.support.factories import seconds, uuid
 from tests.support.repository_steps import fill, put_flows, put_sources, read, walk, write
@@ -145,7 +145,7 @@ def test_a_whole_listing_is_read_page_by_page(repository: Repository, limit: int
         def page_after(after: Cursor | None) -> Page[Flow]:
             return snapshot.list_flows(FlowFilter(), order="created", reverse=True, after=after, limit=limit)
 
-        assert [flow.id for flow in every(page_after)] == [flow.id for flow in flows]
+        assert [flow.id for flow in all_items(page_after)] == [flow.id for flow in flows]
         assert [len(page) for page in pages(page_after)] == [len(flows[n : n + limit]) for n in range(0, 5, limit)]
 
 
@@ -162,7 +162,7 @@ def test_a_page_is_read_only_once_the_page_before_is_used(repository: Repository
 
         assert [requests for _ in pages(page_after)] == [1, 2, 3]
         requests = 0
-        assert [requests for _ in every(page_after)] == [1, 1, 2, 2, 3]
+        assert [requests for _ in all_items(page_after)] == [1, 1, 2, 2, 3]
 
 
 def test_an_empty_listing_is_one_empty_page(repository: Repository) -> None:

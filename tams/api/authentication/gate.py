@@ -16,7 +16,7 @@ from tams.api import permissions
 from tams.api.authentication.rate_limiter import RateLimiter
 from tams.api.authentication.schemes import InvalidCredentials, challenges
 from tams.api.authentication.url_tokens import LongLivedTokens
-from tams.api.context import current_request, notes
+from tams.api.context import current_request, request_notes
 from tams.api.resources.media import is_signed
 from tams.config import DEVELOPMENT
 from tams.config.authentication import BASIC, JWT, TOKEN
@@ -58,25 +58,25 @@ class _Gate:
             # A browser sends OPTIONS before it sends credentials; the response holds nothing but the path's methods.
             return
         if not self._methods:
-            notes().principal = UNRESTRICTED
+            request_notes().principal = UNRESTRICTED
             self._limit_rate(("address", request.remote_addr))
             return
         rule = request.url_rule
-        needed = permissions.needed(permissions.template(rule.rule), method) if rule is not None else None
-        if needed is not None and self._is_open(needed):
+        requirement = permissions.requirement(permissions.template(rule.rule), method) if rule is not None else None
+        if requirement is not None and self._is_open(requirement):
             return
         principal = self._authenticate()
-        notes().principal = principal
+        request_notes().principal = principal
         self._limit_rate(("name", principal.name))
-        if needed is not None and not needed.scopes & principal.scopes:
-            raise Forbidden(_missing_scope(needed, principal))
+        if requirement is not None and not requirement.scopes & principal.scopes:
+            raise Forbidden(_missing_scope(requirement, principal))
 
-    def _is_open(self, needed: permissions.Needed) -> bool:
-        if not needed.scopes:
+    def _is_open(self, requirement: permissions.Requirement) -> bool:
+        if not requirement.scopes:
             return True
-        if needed.unless == "signed":
+        if requirement.unless == "signed":
             return is_signed()
-        return needed.unless == "development" and self._development
+        return requirement.unless == "development" and self._development
 
     def _authenticate(self) -> Principal:
         """Return the principal of the credentials: the header's, or without a header the URL's."""
@@ -91,7 +91,7 @@ class _Gate:
                 principal = self._tokens.principal(token)
             except InvalidCredentials as error:
                 raise self._unauthorized(str(error), bearer=True) from error
-            notes().url_token = token
+            request_notes().url_token = token
             return principal
         raise self._unauthorized("credentials are required")
 
@@ -127,8 +127,8 @@ class _Gate:
             )
 
 
-def _missing_scope(needed: permissions.Needed, principal: Principal) -> str:
-    required = " or ".join(sorted(needed.scopes))
+def _missing_scope(requirement: permissions.Requirement, principal: Principal) -> str:
+    required = " or ".join(sorted(requirement.scopes))
     present = ", ".join(sorted(principal.scopes)) or "none"
     return f"this needs the scope {required}; these credentials have: {present}"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 
-from tams.api.context import current_request, notes
+from tams.api.context import current_request, request_notes
 from tams.domain.principals import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def install(app: Flask) -> None:
 
 def _begin() -> None:
     client_id = current_request().environ.get("HTTP_X_REQUEST_ID", "")
-    noted = notes()
+    noted = request_notes()
     noted.request_id = client_id if _VALID_ID.fullmatch(client_id) else token_hex(16)
     noted.began = perf_counter()
 
 
 def _end(response: Response) -> Response:
-    response.headers.add(REQUEST_ID, notes().request_id)
+    response.headers.add(REQUEST_ID, request_notes().request_id)
     if logger.isEnabledFor(logging.INFO):
         write = _line_writer(response.status_code)
         if response.is_streamed:
@@ -55,7 +55,7 @@ def _end(response: Response) -> Response:
 
 def _line_writer(status: int) -> Callable[[], None]:
     """Return a function that writes the line. It may run when the request's context is gone."""
-    noted, request = notes(), current_request()
+    noted, request = request_notes(), current_request()
     request_id: str = noted.request_id
     began: float = noted.began
     method = request.method

@@ -11,7 +11,7 @@ from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import DELETE_REQUESTS_PATH
 from tams.api.paging import page_request, paged
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.api.schemas.delete_requests import DeleteRequestSchema, DeleteRequestsQuery
 from tams.services.deletion import delete_requests
 from tams.services.rendering.deletions import delete_request_json
@@ -58,4 +58,4 @@ class DeleteRequestDetails(MethodView):
     @blp.alt_response(404, description="The requested Flow delete request does not exist.")
     def get(self, request_id: str) -> Response:
         """Get information about Segments that are being deleted."""
-        return json_answer(delete_request_json(delete_requests.get(context.store(), request_id, context.principal())))
+        return json_response(delete_request_json(delete_requests.get(context.store(), request_id, context.principal())))

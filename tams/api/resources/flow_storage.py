@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from tams.api import context
 from tams.api.blueprint import Blueprint
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.api.schemas.objects import FlowStorage, FlowStorageBody
 from tams.services.flows import flows
 from tams.services.objects import allocations
@@ -37,4 +37,4 @@ class FlowStorageView(MethodView):
         """Allocate storage for Objects, which are then uploaded and registered in this Flow."""
         presigned: bool = body["presigned"]
         allocated = allocations.allocate(context.store(), flow_id, context.principal(), **body)
-        return json_answer(allocations_json(allocated, context.base_url()), 201, signed_urls=presigned)
+        return json_response(allocations_json(allocated, context.base_url()), 201, signed_urls=presigned)

@@ -11,7 +11,7 @@ from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.api.schemas.delete_requests import DeletedSchema, DeleteRequestSchema
 from tams.api.schemas.deletion import DeleteQuery
 from tams.api.schemas.flows import FlowQuery, FlowSchema, FlowsQuery, NewFlowSchema
@@ -99,7 +99,7 @@ class Flows(MethodView):
         Create a Flow. The store makes its id if it has none. An extension of this service.
         """
         flow = changes.create(context.store(), document, context.principal())
-        return json_answer(flow_json(flow), 201, {"Location": f"{context.base_url()}/flows/{flow.id}"})
+        return json_response(flow_json(flow), 201, {"Location": f"{context.base_url()}/flows/{flow.id}"})
 
 
 @blp.route("/flows/<id:flow_id>")
@@ -118,10 +118,10 @@ class FlowDetails(MethodView):
         Returns Flow metadata, on request with its `timerange`.
         """
         if not query["include_timerange"]:
-            return json_answer(flow_json(flows.get(context.store(), flow_id, context.principal())))
+            return json_response(flow_json(flows.get(context.store(), flow_id, context.principal())))
         within = _unless_eternity(query["timerange"])
         flow, timerange = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
-        return json_answer(flow_json_with_timerange(flow, timerange))
+        return json_response(flow_json_with_timerange(flow, timerange))
 
     @blp.check_first(_check_replaceable)
     @blp.doc(operationId="PUT_flows-flowId")
@@ -137,7 +137,7 @@ class FlowDetails(MethodView):
         Create or replace the Flow metadata. Properties that are not in the body are unset.
         """
         flow, created = changes.put(context.store(), flow_id, document, context.principal())
-        return json_answer(flow_json(flow), 201) if created else no_content()
+        return json_response(flow_json(flow), 201) if created else no_content()
 
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId")

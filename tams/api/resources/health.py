@@ -8,7 +8,7 @@ from flask.views import MethodView
 
 from tams.api.blueprint import Blueprint
 from tams.api.context import store
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.services import health
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Live(MethodView):
 
         Every running process answers this, whatever the state of database and storage.
         """
-        return json_answer({"status": "ok"}, headers={"Cache-Control": "no-store"})
+        return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @blp.route("/health/ready")
@@ -43,4 +43,4 @@ class Ready(MethodView):
 
         Whether the database and every Storage Backend answer at this moment.
         """
-        return json_answer({"status": "ok", "checked": health.check(store())}, headers={"Cache-Control": "no-store"})
+        return json_response({"status": "ok", "checked": health.check(store())}, headers={"Cache-Control": "no-store"})

@@ -9,7 +9,7 @@ from flask.views import MethodView
 from tams.api.blueprint import Blueprint
 from tams.api.context import principal, store
 from tams.api.paging import page_request, paged
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.api.schemas.profiles import ProfileBody, ProfilesQuery
 from tams.services.flows import profiles
 from tams.services.rendering.profiles import profile_json
@@ -60,7 +60,7 @@ class Profile(MethodView):
 
         Returns Profile metadata.
         """
-        return json_answer(profile_json(profiles.get(store(), profile_id)))
+        return json_response(profile_json(profiles.get(store(), profile_id)))
 
     @blp.doc(operationId="POST_profiles-profileId")
     @blp.arguments(ProfileBody)
@@ -73,4 +73,4 @@ class Profile(MethodView):
         Create a new Profile to be used when creating Flows. A Profile cannot be changed: create another one for other
         metadata.
         """
-        return json_answer(profile_json(profiles.create(store(), profile_id, profile, principal())), 201)
+        return json_response(profile_json(profiles.create(store(), profile_id, profile, principal())), 201)

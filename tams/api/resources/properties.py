@@ -17,7 +17,7 @@ from marshmallow import ValidationError, fields, missing
 from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.json_body import json_body
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.api.schemas.fields import Tags
 from tams.api.validation import from_validation
 from tams.domain.errors import NotFound
@@ -109,7 +109,7 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
             value = metadata.get(prop.name, prop.unset)
             if value is missing:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no {prop.name}")
-            return json_answer(value)
+            return json_response(value)
 
         @blp.check_first(check_settable)
         @blp.doc(
@@ -164,7 +164,7 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.alt_response(404, description=f"{missing_resource}.")
         def get(self, **path: str) -> Response:
             metadata = resource.metadata(context.store(), path[resource.argument], context.principal())
-            return json_answer(metadata["tags"])
+            return json_response(metadata["tags"])
 
     @blp.route(f"{resource.path}/tags/<text:name>", endpoint=f"{resource.noun}tag")
     class TagView(MethodView):
@@ -181,7 +181,7 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
             tags = resource.metadata(context.store(), path[resource.argument], context.principal())["tags"]
             if name not in tags:
                 raise NotFound(f"{resource.noun} {path[resource.argument]} has no such tag")
-            return json_answer(tags[name])
+            return json_response(tags[name])
 
         @blp.check_first(check_writable)
         @blp.doc(

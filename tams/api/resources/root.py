@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask.views import MethodView
 
 from tams.api.blueprint import Blueprint
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 
 if TYPE_CHECKING:
     from flask import Response
@@ -28,4 +28,4 @@ class Root(MethodView):
 
         List of paths available from this API.
         """
-        return json_answer(_PATHS)
+        return json_response(_PATHS)

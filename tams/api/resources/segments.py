@@ -16,7 +16,7 @@ from tams.api.json_body import json_body, parse_json
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
 from tams.api.resources.media import begin_transfer
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.api.schemas.deletion import DeleteSegmentsQuery
 from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentsQuery, SegmentUpload
 from tams.domain.errors import Invalid
@@ -119,7 +119,7 @@ class Segments(MethodView):
             return no_content(201)
         if not isinstance(body, list):
             raise failed[0].error
-        return json_answer(failed_segments_json(failed, context.store().now()))
+        return json_response(failed_segments_json(failed, context.store().now()))
 
     @blp.check_first(_check_deletable)
     @blp.doc(operationId="DELETE_flows-flowId-segments", summary="Delete Flow Segment")
@@ -165,7 +165,7 @@ def _upload(flow_id: str) -> Response:
         release()
     plan = UrlPlan(store, UrlFilter(), context.base_url(), store.access(context.principal()))
     (text,) = segment_texts([segment], instances, plan, include_object_timerange=False)
-    return json_answer(text.encode(), 201, signed_urls=plan.signed)
+    return json_response(text.encode(), 201, signed_urls=plan.signed)
 
 
 def _segment_request(content: bytes) -> SegmentRequest:

@@ -11,7 +11,7 @@ from tams.api.blueprint import Blueprint
 from tams.api.context import base_url, principal, store
 from tams.api.openapi import API_VERSION
 from tams.api.paging import page_request, paged
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.api.schemas.queries import TaggedListingQuery
 from tams.api.schemas.service import ServiceChange, ServiceDetails, StorageBackendDetails
 from tams.services import service_info, storage_backends
@@ -37,7 +37,7 @@ class Service(MethodView):
 
         Provide information about the service.
         """
-        return json_answer(
+        return json_response(
             service_json(
                 service_info.names(store()),
                 store().settings,

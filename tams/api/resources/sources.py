@@ -12,7 +12,7 @@ from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
 from tams.api.resources.properties import Property, Resource, add_property, add_tags
-from tams.api.responses import json_answer
+from tams.api.responses import json_response
 from tams.api.schemas.delete_requests import AcceptedRequestsSchema, DeletedSchema
 from tams.api.schemas.deletion import DeleteQuery
 from tams.api.schemas.fields import LABEL_BYTES, Text
@@ -79,7 +79,7 @@ class Sources(MethodView):
         Declare a Source, which stays until it is deleted. An extension of this service.
         """
         source = sources.create(context.store(), document, context.principal())
-        return json_answer(source_json(source), 201, {"Location": f"{context.base_url()}/sources/{source.id}"})
+        return json_response(source_json(source), 201, {"Location": f"{context.base_url()}/sources/{source.id}"})
 
 
 def _check_deletable(source_id: str) -> None:
@@ -98,7 +98,7 @@ class SourceDetails(MethodView):
 
         Returns Source metadata.
         """
-        return json_answer(source_json(sources.get(context.store(), source_id, context.principal())))
+        return json_response(source_json(sources.get(context.store(), source_id, context.principal())))
 
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_sources-sourceId")

@@ -9,7 +9,7 @@ from flask.views import MethodView
 from tams.api.blueprint import Blueprint
 from tams.api.context import base_url, principal, store
 from tams.api.paging import page_request, paged
-from tams.api.responses import json_answer, no_content
+from tams.api.responses import json_response, no_content
 from tams.api.schemas.queries import TaggedListingQuery
 from tams.api.schemas.webhooks import WebhookBody, WebhookChange, WebhookDetails
 from tams.services.rendering.webhooks import webhook_json
@@ -64,7 +64,7 @@ class Webhooks(MethodView):
         Register a URL to which events are sent as they happen: at least once, in order, signed. See
         docs/reference/webhooks.md.
         """
-        return json_answer(
+        return json_response(
             webhook_json(webhooks.register(store(), _webhook_request(body), principal(), base_url())),
             201,
         )
@@ -86,7 +86,7 @@ class WebhookResource(MethodView):
 
         Get the details of a webhook.
         """
-        return json_answer(webhook_json(webhooks.get(store(), webhook_id, principal())))
+        return json_response(webhook_json(webhooks.get(store(), webhook_id, principal())))
 
     @blp.check_first(_check_owned)
     @blp.doc(operationId="PUT_webhooks")
@@ -104,7 +104,7 @@ class WebhookResource(MethodView):
         webhook = webhooks.replace_webhook(
             store(), webhook_id, body["id"], _webhook_request(body), principal(), base_url()
         )
-        return json_answer(webhook_json(webhook), 201)
+        return json_response(webhook_json(webhook), 201)
 
     @blp.doc(operationId="DELETE_webhooks-webhookId")
     @blp.response(204, description="No content. The webhook has been deleted.")

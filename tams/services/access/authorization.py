@@ -19,7 +19,7 @@ _PAGE = 1000
 _OBJECT = "this Object"
 
 
-def lacking(permission: Permission, what: str) -> Forbidden:
+def missing_permission(permission: Permission, what: str) -> Forbidden:
     """Return the error for a missing permission on an item that the principal may know of."""
     return Forbidden(f"none of your groups may {permission} {what}")
 
@@ -37,7 +37,7 @@ def require(
         return
     if not access.knows(classes):
         raise absent or NotFound(f"there is no {what}")
-    raise lacking(permission, what)
+    raise missing_permission(permission, what)
 
 
 def readable_flows(read: Read, access: Access, flow_ids: Collection[str]) -> set[str]:
@@ -81,7 +81,7 @@ def require_object(read: Read, access: Access, permission: Permission, item: Obj
     if allowed:
         return
     if access.knows(first_classes) or read.referred_to([item.id], access.known()):
-        raise lacking(permission, _OBJECT)
+        raise missing_permission(permission, _OBJECT)
     raise unknown_object()
 
 

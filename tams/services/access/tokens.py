@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tams.domain.clock import MICROSECONDS
 from tams.domain.errors import NotFound
 from tams.domain.sort_keys import newest_first
-from tams.repository.port import Document, every
+from tams.repository.port import Document, all_items
 
 if TYPE_CHECKING:
     from tams.repository.port import Cursor, Page, Write
@@ -90,7 +90,7 @@ def list_tokens(store: Store) -> Iterator[Token]:
         with store.repository.read() as read:
             return read.list_documents(KIND, order=_ORDER, where={}, reverse=False, after=after, limit=_PAGE)
 
-    return map(_from_document, every(page_after))
+    return map(_from_document, all_items(page_after))
 
 
 def revoke(store: Store, token_id: str) -> None:

@@ -24,7 +24,13 @@ from tams.domain.objects import Instance, Object
 from tams.domain.segments import Segment
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Cursor, Page, Read
-from tams.services.access.authorization import lacking, readable_flows, readable_sources, require_object, visible_object
+from tams.services.access.authorization import (
+    missing_permission,
+    readable_flows,
+    readable_sources,
+    require_object,
+    visible_object,
+)
 
 R = TypeVar("R", Flow, Source)
 F = TypeVar("F", FlowFilter, SourceFilter)
@@ -180,7 +186,7 @@ class LimitedRead(VisibleRead):
         if not self._access.knows(classes):
             return None
         if not self._access.may("read", classes):
-            raise lacking("read", what)
+            raise missing_permission("read", what)
         return self._visible(kind, [item])[0]
 
     def _visible_page(

@@ -11,8 +11,8 @@ from tams.domain.errors import Blockers, Conflict
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Flow, Source
 from tams.domain.principals import Principal
-from tams.repository.port import Key, Read, Write, every
-from tams.services.access.authorization import lacking, readable_sources
+from tams.repository.port import Key, Read, Write, all_items
+from tams.services.access.authorization import missing_permission, readable_sources
 from tams.services.deletion.flows import DoomedFlows, drop, find_segments, keys_of
 from tams.services.deletion.segment_removal import EXAMPLES
 from tams.services.deletion.steps import COUNT_CAP, PAGE, Deletion, outcome
@@ -82,14 +82,16 @@ def delete_source(store: Store, source_id: str, *, cascade: bool | None, princip
 
 def _flows_of(read: Read, source_id: str) -> list[Flow]:
     where = FlowFilter(source_id=source_id)
-    return list(every(lambda after: read.list_flows(where, order="created", reverse=False, after=after, limit=PAGE)))
+    return list(
+        all_items(lambda after: read.list_flows(where, order="created", reverse=False, after=after, limit=PAGE))
+    )
 
 
 def _refuse_undeletable(access: Access, flows: Iterable[Flow]) -> None:
     """Raise `Forbidden` if the principal may not delete all of the Flows."""
     count = sum(not access.may("delete", document_classes(flow.metadata)) for flow in flows)
     if count:
-        raise lacking("delete", f"{count} Flows of this Source")
+        raise missing_permission("delete", f"{count} Flows of this Source")
 
 
 def _refuse_in_use(read: Read, source: Source, access: Access) -> None:

@@ -20,7 +20,7 @@ from tams.domain.errors import Forbidden, Invalid
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Flow, Metadata
 from tams.domain.identifiers import new_id
-from tams.repository.port import Key, Read, Write, every
+from tams.repository.port import Key, Read, Write, all_items
 from tams.services.access.authorization import readable_sources
 
 _PAGE = 1000
@@ -218,7 +218,7 @@ def _refuse_cycle(read: Read, flow_id: str, members: Iterable[str], known: Mappi
 def _collections_of(read: Read, source_id: str) -> list[list[Member]]:
     """Return the members of each Flow of the Source as Sources, the oldest Flow first, without the Source itself."""
     where = FlowFilter(source_id=source_id)
-    flows = every(lambda after: read.list_flows(where, order="created", reverse=True, after=after, limit=_PAGE))
+    flows = all_items(lambda after: read.list_flows(where, order="created", reverse=True, after=after, limit=_PAGE))
     collectors = [flow for flow in flows if flow.metadata.get("flow_collection")]
     collectors.sort(key=lambda flow: (flow.created, flow.id))
     known = read.flows_by_id({member for flow in collectors for member in member_ids(flow.metadata)})

@@ -12,7 +12,7 @@ from tams.domain.limits import MOST_URLS, check_count
 from tams.domain.objects import Instance, Object
 from tams.domain.principals import Principal
 from tams.repository.port import Cursor, Read, Write
-from tams.services.access.authorization import lacking, require_object, unknown_object
+from tams.services.access.authorization import missing_permission, require_object, unknown_object
 from tams.services.access.visibility import VisibleRead
 from tams.services.objects.byte_deletion import forget_bytes
 from tams.services.objects.copies import queue_copy
@@ -104,7 +104,7 @@ def add_controlled_instance(store: Store, object_id: str, storage_id: str, princ
             instance.ready and (not instance.controlled or instance.storage_id in readable)
             for instance in item.instances
         ):
-            raise lacking("read", "the Storage Backends that have the bytes of this Object")
+            raise missing_permission("read", "the Storage Backends that have the bytes of this Object")
         if any(instance.storage_id == storage_id for instance in item.instances):
             return False
         queue_copy(tx, item, storage_id, storage_key, store.now())
@@ -210,7 +210,7 @@ def check_download(store: Store, storage_id: str, storage_key: str, principal: P
         except NotFound as error:
             raise _no_bytes(storage_key) from error
     if not access.may_use("read", backend.tags):
-        raise lacking("read", "this Storage Backend")
+        raise missing_permission("read", "this Storage Backend")
 
 
 def may_upload(store: Store, object_id: str, storage_id: str, storage_key: str, principal: Principal) -> None:
@@ -234,7 +234,7 @@ def may_upload(store: Store, object_id: str, storage_id: str, storage_key: str, 
                 except NotFound:
                     break
                 if not access.may_use("write", backend.tags):
-                    raise lacking("write", "this Storage Backend")
+                    raise missing_permission("write", "this Storage Backend")
                 if item.kind is not None:
                     raise Forbidden("the Object is registered, so its bytes are immutable; upload to a new Object")
                 if store.now() >= instance.put_until:

@@ -15,7 +15,7 @@ from tams.domain.limits import check_document_size
 from tams.domain.principals import ADMIN, Principal
 from tams.domain.sort_keys import alphabetical
 from tams.domain.webhooks import Webhook, check_change
-from tams.repository.port import Cursor, Document, Job, Page, Read, Write, every
+from tams.repository.port import Cursor, Document, Job, Page, Read, Write, all_items
 from tams.services.access.authorization import readable_flows, readable_sources, require
 from tams.services.egress import DestinationRefused, Egress
 from tams.services.outbox import WEBHOOK
@@ -222,7 +222,7 @@ def load(read: Read, webhook_id: str) -> Webhook | None:
 
 def load_all(read: Read) -> list[Webhook]:
     """Return every webhook."""
-    documents = every(
+    documents = all_items(
         lambda after: read.list_documents(WEBHOOK, order=_ORDER, where={}, reverse=False, after=after, limit=1000)
     )
     return [_from_document(document) for document in documents]

@@ -12,7 +12,7 @@ import pytest
 from tams.commands.vast import probe
 from tams.config import ConfigurationError, Settings
 from tams.domain.errors import Unavailable
-from tams.repository.vast.probe import CHECKS, DECISIVE, NotRemoved, advised, scratch
+from tams.repository.vast.probe import CHECKS, DECISIVE, NotRemoved, advise, scratch
 from tests.support.vast_clusters import CLUSTERS, address_of, url_of
 from tools.vast_emulator import settings as emulated
 from tools.vast_emulator.emulator import Emulator
@@ -103,7 +103,7 @@ def test_the_advice_for_each_contract_cluster_is_the_mode_it_is_tested_with(name
     settings = Emulated.hostile()
     settings.update(changes)
     with Emulator(settings) as cluster, scratch(address_of(url_of(cluster.endpoint)), IDLE) as place:
-        assert advised({check.name: check.made(place) for check in DECISIVE}).concurrency == concurrency
+        assert advise({check.name: check.run(place) for check in DECISIVE}).concurrency == concurrency
 
 
 def test_a_profile_that_the_emulator_cannot_imitate_is_refused(tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_a_profile_that_the_emulator_cannot_imitate_is_refused(tmp_path: Path) -
 def test_a_failed_check_is_unknown_and_counts_as_the_worst() -> None:
     with Emulator() as cluster, scratch(address_of(url_of(cluster.endpoint)), IDLE) as place:
         cluster.fail("update", Way.INTERNAL_ERROR, times=0)
-        findings = {check.name: check.made(place) for check in DECISIVE}
+        findings = {check.name: check.run(place) for check in DECISIVE}
         cluster.faults.clear()
     assert findings["snapshot"].finding == "unknown"
     assert "500" in findings["snapshot"].evidence
     # Neither claims nor stripes, although this cluster supports both.
-    assert advised(findings).concurrency == "single"
+    assert advise(findings).concurrency == "single"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Unavailable("away"), ZeroDivisionError()])

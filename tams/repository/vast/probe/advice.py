@@ -32,7 +32,7 @@ class Advice:
     against: dict[str, list[str]]
 
 
-def advised(findings: Mapping[str, Finding]) -> Advice:
+def advise(findings: Mapping[str, Finding]) -> Advice:
     """Return the advice for a cluster with these findings, which include those of `DECISIVE`."""
     values = {name: finding.finding for name, finding in findings.items()}
     against = {mode: reasons for mode, reasons in _against(values).items() if reasons}

@@ -41,7 +41,7 @@ class Check:
     question: str
     ask: Callable[[Scratch], tuple[Any, str] | tuple[Any, str, float]]
 
-    def made(self, scratch: Scratch) -> Finding:
+    def run(self, scratch: Scratch) -> Finding:
         """Run the check and return its finding. If it fails, the finding is unknown and the error is the evidence."""
         try:
             return Finding(self.name, self.question, *self.ask(scratch))
