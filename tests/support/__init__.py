@@ -1,1 +1,1 @@
-"""What tests share: fixtures, factories, servers, and steps."""
+"""Code that tests share: fixtures, factories, servers and steps."""

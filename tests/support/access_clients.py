@@ -15,7 +15,6 @@ from tams.config import Settings
 from tams.domain.principals import ADMIN, SCOPES
 
 PLAIN = tuple(scope for scope in SCOPES if scope != ADMIN)
-
 """Every scope but admin."""
 
 SECRET = "s" * 32
@@ -30,18 +29,18 @@ ALL = ("read", "write", "delete")
 
 
 def groups(*classes: str, of: tuple[str, ...] = ALL) -> list[str]:
-    """The groups that have those permissions on those classes."""
+    """Return the groups that have the permissions `of` on these classes."""
     return [f"{name}-{permission}" for name in classes for permission in of]
 
 
 class Clients:
-    """Clients by the groups that they are in."""
+    """A factory of clients, by the groups that they are in."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
 
-    def __call__(self, *groups: str, name: str = "somebody", scopes: tuple[str, ...] = PLAIN) -> FlaskClient:
-        """A client in these groups."""
+    def __call__(self, *groups: str, name: str = "someone", scopes: tuple[str, ...] = PLAIN) -> FlaskClient:
+        """Return a client in these groups, with a JWT of these scopes."""
         claims = {
             "iss": "tests",
             "aud": "tams",
@@ -57,11 +56,13 @@ class Clients:
 
 
 def with_classes(settings: Settings, directory: Path, **changed: Any) -> Settings:
-    """The settings with authentication, classes, and the two backends."""
+    """Return the settings with authentication, classes and the two backends, and `changed` on top."""
     mapping = directory / "classes.toml"
     mapping.write_text(
         "\n".join(
-            line for name in CLASSES for line in (f"[classes.{name}]", *(f'{each} = ["{name}-{each}"]' for each in ALL))
+            line
+            for name in CLASSES
+            for line in (f"[classes.{name}]", *(f'{right} = ["{name}-{right}"]' for right in ALL))
         )
     )
     backends = directory / "backends.toml"

@@ -1,4 +1,4 @@
-"""One of everything, of a class, and how each operation is asked of it."""
+"""One resource of each kind, in an access class, and a request for each operation on them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HOOK = "https://8.8.8.8/hook"
 
 @dataclass
 class Scene:
-    """Resources of the classes, made when they are first needed. The Source is declared, and has no Flow."""
+    """Resources in the access classes, each created when first used. The Source is declared and has no Flow."""
 
     admin: FlaskClient
     classes: str | list[str] = "news"
 
     @property
     def tags(self) -> dict[str, Any]:
-        """Of everything here."""
+        """Return the tags of every resource of the scene."""
         return {"auth_classes": self.classes, "colour": "red"}
 
     @cached_property
@@ -51,7 +51,7 @@ class Scene:
 
     @cached_property
     def object_id(self) -> str:
-        """Registered in the Flow, with an instance outside."""
+        """Return an Object that is registered in the Flow and has an uncontrolled instance."""
         register(self.admin, self.flow_id, object_id := self.allocated[0], "[0:0_1:0)", get_urls=[])
         body = {"url": "https://example.com/x", "label": "outside"}
         assert self.admin.post(f"/objects/{object_id}/instances", json=body).status_code == 201
@@ -59,14 +59,14 @@ class Scene:
 
     @cached_property
     def allocated(self) -> tuple[str, str]:
-        """An Object that was allocated and not registered, and its plain URL."""
+        """Allocate an Object without registering it; return its id and its path without a signature."""
         answer = self.admin.post(f"/flows/{self.flow_id}/storage", json={"limit": 1, "presigned": False})
         (item,) = answer.json["media_objects"]
         return item["object_id"], item["put_url"]["url"].removeprefix("http://localhost")
 
     @cached_property
     def stored_url(self) -> str:
-        """The plain URL of bytes that were uploaded and registered."""
+        """Upload and register an Object; return its path without a signature."""
         url = self.allocated[1]
         assert self.admin.put(url, data=b"media", headers={"Content-Type": TYPE}).status_code == 200
         assert self.object_id
@@ -79,7 +79,7 @@ class Scene:
 
     @cached_property
     def request_id(self) -> str:
-        """A Flow delete request. The store's inline limit is 1 Segment."""
+        """Create a Flow delete request. The store's inline limit is 1 Segment."""
         flow_id = make_flow(self.admin, tags=self.tags)
         items = self.admin.post(f"/flows/{flow_id}/storage", json={"limit": 2}).json["media_objects"]
         for number, item in enumerate(items):
@@ -89,7 +89,7 @@ class Scene:
         return str(answer.json["id"])
 
     def flow(self, **changed: Any) -> dict[str, Any]:
-        """A Flow's document."""
+        """Return the document of a new Flow."""
         return {
             "id": new_id(),
             "source_id": new_id(),
@@ -102,9 +102,23 @@ class Scene:
         }
 
 
-Asked = tuple[str, dict[str, Any]]
+Call = tuple[str, dict[str, Any]]
+"""The path of a request, and the keyword arguments of the test client."""
 
-ASK: dict[str, Callable[[Scene], Asked]] = {
+
+def _property_call(verb: str, path: Callable[[Scene], str], value: object) -> Callable[[Scene], Call]:
+    return lambda scene: (path(scene), {"json": value} if verb == "PUT" else {})
+
+
+def _source_property(verb: str, name: str) -> Callable[[Scene], Call]:
+    return _property_call(verb, lambda scene: f"/sources/{scene.source_id}/{name}", "new")
+
+
+def _flow_property(verb: str, name: str, value: object) -> Callable[[Scene], Call]:
+    return _property_call(verb, lambda scene: f"/flows/{scene.flow_id}/{name}", value)
+
+
+ASK: dict[str, Callable[[Scene], Call]] = {
     "GET /service/storage-backends": lambda scene: ("/service/storage-backends", {}),
     "GET /service/webhooks": lambda scene: ("/service/webhooks", {}),
     "POST /service/webhooks": lambda scene: (
@@ -123,12 +137,7 @@ ASK: dict[str, Callable[[Scene], Asked]] = {
     "DELETE /sources/{source_id}": lambda scene: (f"/sources/{scene.source_id}", {}),
     "GET /sources/{source_id}/tags": lambda scene: (f"/sources/{scene.source_id}/tags", {}),
     **{
-        f"{verb} /sources/{{source_id}}/{template}": (
-            lambda scene, path=path, verb=verb: (
-                f"/sources/{scene.source_id}/{path}",
-                {"json": "new"} if verb == "PUT" else {},
-            )
-        )
+        f"{verb} /sources/{{source_id}}/{template}": _source_property(verb, path)
         for template, path in (("tags/{name}", "tags/colour"), ("description", "description"), ("label", "label"))
         for verb in ("GET", "PUT", "DELETE")
     },
@@ -142,12 +151,7 @@ ASK: dict[str, Callable[[Scene], Asked]] = {
     "DELETE /flows/{flow_id}": lambda scene: (f"/flows/{scene.flow_id}", {}),
     "GET /flows/{flow_id}/tags": lambda scene: (f"/flows/{scene.flow_id}/tags", {}),
     **{
-        f"{verb} /flows/{{flow_id}}/{template}": (
-            lambda scene, path=path, verb=verb, value=value: (
-                f"/flows/{scene.flow_id}/{path}",
-                {"json": value} if verb == "PUT" else {},
-            )
-        )
+        f"{verb} /flows/{{flow_id}}/{template}": _flow_property(verb, path, value)
         for template, path, value in (
             ("tags/{name}", "tags/colour", "blue"),
             ("description", "description", "new"),
@@ -181,11 +185,11 @@ ASK: dict[str, Callable[[Scene], Asked]] = {
         {"data": b"media", "headers": {"Content-Type": TYPE}},
     ),
 }
-"""By operation: the path, and what is sent, so that it succeeds for whoever may do it."""
+"""By operation: a request that succeeds if the client has the permission."""
 
 
 def absent(path: str) -> str:
-    """The same path, leading to something that does not exist."""
+    """Replace the id in the path with one that does not exist."""
     parts = path.split("/")
     place = {"service": 3, "storage": 4}.get(parts[1], 2)
     query = parts[place].partition("?")[1:]
@@ -194,12 +198,12 @@ def absent(path: str) -> str:
 
 
 def put_flow(client: FlaskClient, document: dict[str, Any]) -> TestResponse:
-    """The answer to putting a Flow under its id."""
+    """PUT a Flow under its id; return the response."""
     return client.put(f"/flows/{document['id']}", json=document)
 
 
 def register_webhook(client: FlaskClient, **more: Any) -> str:
-    """A webhook for everything; its id."""
+    """Register a webhook for every type of event; return its id."""
     answer = client.post("/service/webhooks", json={"url": HOOK, "events": list(EVENT_TYPES), **more})
     assert answer.status_code == 201, answer.text
     return str(answer.json["id"])

@@ -1,4 +1,4 @@
-"""What most tests of the API begin with: Flows, storage and Segments made through the API itself."""
+"""Steps that most tests of the API begin with: creating Flows, storage and Segments through the API itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECOND = "[{0}:0_{1}:0)"
 
 
 def make_flow(client: FlaskClient, flow_id: str | None = None, source_id: str | None = None, **more: Any) -> str:
-    """A data Flow with a container, which takes Segments of any kind; returns its id."""
+    """Create a data Flow with a container, which accepts Segments of any kind; return its id."""
     flow_id = flow_id or new_id()
     document = {
         "id": flow_id,
@@ -29,12 +29,12 @@ def make_flow(client: FlaskClient, flow_id: str | None = None, source_id: str | 
 
 
 def source_of(client: FlaskClient, flow_id: str) -> str:
-    """The id of the Flow's Source."""
+    """Return the id of the Flow's Source."""
     return str(client.get(f"/flows/{flow_id}").json["source_id"])
 
 
 def allocate(client: FlaskClient, flow_id: str, count: int = 1) -> list[str]:
-    """Ids of newly allocated Objects."""
+    """Allocate Objects; return their ids."""
     answer = client.post(f"/flows/{flow_id}/storage", json={"limit": count})
     assert answer.status_code == 201, answer.text
     return [item["object_id"] for item in answer.json["media_objects"]]
@@ -47,7 +47,7 @@ def register(client: FlaskClient, flow_id: str, object_id: str, timerange: str, 
 
 
 def record(client: FlaskClient, flow_id: str, seconds: int, start: int = 0) -> list[str]:
-    """One new Object a second, registered from `start` on; their ids."""
+    """Register a new Object for each second, from second `start` on; return their ids."""
     object_ids = allocate(client, flow_id, seconds)
     segments = [
         {"object_id": object_id, "timerange": SECOND.format(start + index, start + index + 1)}
@@ -59,7 +59,7 @@ def record(client: FlaskClient, flow_id: str, seconds: int, start: int = 0) -> l
 
 
 def reuse(client: FlaskClient, flow_id: str, object_ids: list[str]) -> None:
-    """Register Objects that `record` made from 0 on in another Flow, at the same times."""
+    """Register Objects that `record` created from second 0 on in another Flow, at the same times."""
     segments = [
         {"object_id": object_id, "timerange": SECOND.format(index, index + 1)}
         for index, object_id in enumerate(object_ids)
@@ -69,12 +69,12 @@ def reuse(client: FlaskClient, flow_id: str, object_ids: list[str]) -> None:
 
 
 def timeranges(client: FlaskClient, flow_id: str) -> list[str]:
-    """The timeranges of the Flow's Segments, in order."""
+    """Return the timeranges of the Flow's Segments, in order."""
     return [segment["timerange"] for segment in client.get(f"/flows/{flow_id}/segments?accept_get_urls=").json]
 
 
 def exists(client: FlaskClient, path: str) -> bool:
-    """Whether GET of the path finds something."""
+    """Return whether GET of the path answers 200; any other status than 404 fails."""
     status = client.get(path).status_code
     assert status in (200, 404)
     return status == 200

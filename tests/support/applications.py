@@ -33,16 +33,16 @@ NewEnvironment = Callable[[], dict[str, str]]
 
 @pytest.fixture(scope="session")
 def new_environment(request: pytest.FixtureRequest) -> NewEnvironment:
-    """Makes the database under test empty; returns the settings that choose it."""
+    """Return a function that empties the database under test and returns the settings that choose it."""
     if DATABASE == "sqlite":
-        # A file of its own in each data directory.
+        # Each data directory has its own database file.
         return dict
     new: NewDatabase = request.getfixturevalue("new_vast_roomy" if DATABASE == "vast" else f"new_{DATABASE}")
     return lambda: environment_of(new())
 
 
 def serving(settings: Settings, *, shared: bool = True, **parts: Any) -> Iterator[Flask]:
-    """Yield the application with these settings, its database made before and closed afterwards.
+    """Yield the application with these settings; create its database before, and close it afterwards.
 
     `shared` is False for a test that changes the application itself, for example adds a view.
     """
@@ -66,8 +66,8 @@ _OF_THE_STORE = {"data_dir", "database_url", "users_file", "secret_key", "reposi
 def _application(settings: Settings, parts: dict[str, Any], *, shared: bool) -> Iterator[Flask]:
     """Lend an application: one for all tests with the same settings, on a store of the test's own.
 
-    Building an application takes 26 ms, opening a store 0.4 ms. With authentication an application belongs to its
-    store, whose tokens and users it remembers, so it is not shared; nor is one that a test adds views to.
+    Building an application takes 26 ms, opening a store 0.4 ms. An application with authentication caches the tokens
+    and users of its store, so it is not shared; nor is one that a test adds views to.
     """
     if settings.auth or parts or not shared:
         yield create_app(settings, **parts)
@@ -96,7 +96,7 @@ def _built_with(settings: Settings) -> str:
 
 @cache
 def _empty_database() -> bytes:
-    """A migrated database. Migrating takes longer than most tests."""
+    """Return the bytes of a migrated SQLite database. Migrating takes longer than most tests."""
     with TemporaryDirectory() as directory:
         path = Path(directory) / "tams.db"
         upgrade(f"sqlite:///{path}")
@@ -106,30 +106,30 @@ def _empty_database() -> bytes:
 
 @pytest.fixture
 def settings(new_environment: NewEnvironment, tmp_path: Path) -> Settings:
-    """What the store under test is set to."""
+    """Return the settings of the store under test."""
     return Settings.from_env(new_environment(), environment="development", data_dir=tmp_path / "data", secret_key=KEY)
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The application on its own database."""
+    """Yield the application on a separate database."""
     yield from serving(settings)
 
 
 @pytest.fixture
 def own_app(settings: Settings) -> Iterator[Flask]:
-    """An application built for one test, which may add views to it."""
+    """Yield an application built for one test, which may add views to it."""
     yield from serving(settings, shared=False)
 
 
 @pytest.fixture
 def store(app: Flask) -> Store:
-    """The store behind the application."""
-    opened: Store = app.extensions[STORE]
-    return opened
+    """Return the store behind the application."""
+    store: Store = app.extensions[STORE]
+    return store
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A client; `json=…` sends JSON, `answer.json` reads it."""
+    """Return a client; `json=…` sends JSON, `answer.json` reads it."""
     return app.test_client()

@@ -25,10 +25,10 @@ METHODS = ("jwt", "basic", "token")
 
 
 def secured(directory: Path, issuer: Issuer, database: Mapping[str, str] | None = None, **changed: Any) -> Settings:
-    """Settings of a store with all methods of authentication."""
+    """Return the settings of a store with all methods of authentication."""
     data = directory / "data"
     write_users(data / "users.json")
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "environment": "production",
         "auth": METHODS,
         "data_dir": data,
@@ -37,31 +37,31 @@ def secured(directory: Path, issuer: Issuer, database: Mapping[str, str] | None 
         "jwt_audience": (AUDIENCE,),
         "jwt_jwks_url": issuer.url,
     }
-    return Settings.from_env(database or {}, **{**given, **changed})
+    return Settings.from_env(database or {}, **{**defaults, **changed})
 
 
 def write_users(path: Path) -> UsersFile:
-    """A file of users who all have the same password."""
+    """Write a file of users who all have the same password: `everything`, `nothing`, and one for each scope."""
     file = UsersFile(path)
-    kept = _hash()
-    file.add(User("everything", kept, frozenset(SCOPES), frozenset({"staff"})))
-    file.add(User("nothing", kept, frozenset(), frozenset()))
+    password_hash = _hash()
+    file.add(User("everything", password_hash, frozenset(SCOPES), frozenset({"staff"})))
+    file.add(User("nothing", password_hash, frozenset(), frozenset()))
     for scope in SCOPES:
-        file.add(User(scope.partition("/")[2], kept, frozenset({scope}), frozenset()))
+        file.add(User(scope.partition("/")[2], password_hash, frozenset({scope}), frozenset()))
     return file
 
 
 @cache
 def _hash() -> str:
-    """Hashing takes its time."""
+    """Hash the password once, because hashing is slow on purpose."""
     return hash_password(PASSWORD)
 
 
 def basic(name: str, password: str = PASSWORD) -> dict[str, str]:
-    """The header that carries them."""
+    """Return the Authorization header for a user name and a password."""
     return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
 
 
 def grant(app: Flask, *scopes: str, name: str = "player", seconds: int | None = 3600) -> str:
-    """A long-lived token."""
+    """Create a long-lived token; return its text."""
     return tokens.create(app.extensions[STORE], name, scopes, ["viewers"], seconds)[1]

@@ -1,4 +1,4 @@
-"""Databases for tests: an empty one of each engine, made once per session. A pytest plugin.
+"""Databases for tests: an empty one of each engine, created once per session. A pytest plugin.
 
 A test that uses one of these fixtures, directly or through another, carries the marker of its engine. A test whose
 engine is a parameter has the marker at the parameter (`ENGINES`).
@@ -48,7 +48,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
-    """Makes an empty SQLite database of the newest schema; returns its URL."""
+    """Return a function that creates an empty SQLite database of the newest schema and returns its URL."""
     folder = tmp_path_factory.mktemp("sqlite")
     template = folder / "template.db"
     upgrade(f"sqlite:///{template}")
@@ -64,7 +64,7 @@ def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL of our own, from a wheel."""
+    """Run a separate PostgreSQL server, which a wheel brings."""
     folder: Path = tmp_path_factory.mktemp("postgresql", numbered=True)
     with get_server(folder / "data", cleanup_mode="delete") as server:
         yield server
@@ -72,13 +72,13 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post
 
 @pytest.fixture(scope="session")
 def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
-    """Makes a PostgreSQL database of the newest schema empty; returns its URL.
+    """Return a function that empties a PostgreSQL database of the newest schema and returns its URL.
 
-    It is the same one for every test: a server with hundreds of databases takes half a minute to stop.
+    Every test uses the same database, because a server with hundreds of databases takes half a minute to stop.
     """
     server_url = make_url(postgresql_server.get_uri(driver="psycopg"))
     with create_engine(server_url, isolation_level="AUTOCOMMIT").connect() as connection:
-        # What these tests ask of it is not whether PostgreSQL survives a loss of power.
+        # No test checks that PostgreSQL survives a loss of power.
         connection.execute(text("ALTER SYSTEM SET fsync = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text("CREATE DATABASE tams"))
@@ -96,16 +96,19 @@ def new_postgresql(postgresql_server: PostgresServer) -> NewDatabase:
 
 @contextmanager
 def vast_cluster(name: str = "vast", **settings: object) -> Iterator[NewDatabase]:
-    """A cluster that is as unhelpful as one may be, but for these settings of the emulator."""
+    """Run a cluster that is as hostile as the emulator allows, except for these settings.
+
+    Yields a function that empties the cluster and returns its URL.
+    """
     from tams.repository import vast
     from tests.support.vast_clusters import CLUSTERS, address_of, emulator_process
     from tools.vast_emulator.admin import Admin
 
-    concurrency, own = CLUSTERS[name]
+    concurrency, cluster_settings = CLUSTERS[name]
     with emulator_process("--hostile", concurrency=concurrency) as url:
         address = address_of(url)
         admin = Admin(address.endpoint)
-        admin.settings(**own, **settings)
+        admin.settings(**cluster_settings, **settings)
         vast.upgrade(address)
         admin.keep()
 
@@ -118,34 +121,34 @@ def vast_cluster(name: str = "vast", **settings: object) -> Iterator[NewDatabase
 
 @pytest.fixture(scope="session")
 def new_vast() -> Iterator[NewDatabase]:
-    """Makes a schema in VAST Database empty; returns its URL."""
+    """Return a function that empties a schema in VAST Database and returns its URL."""
     with vast_cluster() as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_roomy() -> Iterator[NewDatabase]:
-    """The same, in a cluster whose pages are not tiny: for tests that write much."""
+    """Return a function like `new_vast`, for a cluster with pages of 1000 rows: for tests that write much."""
     with vast_cluster(page_rows=1000) as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_stripes() -> Iterator[NewDatabase]:
-    """The same, with stripes."""
+    """Return a function like `new_vast`, for a cluster with stripes, where conflicts show at the commit."""
     with vast_cluster("vast_stripes") as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_stripes_early() -> Iterator[NewDatabase]:
-    """The same, with stripes on another cluster."""
+    """Return a function like `new_vast`, for a cluster with stripes, where conflicts show at the statement."""
     with vast_cluster("vast_stripes_early") as new:
         yield new
 
 
 @pytest.fixture(scope="session")
 def new_vast_single() -> Iterator[NewDatabase]:
-    """The same, with a single writer."""
+    """Return a function like `new_vast`, for a cluster with a single writer."""
     with vast_cluster("vast_single") as new:
         yield new

@@ -1,11 +1,11 @@
-"""Documents that are run: their `sh` blocks in one shell, the answer shown behind each compared with the real one.
+"""Runs the `sh` blocks of a document in one shell, and compares their output with the answers in the document.
 
-An answer stands in the next block: `http` is what `curl -i` prints (the status line, some of the headers, JSON laid out
-over lines), `json` a body alone, `text` the very output. A block of commands without such a block behind it only has
-to succeed.
+An answer is the block that follows the commands: `http` is the output of `curl -i` (the status line, some of the
+headers, and JSON, which may span lines), `json` is a body alone, `text` is the exact output. Commands without an answer
+only have to succeed.
 
-`<…>` in an answer stands for what differs each time. Its last word says of what kind it is (`KINDS`). One of several
-words is a name: the same name always stands for the same text, also in the commands that come later.
+`<…>` in an answer stands for a text that differs at each run. Its last word says of which kind it is (`KINDS`). A
+placeholder of several words is a name: it stands for the same text everywhere, also in later commands.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _END: Final = "\x1e"
 
 @dataclass(frozen=True)
 class Example:
-    """Commands, and the answer that the document shows (its language and text) where it shows one."""
+    """Commands, and the answer in the document (its language and text), empty if the document has none."""
 
     line: int
     commands: str
@@ -46,22 +46,22 @@ class Example:
 
 
 def examples(document: str) -> list[Example]:
-    """The commands of a Markdown document in order, each with its answer."""
-    found: list[Example] = []
+    """Return the commands of a Markdown document in order, each with its answer."""
+    blocks: list[Example] = []
     for fence in _FENCE.finditer(document):
         language, text = fence.groups()
         if language == "sh":
-            found.append(Example(document.count("\n", 0, fence.start()) + 1, text))
-        elif language in {"http", "json", "text"} and found and not found[-1].language:
-            found[-1] = Example(found[-1].line, found[-1].commands, language, text)
-    return found
+            blocks.append(Example(document.count("\n", 0, fence.start()) + 1, text))
+        elif language in {"http", "json", "text"} and blocks and not blocks[-1].language:
+            blocks[-1] = Example(blocks[-1].line, blocks[-1].commands, language, text)
+    return blocks
 
 
 class Shell:
-    """One bash for all commands of a document, so that its variables live on. Errors go where the output goes."""
+    """One bash for all commands of a document, so that variables keep their values. stderr is merged into stdout."""
 
     def __init__(self, directory: Path, *, own_curl: bool) -> None:
-        """`own_curl`: `curl` is the stand-in, whether the machine has one or not."""
+        """Start bash in `directory`. With `own_curl`, `curl` is the stand-in even if the machine has curl."""
         programs = directory / ".programs"
         programs.mkdir()
         (programs / "python3").symlink_to(sys.executable)
@@ -79,7 +79,7 @@ class Shell:
         self.run(f"PATH='{programs}':$PATH; set -o pipefail")
 
     def run(self, commands: str) -> str:
-        """What the commands print; they have to succeed."""
+        """Run the commands, which have to succeed; return what they print."""
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         self._bash.stdin.write(f"{{ {commands}\n}} < /dev/null; printf '{_END}%s{_END}' $?\n".encode())
@@ -104,14 +104,14 @@ class Shell:
 
 
 class Reader:
-    """Somebody who follows a document, and takes each answer's variable parts over into the commands that follow."""
+    """Follows a document, and fills the variable parts of each answer into the commands that follow."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._names: dict[str, str] = {}
 
     def follow(self, example: Example) -> None:
-        """Run the commands and compare what they print with what the document shows."""
+        """Run the commands and compare their output with the answer in the document."""
         printed = self._shell.run(self._filled_in(example.commands))
         if example.language == "http":
             self._compare_http(printed, example.answer)
@@ -123,36 +123,37 @@ class Reader:
     def _filled_in(self, commands: str) -> str:
         return _PLACEHOLDER.sub(lambda match: self._names[match[1]], commands)
 
-    def _compare_http(self, printed: str, shown: str) -> None:
+    def _compare_http(self, printed: str, answer: str) -> None:
         printed = printed.replace("\r\n", "\n")
-        # An upload is answered twice: 100 Continue comes first.
+        # An upload gets two responses: 100 Continue comes first.
         while printed.startswith("HTTP/1.1 100"):
             printed = printed.partition("\n\n")[2]
-        (status, headers, body), (shown_status, shown_headers, shown_body) = _message(printed), _message(shown)
-        assert status == shown_status, printed
-        for name, value in shown_headers.items():
+        status, headers, body = _message(printed)
+        expected_status, expected_headers, expected_body = _message(answer)
+        assert status == expected_status, printed
+        for name, value in expected_headers.items():
             self._compare(headers.get(name), value, name)
-        if shown_body:
-            self._compare(json.loads(body), json.loads(shown_body), "body")
+        if expected_body:
+            self._compare(json.loads(body), json.loads(expected_body), "body")
         else:
             assert body == ""
 
-    def _compare(self, actual: Any, shown: Any, where: str) -> None:
-        if isinstance(shown, dict) and isinstance(actual, dict):
-            assert sorted(actual) == sorted(shown), where
-            for name, value in shown.items():
+    def _compare(self, actual: Any, expected: Any, where: str) -> None:
+        if isinstance(expected, dict) and isinstance(actual, dict):
+            assert sorted(actual) == sorted(expected), where
+            for name, value in expected.items():
                 self._compare(actual[name], value, f"{where}.{name}")
-        elif isinstance(shown, list) and isinstance(actual, list):
-            assert len(actual) == len(shown), f"{where}: {actual}"
-            for index, (one, other) in enumerate(zip(actual, shown, strict=True)):
+        elif isinstance(expected, list) and isinstance(actual, list):
+            assert len(actual) == len(expected), f"{where}: {actual}"
+            for index, (one, other) in enumerate(zip(actual, expected, strict=True)):
                 self._compare(one, other, f"{where}[{index}]")
-        elif isinstance(shown, str) and isinstance(actual, str) and _PLACEHOLDER.search(shown):
-            self._match(actual, shown, where)
+        elif isinstance(expected, str) and isinstance(actual, str) and _PLACEHOLDER.search(expected):
+            self._match(actual, expected, where)
         else:
-            assert (type(actual), actual) == (type(shown), shown), where
+            assert (type(actual), actual) == (type(expected), expected), where
 
-    def _match(self, actual: str, shown: str, where: str) -> None:
-        fixed, pattern, names = _PLACEHOLDER.split(shown), "", []
+    def _match(self, actual: str, expected: str, where: str) -> None:
+        fixed, pattern, names = _PLACEHOLDER.split(expected), "", []
         for index, piece in enumerate(fixed):
             if index % 2 == 0:
                 pattern += re.escape(piece)
@@ -162,17 +163,17 @@ class Reader:
                 pattern += f"({KINDS[piece.split()[-1].lower()]})"
                 names.append(piece)
         match = re.fullmatch(pattern, actual)
-        assert match, f"{where}: {actual!r} is not as shown: {shown!r}"
+        assert match, f"{where}: {actual!r} is not as shown: {expected!r}"
         self._names |= {name: text for name, text in zip(names, match.groups(), strict=True) if " " in name}
 
 
 def curls() -> list[bool]:
-    """For `own_curl`: with the stand-in always, and with curl itself where the machine has it."""
+    """Return the values of `own_curl` to test with: the stand-in always, and curl itself if the machine has it."""
     return [True, False] if shutil.which("curl") else [True]
 
 
 def _message(text: str) -> tuple[str, dict[str, str], str]:
-    """Status line, headers by name in lower case, body."""
+    """Split a response into its status line, its headers by name in lower case, and its body."""
     head, _, body = text.strip("\n").partition("\n\n")
     status, _, lines = head.partition("\n")
     headers = Parser().parsestr(lines)

@@ -1,4 +1,4 @@
-"""Values for tests: each is complete and valid, and a test says only what matters to it."""
+"""Complete and valid domain values for tests; a test gives only the fields that matter to it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ START_OF_2026 = 1_767_225_600_000_000
 
 
 def uuid() -> str:
-    """A new id."""
+    """Return a new id."""
     return new_id()
 
 
 def seconds(start: float, end: float) -> TimeRange:
-    """`[start, end)` in seconds."""
+    """Return the timerange `[start, end)`, given in seconds."""
     return TimeRange(int(start * SECOND), int(end * SECOND))
 
 
@@ -37,7 +37,7 @@ def source(
     collected_by: tuple[str, ...] = (),
     **document: Any,
 ) -> Source:
-    """A video Source; keywords beyond its own fields go into the document."""
+    """Return a video Source; keywords beyond its own fields go into the document."""
     source_id = source_id or uuid()
     return Source(
         source_id,
@@ -61,7 +61,7 @@ def flow(
     segments_updated: int | None = None,
     **document: Any,
 ) -> Flow:
-    """A video Flow without Segments; keywords beyond its own fields go into the document."""
+    """Return a video Flow without Segments; keywords beyond its own fields go into the document."""
     flow_id = flow_id or uuid()
     return Flow(
         flow_id,
@@ -88,12 +88,12 @@ def flow(
 
 
 def instance(key: str | None = None, *, storage_id: str = STORAGE, put_until: int = 0) -> Instance:
-    """A copy in a Storage Backend."""
+    """Return an instance of an Object: a copy in a Storage Backend."""
     return Instance(storage_id=storage_id, storage_key=key or f"media/{uuid()}", put_until=put_until)
 
 
 def allocation(object_id: str | None = None, *, to: int, created: int = START_OF_2026) -> Object:
-    """Storage that was given out and is not registered."""
+    """Return an Object that was allocated to the Flow with the key `to` and is not registered."""
     return Object(object_id or uuid(), created, (instance(),), allocated_to=to)
 
 
@@ -106,7 +106,7 @@ def media_object(
     registered: int = START_OF_2026,
     **fields: Any,
 ) -> Object:
-    """A registered Object of one second."""
+    """Return a registered Object of one second."""
     return Object(
         object_id or uuid(),
         fields.pop("created", registered),
@@ -121,7 +121,7 @@ def media_object(
 
 
 def init_object(object_id: str | None = None, *, registered: int = START_OF_2026) -> Object:
-    """A registered initialisation Object."""
+    """Return a registered initialisation Object."""
     return Object(object_id or uuid(), registered, (instance(),), kind="init", registered=registered)
 
 
@@ -133,7 +133,7 @@ def segment(
     init_object_id: str | None = None,
     **fields: Any,
 ) -> Segment:
-    """A Segment that uses the whole of an Object, whose timeline is taken to be the Flow's."""
+    """Return a Segment that uses a whole Object, whose timeline is the Flow's."""
     assert timerange.start is not None
     assert timerange.end is not None
     return Segment(
@@ -155,6 +155,6 @@ def segment(
 
 
 def event(event_id: str | None = None, *, created: int = START_OF_2026, position: int = 0, **fields: Any) -> Event:
-    """That a Source was deleted, unless told otherwise."""
+    """Return an event: by default, that the Source `s` was deleted."""
     fields = {"type": "sources/deleted", "source_id": "s", **fields}
     return Event(event_id or uuid(), created=created, position=position, **fields)

@@ -1,4 +1,4 @@
-"""An HTTP proxy before a server, which fails where a test wants it to."""
+"""An HTTP proxy in front of a server, which fails the requests that a test chooses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HANG = 30.0  # seconds
 
 @dataclass(frozen=True)
 class Step:
-    """A request as S3 names it, and the names of its headers in lower case."""
+    """A request: S3's name of the operation, the storage key, and the names of its headers in lower case."""
 
     operation: str
     key: str
@@ -33,11 +33,11 @@ class Step:
 
 
 def operation_of(method: str, target: str, headers: Any) -> Step:
-    """Which of S3's operations a request is."""
+    """Return the operation of S3 that a request asks for."""
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     _, _, key = parts.path.lstrip("/").partition("/")
-    copied = "x-amz-copy-source" in headers
+    is_copy = "x-amz-copy-source" in headers
     if not key and {"cors", "lifecycle"} & set(query):
         names = {"GET": "get_rules", "PUT": "put_rules"}
     elif not key:
@@ -45,22 +45,22 @@ def operation_of(method: str, target: str, headers: Any) -> Step:
     elif "uploads" in query:
         names = {"POST": "create_multipart_upload"}
     elif "uploadId" in query:
-        part = "upload_part_copy" if copied else "upload_part"
+        part = "upload_part_copy" if is_copy else "upload_part"
         names = {"PUT": part, "POST": "complete_multipart_upload", "DELETE": "abort_multipart_upload"}
     else:
-        put = "copy_object" if copied else "put_object"
+        put = "copy_object" if is_copy else "put_object"
         names = {"GET": "get_object", "HEAD": "head_object", "PUT": put, "DELETE": "delete_object"}
     return Step(names.get(method, method), key, frozenset(name.lower() for name in headers))
 
 
 class FaultyProxy:
-    """Passes requests on to the server at `target` (host, port), but for those that it was told to fail.
+    """Passes requests on to the server at `target` (host, port), except for those that `failing` chooses.
 
-    With a `certificate` (a PEM file of certificate and key) it speaks TLS itself.
+    With a `certificate` (a PEM file of certificate and key), clients connect by TLS.
     """
 
     FAULTS = ("500", "reset", "hang", "500 after", "reset after", "hang after")
-    """What it can do instead of answering; "after" means that the server carried the request out. "cut" is a fault too:
+    """Faults that replace the answer; "after" means that the server has carried the request out. "cut" is a fault too:
     the answer ends in the middle of its body."""
 
     def __init__(self, target: tuple[str, int], certificate: Path | None = None) -> None:
@@ -82,7 +82,7 @@ class FaultyProxy:
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -97,14 +97,14 @@ class FaultyProxy:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and let go of whoever still waits."""
+        """Stop, and release the clients that are left hanging."""
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
 
     @contextmanager
     def failing(self, operation: str, fault: str, times: int = 10**9) -> Iterator[None]:
-        """Fail the operation in that way, so many times."""
+        """Fail the operation with this fault, at most `times` times."""
         self._fault = (operation, fault, times)
         try:
             yield
@@ -112,11 +112,11 @@ class FaultyProxy:
             self._fault = None
 
     def before(self, operation: str, action: Callable[[], Any]) -> None:
-        """Do that just before the server is asked for the operation."""
+        """Run `action` just before each request for the operation is passed on."""
         self._before[operation] = action
 
     def after(self, operation: str, action: Callable[[], Any]) -> None:
-        """Do that just before the server's answer to the operation is passed on."""
+        """Run `action` just before each answer to the operation is passed on."""
         self._after[operation] = action
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
@@ -161,7 +161,7 @@ class FaultyProxy:
             body = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
             _answer(handler, 500, [("Content-Type", "application/xml")], body)
         elif fault == "reset":
-            # Closed with no time to linger, a connection is reset.
+            # Closing with a linger time of 0 resets the connection.
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
         else:
@@ -169,7 +169,7 @@ class FaultyProxy:
 
 
 def _nothing() -> None:
-    """What is done before and after most operations."""
+    """Do nothing: the default action before and after an operation."""
 
 
 def _answer(
@@ -202,7 +202,7 @@ def timeout_for(fault: str, size: int) -> float:
 
 
 def within(seconds: float, attempt: Callable[[], Any]) -> Any:
-    """Do it, in that time."""
+    """Return the result of `attempt`; fail if it takes longer than `seconds`."""
     begin = time.monotonic()
     try:
         return attempt()
@@ -211,6 +211,6 @@ def within(seconds: float, attempt: Callable[[], Any]) -> Any:
 
 
 def proxy_before(endpoint: Endpoint, certificate: Path | None = None) -> FaultyProxy:
-    """A proxy before that server."""
+    """Return a proxy in front of that server."""
     parts = urlsplit(endpoint.url)
     return FaultyProxy((parts.hostname or "", parts.port or 80), certificate)

@@ -1,4 +1,4 @@
-"""How many examples property tests try: a few with HYPOTHESIS_PROFILE=quick (`make check`). A pytest plugin."""
+"""Profiles of property tests: HYPOTHESIS_PROFILE=quick (`make check`) tries fewer examples. A pytest plugin."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ settings.load_profile("quick" if _QUICK else "full")
 
 
 def examples(count: int) -> int:
-    """Return `count`, or a quarter of it with the quick profile, for a test that sets its own number."""
+    """Return `count`, or a quarter of it with the quick profile (at least 3), for a test that sets its own number."""
     return max(3, count // 4) if _QUICK else count

@@ -1,4 +1,4 @@
-"""An identity provider: keys published by a real HTTP server, and tokens of every kind, good and bad."""
+"""An identity provider: keys published by a real HTTP server, and valid and invalid tokens."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ AUDIENCE = "tams"
 
 @cache
 def rsa_key(number: int, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """The key of that number. Making one takes long."""
+    """Return the key of that number. It is generated once, because generating a key is slow."""
     del number
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def pem(key: rsa.RSAPrivateKey) -> bytes:
-    """The public key as text, which everybody may have."""
+    """Return the public key in PEM."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def published(key: rsa.RSAPrivateKey, kid: str | None = "one", **more: Any) -> dict[str, Any]:
-    """The public key as a JWKS entry."""
+    """Return the public key as a JWKS entry."""
     entry = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     return {**entry, "use": "sig", **({} if kid is None else {"kid": kid}), **more}
 
 
 def published_curve(key: ec.EllipticCurvePrivateKey, kid: str) -> dict[str, Any]:
-    """The public key of an elliptic curve as a JWKS entry."""
+    """Return the public key of an elliptic curve as a JWKS entry."""
     return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid}
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """The claims of a good token for an hour; those that are changed to None are left out."""
+    """Return the claims of a token that is valid for an hour; claims that are changed to None are left out."""
     now = int(time.time())
     good = {
         "iss": NAME,
@@ -59,7 +59,7 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 
 class Issuer:
-    """The server. `answer` is what it publishes, or what it does instead."""
+    """The HTTP server of the identity provider. Its attributes say what it answers, and `asked` counts the requests."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = [published(rsa_key(1))]
@@ -80,11 +80,11 @@ class Issuer:
                     self.send_header("Location", issuer.location)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                with suppress(ConnectionError):  # nobody waits so long
+                with suppress(ConnectionError):  # the client may have timed out
                     self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -93,18 +93,18 @@ class Issuer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer nothing any more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     @staticmethod
     def token(key: int = 1, kid: str | None = "one", headers: dict[str, Any] | None = None, **changed: Any) -> str:
-        """A token, signed with the key of that number."""
+        """Return a token that is signed with the key of that number."""
         more = {**({} if kid is None else {"kid": kid}), **(headers or {})}
         return jwt.encode(claims(**changed), rsa_key(key), "RS256", headers=more)
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that carries it."""
+    """Return the Authorization header for a token."""
     return {"Authorization": f"Bearer {token}"}

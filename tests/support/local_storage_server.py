@@ -1,4 +1,7 @@
-"""A server of one local Storage Backend, as its own process: `server.py ROOT DESCRIPTOR` serves on that socket."""
+"""A server of one local Storage Backend in a separate process.
+
+`local_storage_server.py ROOT DESCRIPTOR` serves the directory ROOT on the socket with that file descriptor.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ THREADS = 8
 
 
 def local_storage(root: Path, storage_id: str = STORAGE_ID, **options: Any) -> LocalStorage:
-    """The backend that the server serves from that directory: both sides of a test have to agree on everything."""
+    """Return the backend that the server serves from that directory. A test and its server need the same options."""
     return LocalStorage(
         root,
         Backend(id=storage_id, label="local", provider="tests", store_product="files", default=True),
@@ -35,11 +38,11 @@ def local_storage(root: Path, storage_id: str = STORAGE_ID, **options: Any) -> L
 
 
 def make_app(root: Path) -> Flask:
-    """As much of the application as media need."""
+    """Return an application with only the parts that media need."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024
     settings = Settings.from_env({"TAMS_THREADS": str(THREADS)}, environment="development", data_dir=root.parent)
-    # No request of these tests gets as far as asking the database.
+    # No request of these tests reaches the database.
     app.extensions[STORE] = Store(SqlRepository(settings.database_url), {STORAGE_ID: local_storage(root)}, settings)
     app.before_request(lambda: setattr(g, "request_id", "test"))
     errors.install(app)

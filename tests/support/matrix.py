@@ -1,4 +1,4 @@
-"""Matrices of many small checks in one test: every cell is tried, and the failing ones are reported together."""
+"""Many small checks in one test: every cell of a matrix is tried, and the failing ones are reported together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Matrix:
 
     @contextmanager
     def cell(self, name: str) -> Iterator[None]:
-        """Try one cell. A failure is kept for `check`, so that the other cells are tried too."""
+        """Try one cell. A failure is recorded for `check`, so that the other cells are tried too."""
         self._tried += 1
         try:
             yield

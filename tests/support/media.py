@@ -1,10 +1,10 @@
-"""Real media: a recording in MPEG-TS, one in WAV, one in fragmented MP4, each cut into Segments; and what is in them.
+"""Real media: recordings in MPEG-TS, WAV and fragmented MP4, each cut into Segments, and a decoder for each.
 
-Every picture and every PCM sample carries its own number, so that what comes back says itself which moment it shows.
+Every picture and every PCM sample carries its own number, so that decoded media show which moment they are from.
 
 A media timestamp is a number of ticks of its stream's time base, a rational of seconds. It becomes nanoseconds by
 rounding that rational to the nearest integer (`nanoseconds`). The time bases here (1/90000, 1/48000, 1/12800) never
-give a half, and rounding keeps the order, so neighbouring Segments share exact bounds.
+give a half, and rounding preserves the order, so neighbouring Segments share exact bounds.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _BLACK: Final = b"\x10" * (WIDTH // _BITS)
 
 
 def nanoseconds(seconds: Fraction | int) -> int:
-    """The nearest nanosecond."""
+    """Convert seconds to nanoseconds, rounded to the nearest."""
     return round(seconds * SECOND)
 
 
 def sample_time(number: int) -> int:
-    """`nanoseconds` of so many samples, in integers because there are millions of them."""
+    """Return the `nanoseconds` of `number` samples, computed in integers because there are millions of samples."""
     return (2 * number * SECOND + SAMPLE_RATE) // (2 * SAMPLE_RATE)
 
 
@@ -69,7 +69,7 @@ class Span:
 
     @classmethod
     def parse(cls, text: str) -> Span:
-        """From a timerange with an inclusive start and an exclusive end."""
+        """Parse a timerange with an inclusive start and an exclusive end."""
         assert text[0] == "["
         assert text[-1] == ")"
         start, _, end = text[1:-1].partition("_")
@@ -77,13 +77,13 @@ class Span:
 
 
 def timestamp(at: int) -> str:
-    """`seconds:nanoseconds`."""
+    """Write nanoseconds as `seconds:nanoseconds`."""
     seconds, rest = divmod(abs(at), SECOND)
     return f"{'-' if at < 0 else ''}{seconds}:{rest}"
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds."""
+    """Parse `seconds:nanoseconds` into nanoseconds."""
     seconds, _, rest = text.removeprefix("-").partition(":")
     value = int(seconds) * SECOND + int(rest)
     return -value if text.startswith("-") else value
@@ -91,7 +91,7 @@ def parse_timestamp(text: str) -> int:
 
 @dataclass(frozen=True)
 class Cut:
-    """One Object of a recording: its bytes, what of each essence is in it, and all of that together (media time)."""
+    """One Object of a recording: its bytes, the span of each essence in it, and the `whole` of both (media time)."""
 
     content: bytes
     video: Span | None
@@ -104,7 +104,7 @@ class Cut:
 
 
 def transport_stream(seconds: int) -> bytes:
-    """H.264 with B-frames and AAC, from the media time `TS_START` on."""
+    """Encode a transport stream of H.264 with B-frames and AAC, from the media time `TS_START` on."""
     file = io.BytesIO()
     with av.open(file, "w", format="mpegts", options={"mpegts_copyts": "1"}) as container:
         video = container.add_stream("libx264", rate=FRAME_RATE)
@@ -122,9 +122,9 @@ def transport_stream(seconds: int) -> bytes:
 
 
 def cut_transport_stream(recording: bytes) -> list[Cut]:
-    """The recording cut at its key frames, two seconds each; the timestamps stay what they were.
+    """Cut the recording at its key frames, every two seconds, without changing its timestamps.
 
-    A cut holds the AAC frames that begin before its last picture ends, so that the essences end a little apart.
+    A cut has the AAC frames that begin before its last picture ends, so the essences end a little apart.
     """
     cuts: list[Cut] = []
     with av.open(io.BytesIO(recording), "r") as whole:
@@ -133,11 +133,11 @@ def cut_transport_stream(recording: bytes) -> list[Cut]:
         starts = [_ticks(packet)[0] for packet in packets if packet.stream is streams[0] and packet.is_keyframe]
         for start, end in zip(starts, [*starts[1:], sys.maxsize], strict=True):
             file = io.BytesIO()
-            taken = [packet for packet in packets if start <= _ticks(packet)[0] < end]
+            content = [packet for packet in packets if start <= _ticks(packet)[0] < end]
             with av.open(file, "w", format="mpegts", options={"mpegts_copyts": "1"}) as container:
                 targets = {stream.index: container.add_stream_from_template(stream) for stream in streams}
-                pictures, sounds = ([_ticks(packet) for packet in taken if packet.stream is s] for s in streams)
-                for packet in taken:
+                pictures, sounds = ([_ticks(packet) for packet in content if packet.stream is s] for s in streams)
+                for packet in content:
                     packet.stream = targets[packet.stream.index]
                     container.mux(packet)
             cuts.append(Cut(file.getvalue(), _span(pictures), _span(sounds)))
@@ -145,7 +145,7 @@ def cut_transport_stream(recording: bytes) -> list[Cut]:
 
 
 def _tone(samples: int) -> AudioFrame:
-    """A sine of 480 Hz: 100 samples a period, so that one frame follows another without a click."""
+    """Return a sine of 480 Hz, whose period is 100 samples, so that frames follow each other without a click."""
     period = struct.pack("<100f", *(0.2 * math.sin(n * math.pi / 50) for n in range(100)))
     frame = AudioFrame(format="fltp", layout="stereo", samples=samples)
     for plane in frame.planes:
@@ -155,7 +155,7 @@ def _tone(samples: int) -> AudioFrame:
 
 
 def _ticks(packet: Packet[Any]) -> tuple[int, int]:
-    """When a packet begins and ends."""
+    """Return the start and the end of a packet, in ticks."""
     assert packet.pts is not None
     assert packet.duration
     assert packet.time_base == TS_CLOCK
@@ -177,7 +177,7 @@ def _span(ticks: list[tuple[int, int]]) -> Span:
 
 
 def wave_files(seconds: int, each: int) -> list[bytes]:
-    """PCM cut into WAV files of `each` seconds. A WAV file has no time in it: its first sample is at 0."""
+    """Encode PCM as WAV files of `each` seconds. A WAV file has no timestamps: its first sample is at 0."""
     return [_wave(first * SAMPLE_RATE, each * SAMPLE_RATE) for first in range(0, seconds, each)]
 
 
@@ -194,12 +194,12 @@ def _wave(first: int, count: int) -> bytes:
 
 
 def _numbered(first: int, count: int) -> bytes:
-    """Stereo samples of 16 bits: left the low, right the high half of each sample's number."""
+    """Return stereo samples of 16 bits: left is the low half of the sample's number, right the high half."""
     return struct.pack(f"<{count}I", *range(first, first + count))
 
 
 def fragmented_mp4(seconds: int) -> tuple[bytes, list[Cut]]:
-    """H.264 in fragmented MP4 from the media time 0 on: the initialisation segment, and fragments of two seconds."""
+    """Encode H.264 in fragmented MP4 from the media time 0 on; return the init segment, and fragments of 2 s."""
     file = io.BytesIO()
     flags = "empty_moov+default_base_moof+frag_keyframe+negative_cts_offsets"
     with av.open(file, "w", format="mp4", options={"movflags": flags, "use_editlist": "0"}) as container:
@@ -232,7 +232,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def picture(number: int) -> VideoFrame:
-    """A picture: above its number as bars, below a pattern that moves."""
+    """Draw a picture: its number as bars in the upper half, a moving pattern in the lower half."""
     frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
     bars = b"".join(_WHITE if number >> bit & 1 else _BLACK for bit in range(_BITS))
     shift = number * 4 % 256
@@ -249,7 +249,7 @@ def _lines(line: bytes, count: int, line_size: int) -> bytes:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: the number that it shows, its media time, and whether it was coded as a B-frame."""
+    """A decoded picture: the number drawn in it, its media time, and whether it was coded as a B-frame."""
 
     number: int
     at: int
@@ -257,7 +257,7 @@ class Picture:
 
 
 def decode_pictures(content: bytes) -> list[Picture]:
-    """All pictures, in the order of presentation."""
+    """Decode all pictures, in the order of presentation."""
     with av.open(io.BytesIO(content), "r") as container:
         return [
             Picture(_number(frame), _time(frame), frame.pict_type == PictureType.B)
@@ -266,7 +266,7 @@ def decode_pictures(content: bytes) -> list[Picture]:
 
 
 def decode_audio_frames(content: bytes) -> list[Span]:
-    """When each audio frame sounds (media time)."""
+    """Return the span of each audio frame (media time)."""
     with av.open(io.BytesIO(content), "r") as container:
         return [
             Span(_time(frame), nanoseconds(_exactly(frame) + Fraction(frame.samples, frame.sample_rate)))
@@ -276,19 +276,19 @@ def decode_audio_frames(content: bytes) -> list[Span]:
 
 @dataclass(frozen=True)
 class Samples:
-    """A run of decoded PCM samples: the number of the first, how many there are, how many came before in the file."""
+    """A run of decoded PCM samples: the number of the first, their count, and how many precede them in the file."""
 
     first: int
     count: int
     before: int
 
     def time(self, number: int) -> int:
-        """When a sample sounds (media time)."""
+        """Return the media time of the sample with this number."""
         return sample_time(self.before + number - self.first)
 
 
 def decode_samples(content: bytes) -> list[Samples]:
-    """All PCM samples. Within a run each number is one more than the one before."""
+    """Decode all PCM samples into runs of consecutive numbers."""
     runs: list[Samples] = []
     with av.open(io.BytesIO(content), "r") as container:
         for frame in container.decode(audio=0):

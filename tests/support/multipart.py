@@ -15,7 +15,7 @@ SEGMENT = {"timerange": "[0:0_1:0)"}
 
 
 def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
-    """A body with these parts."""
+    """Encode a multipart body with these parts."""
     pieces = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
         for name, content in parts
@@ -24,12 +24,12 @@ def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
 
 
 def send(client: FlaskClient, flow_id: str, body: bytes) -> TestResponse:
-    """What a body is answered with."""
+    """Send a multipart body to the Flow's Segments; return the response."""
     return client.post(
         f"/flows/{flow_id}/segments", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}"
     )
 
 
 def upload(client: FlaskClient, flow_id: str, segment: Any, media: bytes = b"media") -> TestResponse:
-    """What a Segment with its bytes is answered with."""
+    """Register a Segment together with its bytes; return the response."""
     return send(client, flow_id, body_of(("segment_data", json.dumps(segment).encode()), ("file", media)))

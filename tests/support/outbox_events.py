@@ -1,4 +1,4 @@
-"""Webhooks that listen, and what they would be told of."""
+"""A webhook that makes the store write events, and the events in the outbox."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from tams.services.store import Store
 
 
 def listen(store: Store) -> None:
-    """Register a webhook, so that events are written from here on."""
+    """Register a webhook, so that the store writes events from now on."""
     webhook_id = new_id()
     keys = {"created": webhook_id}
     store.write(lambda tx: tx.put_document(Document("webhook", webhook_id, {"status": "created"}, keys)))
 
 
 def told(store: Store) -> list[Event]:
-    """The events since the last look, in their order."""
+    """Take the events since the last call from the outbox, in their order."""
     return store.write(lambda tx: tx.take_events(1000))
 
 
 def outlined(store: Store) -> list[tuple[str, str]]:
-    """The types of the events since the last look, and what they are about: a Flow or a Source."""
+    """Take the events since the last call; return the type of each, and the id of its Flow or Source."""
     return [(event.type, event.flow_id or event.source_id) for event in told(store)]
 
 
 def stored(store: Store, flow_id: str) -> list[Segment]:
-    """The Flow's Segments."""
+    """Return the Flow's Segments."""
     with store.repository.read() as read:
         flow = read.flow(flow_id)
         assert flow is not None

@@ -1,4 +1,4 @@
-"""What processes of their own do in the tests of concurrency. Each opens the repository by itself, as a server does."""
+"""Work for separate processes in the tests of concurrency. Each opens its own repository, as a server does."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ R = TypeVar("R")
 
 
 def in_processes(work: Callable[..., R], arguments: Iterable[tuple[object, ...]]) -> list[R]:
-    """Run `work` in one fresh process for each of the arguments, all at once; their answers in order."""
+    """Run `work` in a new process for each tuple of arguments, all at once; return the results in order."""
     jobs = list(arguments)
     context = get_context("spawn")
-    # So that they begin together, each waits until all of them are up.
-    together = context.Barrier(len(jobs))
-    with ProcessPoolExecutor(len(jobs), mp_context=context, initializer=_wait, initargs=(together,)) as pool:
-        return [future.result(90) for future in [pool.submit(work, *each) for each in jobs]]
+    # Each process waits until all have started, so that they begin together.
+    barrier = context.Barrier(len(jobs))
+    with ProcessPoolExecutor(len(jobs), mp_context=context, initializer=_wait, initargs=(barrier,)) as pool:
+        return [future.result(90) for future in [pool.submit(work, *job) for job in jobs]]
 
 
 def call(work: Callable[..., R], *arguments: object) -> R:
-    """For processes that do different things: what to do comes first."""
+    """Call `work`. For `in_processes` with a different function in each process."""
     return work(*arguments)
 
 
-def _wait(together: Barrier) -> None:
-    together.wait(60)
+def _wait(barrier: Barrier) -> None:
+    barrier.wait(60)
 
 
 def register_overlapping(url: str, flow_key: int, flow_id: str, number: int, rounds: int) -> list[int]:
-    """In each round try to store a Segment that overlaps everybody else's of the round; the rounds that were won."""
+    """Try in each round to store a Segment that overlaps those of all other processes; return the rounds won."""
     repository = open_repository(url)
     won = []
     for turn in range(rounds):
-        wanted = seconds(turn + number / 100, turn + 0.5 + number / 100)
+        timerange = seconds(turn + number / 100, turn + 0.5 + number / 100)
 
-        def transact(tx: Write, wanted: TimeRange = wanted, turn: int = turn) -> bool:
+        def transact(tx: Write, timerange: TimeRange = timerange, turn: int = turn) -> bool:
             tx.claim(("flow", flow_id))
-            if tx.overlaps(flow_key, [wanted]) != [False]:
+            if tx.overlaps(flow_key, [timerange]) != [False]:
                 return False
-            media = factories.media_object(timerange=wanted)
+            media = factories.media_object(timerange=timerange)
             tx.put_objects([media])
-            tx.add_segments(flow_key, [factories.segment(wanted, media, registered=turn)])
+            tx.add_segments(flow_key, [factories.segment(timerange, media, registered=turn)])
             return True
 
         if repository.write(new_id(), transact):
@@ -64,9 +64,9 @@ def register_overlapping(url: str, flow_key: int, flow_id: str, number: int, rou
 
 
 def drop_references(url: str, flow_key: int, flow_id: str, segments: list[Segment]) -> list[str]:
-    """Remove Segments one by one, and each Object with its last reference; the Objects that went here."""
+    """Remove Segments one by one, and each Object with its last reference; return the ids of the deleted Objects."""
     repository = open_repository(url)
-    gone = []
+    deleted = []
     for segment in segments:
 
         def transact(tx: Write, segment: Segment = segment) -> bool:
@@ -78,13 +78,13 @@ def drop_references(url: str, flow_key: int, flow_id: str, segments: list[Segmen
             return True
 
         if repository.write(new_id(), transact):
-            gone.append(segment.object_id)
+            deleted.append(segment.object_id)
     repository.close()
-    return gone
+    return deleted
 
 
 def write_many(url: str, number: int, writes: int) -> list[str]:
-    """Small transactions, one after the other; the errors that came out."""
+    """Commit small transactions, one after the other; return the errors that were raised."""
     repository = open_repository(url)
     errors = []
     for turn in range(writes):
@@ -101,13 +101,13 @@ def write_many(url: str, number: int, writes: int) -> list[str]:
 
 
 def count_up(url: str, times: int) -> None:
-    """Add one to the number in a document, claiming it first."""
+    """Claim a document and add one to its number, `times` times."""
     repository = open_repository(url)
 
     def transact(tx: Write) -> None:
         tx.claim(("document", "counter"))
-        found = tx.document("k", "counter")
-        tx.put_document(Document("k", "counter", {"n": 1 if found is None else found.body["n"] + 1}))
+        counter = tx.document("k", "counter")
+        tx.put_document(Document("k", "counter", {"n": 1 if counter is None else counter.body["n"] + 1}))
 
     for _ in range(times):
         repository.write(new_id(), transact)
@@ -115,25 +115,25 @@ def count_up(url: str, times: int) -> None:
 
 
 def take_jobs(url: str, worker: str) -> list[str]:
-    """Lease and finish jobs until there are none; the keys of those that were lent here."""
+    """Lease and finish jobs until none is left; return the ids of the jobs that this process leased."""
     repository = open_repository(url)
-    taken = []
+    job_ids = []
     while jobs := repository.lease("k", worker, 3, 60):
         for job in jobs:
-            taken.append(job.job_id)
+            job_ids.append(job.job_id)
             repository.write(new_id(), lambda tx, done=job: tx.finish(done.kind, done.job_id))  # type: ignore[misc]
     repository.close()
-    return taken
+    return job_ids
 
 
 def append_events(url: str, number: int, changes: int) -> None:
-    """Change the same thing, claimed, over and over: with each change an event, counted over all processes."""
+    """Claim and change one document repeatedly; append an event with each change, numbered across all processes."""
     repository = open_repository(url)
 
     def transact(tx: Write) -> None:
         tx.claim(("document", "changed"))
-        found = tx.document("k", "changed")
-        count = 0 if found is None else found.body["n"]
+        document = tx.document("k", "changed")
+        count = 0 if document is None else document.body["n"]
         tx.put_document(Document("k", "changed", {"n": count + 1}))
         tx.append_events([factories.event(created=count, source_id=f"process {number}")])
 
@@ -143,23 +143,23 @@ def append_events(url: str, number: int, changes: int) -> None:
 
 
 def take_events(url: str, limit: int) -> list[str]:
-    """Take events until there are none; the ids of those that were taken here."""
+    """Take events until none is left; return the ids of the events that this process took."""
     repository = open_repository(url)
-    taken: list[str] = []
+    event_ids: list[str] = []
     while events := repository.write(new_id(), lambda tx: tx.take_events(limit)):
-        taken += [event.id for event in events]
+        event_ids += [event.id for event in events]
     repository.close()
-    return taken
+    return event_ids
 
 
 def share_out_events(url: str, expected: int) -> None:
-    """Take events and have them wait for the webhook "w", until this was done to as many as expected."""
+    """Take events and queue them for the webhook "w", until as many as expected are queued."""
     repository = open_repository(url)
 
     def transact(tx: Write) -> int:
         tx.claim(("document", "w"))
-        found = tx.document("k", "w")
-        last: int = 0 if found is None else found.body["n"]
+        document = tx.document("k", "w")
+        last: int = 0 if document is None else document.body["n"]
         events = tx.take_events(3)
         tx.add_deliveries([Delivery("w", sequence, event) for sequence, event in enumerate(events, start=last + 1)])
         tx.put_document(Document("k", "w", {"n": last + len(events)}))
@@ -171,7 +171,7 @@ def share_out_events(url: str, expected: int) -> None:
 
 
 def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
-    """Register pairs of Segments with a job for each, until killed; a line for each pair that is stored."""
+    """Register pairs of Segments with a job for each pair, until killed; print a line for each pair that is stored."""
     repository: Repository = open_repository(url)
     for turn in itertools.count():
 
@@ -180,8 +180,8 @@ def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
             ranges = [seconds(2 * turn, 2 * turn + 1), seconds(2 * turn + 1, 2 * turn + 2)]
             media = [factories.media_object(f"object-{2 * turn + n}") for n in range(2)]
             tx.put_objects(media)
-            for each, of in zip(ranges, media, strict=True):
-                tx.add_segments(flow_key, [factories.segment(each, of, registered=turn)])
+            for timerange, of in zip(ranges, media, strict=True):
+                tx.add_segments(flow_key, [factories.segment(timerange, of, registered=turn)])
             tx.enqueue([Job("k", str(turn), {}, due=turn)])
 
         repository.write(new_id(), transact)
@@ -189,7 +189,7 @@ def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
 
 
 def everything(repository: Repository, flow_key: int) -> list[Segment]:
-    """All Segments of a Flow."""
+    """Return all Segments of a Flow."""
     segments: list[Segment] = []
     after = None
     while True:

@@ -1,4 +1,4 @@
-"""Profiles to send."""
+"""Bodies of Profiles, as clients send them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ AUDIO: dict[str, Any] = {
 
 
 def profile(flow_metadata: dict[str, Any] = VIDEO, **properties: Any) -> dict[str, Any]:
-    """A Profile under a new id."""
+    """Return the body of a Profile with a new id."""
     return {"id": new_id(), "flow_metadata": flow_metadata, **properties}

@@ -1,4 +1,4 @@
-"""What PostgreSQL looks at to answer a question, as it says itself: EXPLAIN (ANALYZE, BUFFERS)."""
+"""The rows and buffers that PostgreSQL reads for a query, from EXPLAIN (ANALYZE, BUFFERS)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from tams.repository.sql.transaction import SqlWrite
 
 
 class Cost(NamedTuple):
-    """What the server looked at to answer."""
+    """The number of rows and of buffers that the server read."""
 
     rows: int
     buffers: int
 
 
 class Explained(Session):
-    """Has each statement explained, with what it really did, before it runs."""
+    """A session that runs EXPLAIN ANALYZE on each statement before the statement itself, and collects the plans."""
 
     def __init__(self, connection: Any, database: Database) -> None:
         super().__init__(connection, database)
         self.plans: list[dict[str, Any]] = []
 
     def _execute(self, statement: Statement, parameters: Parameters) -> Any:
-        said, constants = self._database.compiled(statement)
-        told = {**constants, **parameters}
-        ((plan,),) = self._connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {said}", told).fetchall()
+        sql, constants = self._database.compiled(statement)
+        values = {**constants, **parameters}
+        ((plan,),) = self._connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", values).fetchall()
         self.plans.append(plan[0]["Plan"])
         return super()._execute(statement, parameters)
 
 
 def cost(database: Database, question: Callable[[SqlWrite], Any]) -> Cost:
-    """What it takes to answer the question; what it changes is taken back."""
+    """Return the cost of the queries in `question`, and roll back their changes."""
     connection = database.engine.raw_connection()
     try:
         explained = Explained(connection.driver_connection, database)
@@ -47,6 +47,6 @@ def cost(database: Database, question: Callable[[SqlWrite], Any]) -> Cost:
 
 
 def rows(plan: dict[str, Any]) -> int:
-    """The rows that the steps of a plan have found or thrown away."""
-    seen = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-    return int(seen * plan["Actual Loops"]) + sum(map(rows, plan.get("Plans", [])))
+    """Return the number of rows that the steps of a plan returned or filtered out."""
+    count = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return int(count * plan["Actual Loops"]) + sum(map(rows, plan.get("Plans", [])))

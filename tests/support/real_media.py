@@ -1,4 +1,4 @@
-"""What is asked of real media on every database and every storage: test classes for test modules to import."""
+"""Tests of real media for every database and every storage: classes that test modules import."""
 
 from __future__ import annotations
 
@@ -14,26 +14,19 @@ from tests.support.media import AAC_FRAME, FRAME_RATE, SAMPLE_RATE, SECOND, TS_S
 from tests.support.servers import TamsStore, eventually
 
 BEGINNING = 1_700_000_000 * SECOND
-
-
-"""When the recording began, in TAI: where its Flows' time begins."""
-
+"""The start of the recording in TAI, where the time of its Flows begins."""
 
 OFFSET = BEGINNING - TS_START * SECOND
-
-
-"""From the time in the transport stream to the time of its Flows."""
-
+"""The difference between the time of the Flows and the time in the transport stream."""
 
 WAVE_LENGTH = 5 * SECOND
-
 
 PICTURE = SECOND // FRAME_RATE
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A recording in the store: one Flow of its transport stream, that of each essence in it, and one of WAV."""
+    """A recording in the store: a Flow of its transport stream, one of each essence in it, and one of WAV files."""
 
     client: Client
     multi: str
@@ -45,7 +38,7 @@ class Archive:
 
 
 def ingest(client: Client, recording: list[Cut], sound: list[bytes]) -> Archive:
-    """Put a recording into the store: some Segments one by one, the others in lists."""
+    """Upload and register a recording: some Segments one by one, the others in lists."""
     video, audio = client.make_flow(VIDEO, label="video"), client.make_flow(AUDIO, label="audio")
     members = [{"id": video, "role": "video"}, {"id": audio, "role": "audio"}]
     multi = client.make_flow(MULTI, label="programme", flow_collection=members)
@@ -66,7 +59,7 @@ def ingest(client: Client, recording: list[Cut], sound: list[bytes]) -> Archive:
 
 
 def _muxed(object_id: str, cut: Cut) -> Json:
-    """Both essences: the Segment lasts as long as its pictures, its Object until the last sound in it has ended."""
+    """Return a Segment of both essences: as long as its pictures, in an Object that ends with its last audio frame."""
     assert cut.video is not None
     return segment(
         object_id,
@@ -85,12 +78,12 @@ def _wave(object_id: str, index: int) -> Json:
 
 @pytest.fixture(scope="module")
 def archive(running: TamsStore, recording: list[Cut], sound: list[bytes]) -> Archive:
-    """A store that holds the recording."""
+    """Ingest the recording into the running store."""
     return ingest(Client(running.url), recording, sound)
 
 
 def programme(start: float, end: float) -> Span:
-    """From so many seconds after the recording's beginning to so many, in Flow time."""
+    """Return the span between two times in seconds after the recording's beginning, in Flow time."""
     return Span(BEGINNING + round(start * SECOND), BEGINNING + round(end * SECOND))
 
 
@@ -102,14 +95,14 @@ def served(store: TamsStore) -> Iterator[TamsStore]:
 
 
 def start(store: TamsStore) -> None:
-    """Two processes that answer, and one that works."""
+    """Start two server processes and a worker process."""
     store.start("--workers", "2", "--no-worker")
     store.start_worker()
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A new Flow of old Objects: where it takes its pictures from, in the recording's numbers."""
+    """A Flow that reuses Objects of the recording, and the numbers of the pictures that it shows."""
 
     flow_id: str
     numbers: list[int]
@@ -142,11 +135,11 @@ def _without_urls(item: Json) -> Json:
 
 class TestReading:
     def test_every_picture_stands_at_its_time_on_the_flow(self, archive: Archive, recording: list[Cut]) -> None:
-        shown = archive.client.watch(archive.video, programme(0, 60))
-        assert [(at, picture.number) for at, picture in shown] == [
+        pictures = archive.client.watch(archive.video, programme(0, 60))
+        assert [(at, picture.number) for at, picture in pictures] == [
             (BEGINNING + number * PICTURE, number) for number in range(60 * FRAME_RATE)
         ]
-        assert sum(picture.bidirectional for _, picture in shown) > len(shown) / 2
+        assert sum(picture.bidirectional for _, picture in pictures) > len(pictures) / 2
         assert len(recording) == 30
 
     def test_the_multi_flow_shows_the_same_pictures(self, archive: Archive) -> None:
@@ -157,9 +150,9 @@ class TestReading:
         frames = []
         for item in archive.client.segments(archive.audio):
             within = Span.parse(item["timerange"])
-            found = [span.shifted(OFFSET) for span in media.decode_audio_frames(archive.client.fetch(item))]
-            assert (found[0].start, found[-1].end) == (within.start, within.end)
-            frames += found
+            spans = [span.shifted(OFFSET) for span in media.decode_audio_frames(archive.client.fetch(item))]
+            assert (spans[0].start, spans[-1].end) == (within.start, within.end)
+            frames += spans
         assert frames == [
             Span(media.sample_time(n * AAC_FRAME), media.sample_time((n + 1) * AAC_FRAME)).shifted(BEGINNING)
             for n in range(len(frames))
@@ -245,22 +238,22 @@ class TestReading:
 
 @pytest.fixture(scope="class")
 def edit(archive: Archive, recording: list[Cut]) -> Edit:
-    """Three pieces one after the other, from 0:0 on: a whole Object, the end of one, and the middle of one."""
+    """Create an edit of three consecutive pieces from 0:0 on: a whole Object, the end of one, and the middle of one."""
     return make_edit(archive, recording)
 
 
 class TestReuse:
     def test_an_edit_shows_its_pictures_at_their_new_times(self, archive: Archive, edit: Edit) -> None:
-        shown = archive.client.watch(edit.flow_id, Span(0, 60 * SECOND))
-        assert [(at, picture.number) for at, picture in shown] == [
+        pictures = archive.client.watch(edit.flow_id, Span(0, 60 * SECOND))
+        assert [(at, picture.number) for at, picture in pictures] == [
             (index * PICTURE, number) for index, number in enumerate(edit.numbers)
         ]
 
     def test_a_part_of_an_edit_is_read_by_its_time(self, archive: Archive, edit: Edit) -> None:
         within = Span(1_500_000_000, 3_500_000_000)
-        shown = archive.client.watch(edit.flow_id, within)
+        pictures = archive.client.watch(edit.flow_id, within)
         expected = [(index * PICTURE, number) for index, number in enumerate(edit.numbers) if index * PICTURE in within]
-        assert [(at, picture.number) for at, picture in shown] == expected
+        assert [(at, picture.number) for at, picture in pictures] == expected
 
     def test_a_reused_object_keeps_its_own_time(self, archive: Archive, edit: Edit, recording: list[Cut]) -> None:
         item = archive.client.segments(edit.flow_id, include_object_timerange="true")[1]
@@ -279,7 +272,7 @@ class TestReuse:
         assert len(archive.client.segments(edit.flow_id)) == 3
 
     def test_a_cut_between_two_nanoseconds_loses_no_sample(self, archive: Archive) -> None:
-        """From a third of a second on: the sample at 16000/48000 s is at 0:333333333, rounded to the nanosecond."""
+        """Cut at a third of a second: the sample at 16000/48000 s is at 0:333333333, rounded to the nanosecond."""
         flow_id = archive.client.make_flow(WAVE, label="sound edit")
         pieces = [(2, 16_000, 40_000), (7, 1, 32_000)]
         at, segments, expected = 0, [], []
@@ -318,8 +311,8 @@ class TestInitialisationSegments:
                 for object_id, span in zip(objects, spans, strict=True)
             ],
         )
-        shown = client.watch(flow_id, Span(3 * SECOND, 7 * SECOND))
-        assert [(at, picture.number) for at, picture in shown] == [(n * PICTURE, n) for n in range(75, 175)]
+        pictures = client.watch(flow_id, Span(3 * SECOND, 7 * SECOND))
+        assert [(at, picture.number) for at, picture in pictures] == [(n * PICTURE, n) for n in range(75, 175)]
         assert client.get(f"/objects/{allocated['object_id']}")["referenced_by_flows"] == [flow_id]
         client.expect(204, "DELETE", f"/flows/{flow_id}")
         assert client.missing(f"/objects/{allocated['object_id']}")
@@ -328,7 +321,7 @@ class TestInitialisationSegments:
 class TestDeleting:
     @pytest.fixture
     def own(self, store: TamsStore, recording: list[Cut], sound: list[bytes]) -> Archive:
-        """The recording in a store of its own."""
+        """Ingest the recording into a separate store."""
         return ingest(Client(store.url), recording, sound)
 
     def test_in_order_until_nothing_is_left(self, store: TamsStore, own: Archive, recording: list[Cut]) -> None:
@@ -337,7 +330,7 @@ class TestDeleting:
         urls = [item["get_urls"][0]["url"] for flow_id in (own.multi, own.wave) for item in client.segments(flow_id)]
         assert len(store.media_files()) == len(urls) == 42
 
-        # Flow by Flow: what another Flow still needs stays, record and bytes.
+        # Flow by Flow: an Object that another Flow still needs stays, record and bytes.
         client.expect(204, "DELETE", f"/flows/{own.multi}")
         client.expect(204, "DELETE", f"/flows/{own.audio}/segments")
         assert client.segments(own.audio) == []
@@ -363,7 +356,7 @@ class TestDeleting:
         eventually(lambda: not store.media_files(), "all bytes are gone")
         assert {client.media.get(url).status_code for url in urls} == {404}
         assert store.unfinished_files() == []
-        # What is left to do is to delete each key once more, when nobody can write to it any longer.
+        # The remaining jobs delete each key once more, after the last URL that can write to it has expired.
         assert set(store.rows()) == {"jobs"}
         assert store.job_kinds() == {"delete-bytes"}
 

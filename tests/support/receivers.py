@@ -1,4 +1,4 @@
-"""Servers on this machine that requests are sent to: threads, so that a test can look at what they got."""
+"""Servers that the store sends requests to. They are threads, so that a test can inspect the requests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Receiver:
                 if self._tls is not None:
                     connection = self._tls.wrap_socket(connection, server_side=True)
                 while request := read_request(connection):
-                    # In this order: who sees the body finds the head, too.
+                    # The head first: a test that sees the body then finds the head as well.
                     self.heads.append(request[0])
                     self.bodies.append(request[1])
                     self._answer(connection)
@@ -58,25 +58,25 @@ class Receiver:
 def receiver(
     answer: Answer, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[Receiver]:
-    """A receiver for a while."""
-    listening = Receiver(address, answer, port, tls)
+    """Run a receiver."""
+    server = Receiver(address, answer, port, tls)
     try:
-        yield listening
+        yield server
     finally:
-        listening.close()
+        server.close()
 
 
 def read_request(connection: socket.socket) -> tuple[bytes, bytes] | None:
-    """A request's head and body, None where the peer has gone."""
-    got = b""
-    while b"\r\n\r\n" not in got:
+    """Read a request; return its head and body, or None if the peer closed the connection."""
+    content = b""
+    while b"\r\n\r\n" not in content:
         piece = connection.recv(65536)
         if not piece:
             return None
-        got += piece
-    head, _, body = got.partition(b"\r\n\r\n")
-    declared = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    length = int(declared[0].partition(b":")[2]) if declared else 0
+        content += piece
+    head, _, body = content.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    length = int(lengths[0].partition(b":")[2]) if lengths else 0
     while len(body) < length:
         piece = connection.recv(65536)
         if not piece:
@@ -86,6 +86,6 @@ def read_request(connection: socket.socket) -> tuple[bytes, bytes] | None:
 
 
 def answering(status: str = "200 OK", body: bytes = b"ok", headers: str = "") -> Answer:
-    """An ordinary answer."""
-    answer = f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    return lambda connection: connection.sendall(answer)
+    """Return an `answer` for `Receiver` that sends a response with this status and body."""
+    response = f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return lambda connection: connection.sendall(response)

@@ -1,4 +1,4 @@
-"""Steps that tests of the contract share, and what a process of its own does in the tests of concurrency."""
+"""Steps that tests of the repository share, among them opening the repository that a URL names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 def open_repository(url: str) -> Repository:
-    """The adapter for the URL, as each process opens it."""
+    """Open the adapter for the URL, as each process does."""
     if url.startswith("vast"):
         from tams.repository.vast import VastRepository
         from tests.support.vast_clusters import address_of
@@ -29,7 +29,7 @@ def open_repository(url: str) -> Repository:
 
 
 def environment_of(url: str) -> dict[str, str]:
-    """The settings that choose the database of the URL, as variables of the environment."""
+    """Return the environment variables that choose the database of the URL."""
     if url.startswith("vast"):
         from tests.support.vast_clusters import address_of
 
@@ -46,12 +46,12 @@ def environment_of(url: str) -> dict[str, str]:
 
 
 def write(repository: Repository, transact: Callable[[Write], T]) -> T:
-    """One transaction."""
+    """Run one transaction; return the result of `transact`."""
     return repository.write(new_id(), transact)
 
 
 def read(repository: Repository, question: Callable[[Read], T]) -> T:
-    """One question to a snapshot of its own."""
+    """Return the answer to one question, from a new snapshot."""
     with repository.read() as snapshot:
         return question(snapshot)
 
@@ -60,30 +60,30 @@ def put_sources(repository: Repository, *sources: Source) -> None:
     """Store Sources."""
 
     def transact(tx: Write) -> None:
-        for each in sources:
-            tx.put_source(each)
+        for source in sources:
+            tx.put_source(source)
 
     write(repository, transact)
 
 
 def put_flows(repository: Repository, *flows: Flow) -> None:
-    """Store Flows, and a Source for each where there is none."""
+    """Store Flows, and a Source for each Flow whose Source does not exist."""
 
     def transact(tx: Write) -> None:
-        known = tx.sources_by_id({each.source_id for each in flows})
-        for source_id in sorted({each.source_id for each in flows} - set(known)):
+        sources = tx.sources_by_id({flow.source_id for flow in flows})
+        for source_id in sorted({flow.source_id for flow in flows} - set(sources)):
             tx.put_source(factories.source(source_id))
-        for each in flows:
-            tx.put_flow(each)
+        for flow in flows:
+            tx.put_flow(flow)
 
     write(repository, transact)
 
 
 def new_flow(repository: Repository, **fields: object) -> Flow:
-    """A stored Flow with a Source of its own."""
-    made = factories.flow(source_id=factories.uuid(), **fields)  # type: ignore[arg-type]
-    put_flows(repository, made)
-    return made
+    """Store a Flow with a separate Source; return it."""
+    flow = factories.flow(source_id=factories.uuid(), **fields)  # type: ignore[arg-type]
+    put_flows(repository, flow)
+    return flow
 
 
 def put_objects(repository: Repository, *objects: Object) -> None:
@@ -92,17 +92,17 @@ def put_objects(repository: Repository, *objects: Object) -> None:
 
 
 def add(repository: Repository, flow: Flow, segments: Sequence[Segment]) -> None:
-    """Store Segments of Objects that are there."""
+    """Store Segments of existing Objects."""
     write(repository, lambda tx: tx.add_segments(flow.flow_key, segments))
 
 
 def fill(
     repository: Repository, flow: Flow, ranges: Iterable[TimeRange], *, init: Object | None = None, first: int = 1
 ) -> list[Segment]:
-    """Store a Segment for each range, each with an Object of its own, registered at `first`, `first + 1`, …"""
+    """Store a Segment for each range, each with a separate Object, registered at `first`, `first + 1`, …"""
     init_id = None if init is None else init.id
-    pairs = [(each, factories.media_object(timerange=each, init_object_id=init_id)) for each in ranges]
-    segments = [factories.segment(each, of, registered=number) for number, (each, of) in enumerate(pairs, start=first)]
+    pairs = [(within, factories.media_object(timerange=within, init_object_id=init_id)) for within in ranges]
+    segments = [factories.segment(*pair, registered=number) for number, pair in enumerate(pairs, start=first)]
 
     def transact(tx: Write) -> None:
         tx.put_objects([*([init] if init else []), *(of for _, of in pairs)])
@@ -113,7 +113,7 @@ def fill(
 
 
 def stored(repository: Repository, flow: Flow, overlapping: TimeRange = ETERNITY) -> list[Segment]:
-    """All Segments of a Flow that overlap the range, in time order."""
+    """Return all Segments of a Flow that overlap the range, in time order."""
     return read(
         repository,
         lambda snapshot: (
@@ -123,12 +123,12 @@ def stored(repository: Repository, flow: Flow, overlapping: TimeRange = ETERNITY
 
 
 def walk(repository: Repository, page: Callable[[Read, Cursor | None], Page[R]]) -> list[R]:
-    """All items of a listing, page by page, each from a snapshot of its own."""
+    """Return all items of a listing, page by page, each page from a new snapshot."""
     items: list[R] = []
     after: Cursor | None = None
     while True:
         with repository.read() as snapshot:
-            found, after = page(snapshot, after)
-        items += found
+            page_items, after = page(snapshot, after)
+        items += page_items
         if after is None:
             return items

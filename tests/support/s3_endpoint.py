@@ -1,6 +1,6 @@
-"""The S3 server that tests speak to: one of their own, or the one that `TAMS_TEST_S3_ENDPOINT` names.
+"""The S3 server that tests use: a new one, or the one that `TAMS_TEST_S3_ENDPOINT` names.
 
-For that one, `TAMS_TEST_S3_ACCESS_KEY_ID` and `TAMS_TEST_S3_SECRET_ACCESS_KEY` may make buckets.
+The credentials in `TAMS_TEST_S3_ACCESS_KEY_ID` and `TAMS_TEST_S3_SECRET_ACCESS_KEY` must be allowed to create buckets.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STORE_ID = "7c0d2a5e-11d4-4b62-9a9f-6a0c1f7e5b3d"
 
 @dataclass
 class Endpoint:
-    """An S3 server, and who may use it. `temporary` are access key, secret and session token of a temporary user."""
+    """An S3 server with credentials. `temporary` are access key, secret and session token of a temporary user."""
 
     url: str
     access_key: str
@@ -46,7 +46,7 @@ class Endpoint:
 
     @cached_property
     def client(self) -> Any:
-        """The SDK's own client."""
+        """Return a client of the AWS SDK."""
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -62,14 +62,14 @@ class Endpoint:
         )
 
     def new_bucket(self) -> str:
-        """A bucket that is removed at the end."""
+        """Create a bucket, which `clear` removes; return its name."""
         name = f"tams-test-{secrets.token_hex(6)}"
         self.client.create_bucket(Bucket=name)
         self._buckets.append(name)
         return name
 
     def configuration(self, **options: Any) -> S3Configuration:
-        """How a backend here is configured; `options` are of `S3Configuration`."""
+        """Return the configuration of a backend on this server; `options` are fields of `S3Configuration`."""
         defaults: dict[str, Any] = {
             "backend": Backend(id=new_id(), label="s3", provider="tests", store_product="s3", default=True),
             "bucket": options.get("bucket") or self.new_bucket(),
@@ -83,11 +83,11 @@ class Endpoint:
         return S3Configuration(**(defaults | options))
 
     def storage(self, store_id: str = STORE_ID, adapter: dict[str, Any] | None = None, **options: Any) -> S3Storage:
-        """A backend here; `adapter` are options of `S3Storage`, the others of `S3Configuration`."""
+        """Return a backend on this server: `adapter` are options of `S3Storage`, the others of `S3Configuration`."""
         return make_storage(self.configuration(**options), store_id, **(adapter or {}))
 
     def verified_headers(self, storage: S3Storage) -> frozenset[str]:
-        """The checksum headers that the server compares with the bytes: it is asked, with a wrong one."""
+        """Return the checksum headers that the server compares with the bytes, found by sending a wrong one of each."""
         verified = set()
         for header in ("Content-MD5", "x-amz-checksum-sha1", "x-amz-checksum-sha256"):
             url, _ = storage.put_url(storage.new_key("probe"), "text/plain", time.time_ns() // 1000)
@@ -98,7 +98,7 @@ class Endpoint:
         return frozenset(verified)
 
     def clear(self) -> None:
-        """Remove every bucket that was made here."""
+        """Remove every bucket that this endpoint created."""
         for name in self._buckets:
             for upload in self.client.list_multipart_uploads(Bucket=name).get("Uploads", ()):
                 self.client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
@@ -109,36 +109,36 @@ class Endpoint:
 
 
 def make_storage(configuration: S3Configuration, store_id: str = STORE_ID, **options: Any) -> S3Storage:
-    """The adapter as tests want it."""
+    """Return an adapter with the options that most tests use."""
     defaults = {"url_lifetime": 60, "longest_put": 900, "max_upload": MAX_UPLOAD}
     return S3Storage(configuration, store_id, **(defaults | options))
 
 
 def unreachable() -> S3Storage:
-    """A backend at an address where nothing listens."""
+    """Return a backend at an address where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    nowhere = Endpoint(f"http://127.0.0.1:{port}", "nobody", "nothing")
+    nowhere = Endpoint(f"http://127.0.0.1:{port}", "none", "none")
     return nowhere.storage(bucket="nowhere", connect_timeout=1, read_timeout=1, attempts=1)
 
 
 @contextmanager
 def running() -> Iterator[Endpoint]:
-    """The server that the environment names, or a new one."""
+    """Yield the server that the environment names, or a new one."""
     if ENDPOINT in os.environ:
-        given = Endpoint(os.environ[ENDPOINT], os.environ[ACCESS_KEY], os.environ[SECRET_KEY])
+        endpoint = Endpoint(os.environ[ENDPOINT], os.environ[ACCESS_KEY], os.environ[SECRET_KEY])
         try:
-            yield given
+            yield endpoint
         finally:
-            given.clear()
+            endpoint.clear()
     else:
-        with own_server() as own:
-            yield own
+        with own_server() as endpoint:
+            yield endpoint
 
 
 @contextmanager
 def own_server() -> Iterator[Endpoint]:
-    """A new server in a process of its own."""
+    """Run a new server in a separate process."""
     token = secrets.token_hex(40)
     users = {name: secrets.token_hex(20) for name in ("tams", "temporary")}
     listener = socket.create_server(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def own_server() -> Iterator[Endpoint]:
     )
     listener.close()
     try:
-        # The socket listens from the beginning, so the first request just waits for the server.
+        # The socket listens already, so the first request waits until the server accepts it.
         assert requests.get(url, timeout=60).status_code == 403
         yield Endpoint(url, "tams", users["tams"], ("temporary", users["temporary"], token))
     finally:

@@ -1,7 +1,7 @@
-"""An S3 server for tests, as its own process: `s3_server.py DESCRIPTOR KEY SECRET` serves on that socket.
+"""An S3 server for tests in a separate process: `s3_server.py DESCRIPTOR KEY SECRET` serves on that socket.
 
-moto keeps the objects, but believes every signature and ignores every checksum. What stands before it here verifies
-them as S3 does: AWS Signature Version 4 in headers and in queries, times, and the digests of bodies.
+moto stores the objects, but accepts every signature and ignores every checksum. The middleware here verifies them as S3
+does: AWS Signature Version 4 in headers and in queries, times, and the digests of bodies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIGESTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class Refusal(Exception):
-    """`status` and S3's `code` for it."""
+    """An error response: its HTTP `status` and S3's `code`."""
 
     def __init__(self, status: str, code: str, message: str = "") -> None:
         super().__init__(message or code)
@@ -40,7 +40,7 @@ class Refusal(Exception):
 
 
 class Request:
-    """What a signature is made of."""
+    """The parts of a request that its signature covers."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.method: str = environ["REQUEST_METHOD"]
@@ -58,18 +58,18 @@ class Request:
 
 
 class Signature:
-    """The signature of a request, as it came, in its headers or its query."""
+    """The signature in a request's headers or query."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        given, authorization = request.parameters, request.headers.get("authorization", "")
+        parameters, authorization = request.parameters, request.headers.get("authorization", "")
         try:
-            if "X-Amz-Signature" in given:
-                self.algorithm, self.credential = given["X-Amz-Algorithm"], given["X-Amz-Credential"]
-                self.date, self.signed = given["X-Amz-Date"], given["X-Amz-SignedHeaders"].split(";")
-                self.signature, self.payload = given["X-Amz-Signature"], "UNSIGNED-PAYLOAD"
-                self.lifetime: int | None = int(given["X-Amz-Expires"])
-                self.token = given.get("X-Amz-Security-Token")
+            if "X-Amz-Signature" in parameters:
+                self.algorithm, self.credential = parameters["X-Amz-Algorithm"], parameters["X-Amz-Credential"]
+                self.date, self.signed = parameters["X-Amz-Date"], parameters["X-Amz-SignedHeaders"].split(";")
+                self.signature, self.payload = parameters["X-Amz-Signature"], "UNSIGNED-PAYLOAD"
+                self.lifetime: int | None = int(parameters["X-Amz-Expires"])
+                self.token = parameters.get("X-Amz-Security-Token")
             elif authorization:
                 self.algorithm, _, rest = authorization.partition(" ")
                 parts = dict(part.strip().split("=", 1) for part in rest.split(","))
@@ -85,7 +85,7 @@ class Signature:
             raise Refusal("400 Bad Request", "AuthorizationQueryParametersError", "malformed") from error
 
     def verify(self, secret: str) -> None:
-        """Raise Refusal unless the signature is right, in time, and for all that was sent."""
+        """Raise Refusal unless the signature is valid, has not expired, and covers the whole request."""
         if self.algorithm != ALGORITHM or (self.service, self.terminator) != ("s3", "aws4_request"):
             raise Refusal("400 Bad Request", "AuthorizationQueryParametersError")
         age = time.time() - self.made
@@ -122,16 +122,16 @@ class Signature:
         )
         scope = f"{self.day}/{self.region}/{self.service}/{self.terminator}"
         to_sign = "\n".join([ALGORITHM, self.date, scope, hashlib.sha256(canonical.encode("latin-1")).hexdigest()])
-        key = f"AWS4{secret}".encode()
+        signing_key = f"AWS4{secret}".encode()
         for text in scope.split("/"):
-            key = hmac.digest(key, text.encode(), "sha256")
-        return hmac.digest(key, to_sign.encode(), "sha256").hex()
+            signing_key = hmac.digest(signing_key, text.encode(), "sha256")
+        return hmac.digest(signing_key, to_sign.encode(), "sha256").hex()
 
 
 class Verifying:
-    """WSGI middleware: only what is signed with one of the `secrets` (by access key) comes through.
+    """WSGI middleware that passes on only requests signed with one of the `secrets` (by access key).
 
-    An access key `K:T` is a temporary one, which is only valid together with the session token T.
+    An access key `K:T` is a temporary one, which is valid only together with the session token T.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], secrets: dict[str, str]) -> None:
@@ -151,10 +151,10 @@ class Verifying:
         if request.method == "OPTIONS":
             return
         signature = Signature(request)
-        named = signature.access_key + ("" if signature.token is None else f":{signature.token}")
-        if named not in self._secrets:
+        user = signature.access_key + ("" if signature.token is None else f":{signature.token}")
+        if user not in self._secrets:
             raise Refusal("403 Forbidden", "InvalidAccessKeyId" if signature.token is None else "InvalidToken")
-        signature.verify(self._secrets[named])
+        signature.verify(self._secrets[user])
         if len(request.body) != int(request.headers.get("content-length") or 0):
             raise Refusal("400 Bad Request", "IncompleteBody")
         for name, digest in DIGESTS.items():
@@ -162,12 +162,12 @@ class Verifying:
                 _compare(request.headers[name], digest(request.body))
 
 
-def _compare(given: str, digest: bytes) -> None:
+def _compare(header: str, digest: bytes) -> None:
     try:
-        announced = base64.b64decode(given, validate=True)
+        checksum = base64.b64decode(header, validate=True)
     except ValueError as error:
         raise Refusal("400 Bad Request", "InvalidDigest") from error
-    if announced != digest:
+    if checksum != digest:
         raise Refusal("400 Bad Request", "BadDigest")
 
 

@@ -1,4 +1,4 @@
-"""The store as a user starts it: `tams serve` and `tams worker` in processes of their own."""
+"""The store as a user starts it: `tams serve` and `tams worker` in separate processes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def eventually(condition: Callable[[], object], what: str, every: float = 0.05) 
 
 
 class TamsStore:
-    """A store in `home`. It may be started again after it was stopped or killed: same data, same port."""
+    """A store in `home`. After it was stopped or killed it can be started again, with the same data and port."""
 
     def __init__(self, home: Path, database: str | None = None, **variables: str) -> None:
-        """`database`: the URL of an empty one; None for a SQLite file in its data directory."""
+        """Prepare a store on the empty database with this URL; None means a SQLite file in its data directory."""
         self.home = home
         variables = variables if database is None else environment_of(database) | variables
         self.data = home / "data"
@@ -49,7 +49,7 @@ class TamsStore:
     # Processes
 
     def start(self, *options: str) -> None:
-        """`tams serve`, until it says where it serves."""
+        """Start `tams serve`, and wait until it prints its URL."""
         self._server = self._spawn("serve", "--port", str(self.port), *options)
         assert self._server.stdout is not None
         served = re.search(r"serves (http://127\.0\.0\.1:(\d+))", self._server.stdout.readline())
@@ -57,7 +57,7 @@ class TamsStore:
         self.url, self.port = served[1], int(served[2])
 
     def start_worker(self) -> None:
-        """`tams worker`, for a server that was started with `--no-worker`, until it works."""
+        """Start `tams worker` for a server that was started with `--no-worker`, and wait until it runs."""
         before = self._started_workers()
         self._worker = self._spawn("worker")
         eventually(lambda: self._started_workers() > before, "the worker has started", every=0.005)
@@ -74,7 +74,7 @@ class TamsStore:
         self._close()
 
     def kill(self) -> None:
-        """Kill every process in the middle of what it does: `kill -9`."""
+        """Kill every process in the middle of its work: `kill -9`."""
         for process in (self._worker, self._server):
             if process is not None:
                 _kill(process)
@@ -82,14 +82,14 @@ class TamsStore:
         self._settle()
 
     def kill_worker(self) -> None:
-        """The same for `tams worker` alone."""
+        """Kill `tams worker` alone: `kill -9`."""
         assert self._worker is not None
         _kill(self._worker)
         self._worker = None
         self._settle()
 
     def _settle(self) -> None:
-        """Let PostgreSQL end what it was told to by those that are dead: it goes on until it wants to answer."""
+        """Wait until PostgreSQL has ended the statements of killed clients, which it notices only when it answers."""
         if self.database.startswith("postgresql"):
             eventually(lambda: not has_open_transactions(self.database), "no transaction is open", every=0.01)
 
@@ -110,41 +110,41 @@ class TamsStore:
             self._server.stdout.close()
         self._server = self._worker = None
 
-    # What an operator finds on the machine
+    # The state that an operator can inspect on the machine
 
     def rows(self) -> dict[str, int]:
-        """How many rows each table has, of those that have any."""
+        """Return the number of rows of each table that has any."""
         return counts(self.database)
 
     def job_kinds(self) -> set[str]:
-        """What the background worker still has to do."""
+        """Return the kinds of the jobs that the background worker still has to do."""
         return {row["kind"] for row in rows(self.database, "jobs")}
 
     def faults(self) -> list[object]:
-        """What is wrong in an SQL database: Segments that are miscounted, in SQLite also damage and dead references."""
-        found: list[object] = list(miscounted(self.database))
+        """Return the faults of an SQL database: wrong counts of Segments, in SQLite also damage and dead references."""
+        faults: list[object] = list(miscounted(self.database))
         if self.database.startswith("sqlite"):
             with closing(sqlite3.connect(self.data / "tams.db", timeout=PATIENCE)) as database:
-                found += [row for row in database.execute("PRAGMA integrity_check") if row != ("ok",)]
-                found += database.execute("PRAGMA foreign_key_check")
-        return found
+                faults += [row for row in database.execute("PRAGMA integrity_check") if row != ("ok",)]
+                faults += database.execute("PRAGMA foreign_key_check")
+        return faults
 
     def media_files(self) -> list[Path]:
-        """The files of Objects."""
+        """Return the files of Objects."""
         media = self.data / "media"
         return [path for path in media.rglob("*") if path.is_file() and ".incoming" not in path.parts]
 
     def unfinished_files(self) -> list[Path]:
-        """What uploads have brought that did not end."""
+        """Return the files of unfinished uploads."""
         return [path for path in (self.data / "media" / ".incoming").iterdir() if path.is_file()]
 
     def errors(self) -> list[str]:
-        """The lines of the log that report a fault."""
+        """Return the lines of the log that report a fault."""
         return [line for line in self.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """The process and all that it started: they are a group of their own."""
+    """Kill a process and all its children, which form a process group."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(PATIENCE)

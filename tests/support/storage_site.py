@@ -1,4 +1,4 @@
-"""A whole store over several Storage Backends, its background work done step by step."""
+"""A whole store over two Storage Backends, whose background work a test runs step by step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ A_DAY_LATER = LONGEST_COPY + 3600 * MICROSECONDS
 
 
 def s3_backend(server: Endpoint, **options: Any) -> dict[str, Any]:
-    """A backend in a bucket of its own; the options are keys of the backends file."""
+    """Return the table of a backend with a new bucket for the backends file; the options are keys of that table."""
     return {
         "type": "s3",
         "endpoint": server.url,
@@ -52,7 +52,7 @@ def s3_backend(server: Endpoint, **options: Any) -> dict[str, Any]:
 
 
 def backends_file(path: Path, first: dict[str, Any], second: dict[str, Any]) -> Path:
-    """The backends file: `first` is the default one."""
+    """Write the backends file; `first` is the default backend."""
     tables = [
         {"id": FIRST, "label": "first", "default": True, **first},
         {"id": SECOND, "label": "second", **second},
@@ -68,7 +68,7 @@ def backends_file(path: Path, first: dict[str, Any], second: dict[str, Any]) -> 
 
 @dataclass
 class Site:
-    """A store with the backends `first`, which is the default one, and `second`."""
+    """A store with the backends `first`, which is the default, and `second`."""
 
     client: FlaskClient
     store: Store
@@ -82,10 +82,10 @@ class Site:
     def second(self) -> Storage:
         return self.store.storages[SECOND]
 
-    # What clients do
+    # Requests of clients
 
     def record(self, *contents: bytes) -> list[str]:
-        """Upload them, and register each as a second of a Flow of its own; the Objects' ids."""
+        """Upload the contents, and register each as one second of a separate Flow; return the Objects' ids."""
         object_ids = []
         for content in contents:
             flow_id = make_flow(self.client)
@@ -120,18 +120,18 @@ class Site:
         assert self.client.delete(f"/objects/{object_id}?cascade=true").status_code == 200
 
     def shown(self, object_id: str) -> dict[str, bytes]:
-        """The bytes that clients get from each of the Object's URLs, by label."""
-        found = {}
+        """Return the bytes that clients get from each of the Object's URLs, by label."""
+        contents = {}
         for entry in self.client.get(f"/objects/{object_id}").json["get_urls"]:
             url = entry["url"]
             local = url.startswith("http://localhost/")
-            found[entry["label"]] = self.client.get(url).data if local else requests.get(url, timeout=30).content
-        return found
+            contents[entry["label"]] = self.client.get(url).data if local else requests.get(url, timeout=30).content
+        return contents
 
-    # What the worker does
+    # The work of the worker
 
     def copy(self, worker: str = "worker") -> int:
-        """Make the copies that are due; how many jobs that were."""
+        """Make the copies that are due; return the number of rounds that found any."""
         egress = Egress(parse_allowed(self.settings.outbound_allow))
         count = 0
         while copy_instances(self.store, egress, worker):
@@ -139,44 +139,44 @@ class Site:
         return count
 
     def delete(self, later: int = 0) -> None:
-        """Delete bytes as they are due now, or would be so many microseconds later."""
+        """Delete the bytes that are due now, or that will be due `later` microseconds from now."""
         moment = self.store.now() + later
         while delete_bytes(replace(self.store, now=lambda: moment) if later else self.store, "worker"):
             pass
 
     def time_passes(self) -> None:
-        """All leases end, and everything that was put off is due."""
+        """End all leases, and make every delayed job due."""
         with closing(sqlite3.connect(self.settings.data_dir / "tams.db")) as database, database:
             database.execute("UPDATE jobs SET available = 0, due = 0, worker = NULL")
 
     def catch_up(self) -> None:
-        """Everything that is queued is done, however long that takes."""
+        """Run all queued jobs, also those that are due only a day later."""
         self.time_passes()
         self.copy()
         self.time_passes()
         self.delete(later=A_DAY_LATER)
         assert self.jobs() == []
 
-    # What there is
+    # The state of the store
 
     def jobs(self) -> list[str]:
-        """The kinds of the jobs."""
+        """Return the kinds of the queued jobs."""
         with closing(sqlite3.connect(self.settings.data_dir / "tams.db")) as database:
             return [kind for (kind,) in database.execute("SELECT kind FROM jobs ORDER BY kind")]
 
     def contents(self, storage: Storage) -> list[bytes]:
-        """All bytes that a backend has."""
+        """Return the contents of every key of a backend."""
         return sorted(b"".join(storage.open(item.key)) for item in storage.listing())
 
     def require_consistent(self) -> None:
-        """Every key that has bytes is one of an instance, and the other way round; and no upload is unfinished."""
+        """Check that exactly the keys of instances have bytes, and that no upload is unfinished."""
         for storage in self.store.storages.values():
             with self.store.repository.read() as read:
-                named = [
+                instances = [
                     instance for _, instance in read.instances_of(storage.backend.id, after=None, limit=1000).items
                 ]
-            assert [item.key for item in storage.listing()] == [instance.storage_key for instance in named]
-            assert all(instance.ready for instance in named)
+            assert [item.key for item in storage.listing()] == [instance.storage_key for instance in instances]
+            assert all(instance.ready for instance in instances)
             storage.sweep(-60)
             assert storage.sweep(-60) == 0
 
@@ -185,9 +185,12 @@ class Site:
 def open_site(
     directory: Path, first: dict[str, Any], second: dict[str, Any], *, timeout: float | None = None, **settings: Any
 ) -> Iterator[Site]:
-    """A new store over these backends. Those of a single attempt get the timeout, which may be below a second."""
+    """Open a new store over these backends.
+
+    Backends of a single attempt get the timeout, which may be a fraction of a second.
+    """
     directory.mkdir(exist_ok=True)
-    made = Settings.from_env(
+    site_settings = Settings.from_env(
         {},
         **{
             "environment": "development",
@@ -199,9 +202,9 @@ def open_site(
             **settings,
         },
     )
-    parts: dict[str, Any] = {} if timeout is None else {"storages": _storages(made, timeout)}
-    for app in serving(made, **parts):
-        yield Site(app.test_client(), app.extensions[STORE], made)
+    parts: dict[str, Any] = {} if timeout is None else {"storages": _storages(site_settings, timeout)}
+    for app in serving(site_settings, **parts):
+        yield Site(app.test_client(), app.extensions[STORE], site_settings)
 
 
 def send_with_bytes(site: Site, flow_id: str, content: bytes, timerange: str = "[0:0_1:0)") -> Any:

@@ -1,4 +1,4 @@
-"""The `tams` command as users start it: in processes of its own."""
+"""The `tams` command as users start it, in separate processes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def tams(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPr
     )
 
 
-def assert_refused(ended: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One sentence on stderr, exit code 2, no traceback."""
-    assert ended.returncode == 2, ended.stderr
-    assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    assert ended.stderr.startswith("tams: ")
+def assert_refused(process: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Check that a command failed with one sentence on stderr, which has these words, and with exit code 2."""
+    assert process.returncode == 2, process.stderr
+    assert len(process.stderr.splitlines()) == 1, process.stderr
+    assert process.stderr.startswith("tams: ")
     for word in words:
-        assert word in ended.stderr
+        assert word in process.stderr
 
 
 def eventually(condition, what: str) -> None:
@@ -50,7 +50,7 @@ def eventually(condition, what: str) -> None:
 
 
 class Server:
-    """`tams serve` in a process of its own."""
+    """A running `tams serve`."""
 
     def __init__(self, cwd: Path, *arguments: str, **variables: str) -> None:
         self.log = cwd / "server.log"
@@ -73,7 +73,7 @@ class Server:
         return psutil.Process(self.process.pid).children()
 
     def worker_ids(self) -> list[int]:
-        """Every background worker so far, the latest last."""
+        """Return the process ids of all background workers so far, the latest last."""
         return [int(pid) for pid in re.findall(r"background worker (\d+) runs", self.log.read_text())]
 
     def status(self, path: str) -> int:

@@ -1,7 +1,8 @@
-"""A receiver of webhooks, in a process of its own. What it gets goes to standard output: a line of JSON each.
+"""A receiver of webhooks in a separate process. It prints each request as a line of JSON.
 
-The path says how it behaves: `/steady` takes everything, `/flaky` answers with errors, breaks connections before and
-after it took the event, and dawdles; `/dead` never answers; `/broken` answers 500 until it is healed (see `Receiver`).
+The path selects its behaviour: `/steady` accepts everything; `/flaky` answers with errors, breaks connections before
+and after it has accepted the event, and is slow at times; `/dead` never answers; `/broken` answers 500 until it is
+healed (see `Receiver`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that the receiver got: `status` is what it answered, 0 for a broken connection."""
+    """A request to the receiver: `status` is that of the response, or 0 for a broken connection."""
 
     path: str
     status: int
@@ -33,27 +34,27 @@ class Request:
 
     @property
     def sequence(self) -> int:
-        """Its number for this webhook."""
+        """Return the number of the event among those of its webhook."""
         return int(self.headers["webhook-sequence"])
 
     @property
     def event_id(self) -> str:
-        """The id by which a repeat is known."""
+        """Return the id of the event, which is the same in each repeat."""
         return self.headers["webhook-id"]
 
     @property
     def body(self) -> Any:
-        """What it says."""
+        """Return the JSON of the body."""
         return json.loads(self.text)
 
     @property
     def kind(self) -> str:
-        """The type of the event."""
+        """Return the type of the event."""
         return str(self.body["event_type"])
 
 
 class Receiver:
-    """The process."""
+    """The process of the receiver, and the requests that it has received."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "received.jsonl"
@@ -70,25 +71,25 @@ class Receiver:
         self.url = self._process.stderr.readline().strip()
 
     def heal(self) -> None:
-        """From now on `/broken` takes everything."""
+        """Make `/broken` accept everything from now on."""
         self._healed.touch()
 
     def requests(self, path: str = "") -> list[Request]:
-        """What it got so far, in order; of one path where that is given."""
+        """Return the requests so far, in order: those to `path`, or all."""
         lines = self._log.read_text().splitlines(keepends=True)
-        found = [Request(*json.loads(line)) for line in lines if line.endswith("\n")]
-        return [each for each in found if path in ("", each.path)]
+        requests = [Request(*json.loads(line)) for line in lines if line.endswith("\n")]
+        return [request for request in requests if path in ("", request.path)]
 
     def taken(self, path: str) -> list[Request]:
-        """What it took, repeats left out."""
+        """Return the accepted requests to `path`, without repeats."""
         first: dict[str, Request] = {}
-        for each in self.requests(path):
-            if each.taken:
-                first.setdefault(each.event_id, each)
+        for request in self.requests(path):
+            if request.taken:
+                first.setdefault(request.event_id, request)
         return list(first.values())
 
     def close(self) -> None:
-        """End it."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -102,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         body = self.rfile.read(length)
-        if len(body) < length:  # who sent it ended in the middle: no receiver takes half a request
+        if len(body) < length:  # the sender closed the connection in the middle of the request
             self.close_connection = True
             return
         status, taken = 200, True
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif roll < 0.05:
                 status, taken = 0, False
             elif roll < 0.07:
-                status = 0  # it was taken, and the answer is lost
+                status = 0  # the event is accepted, and the response is lost
             elif roll < 0.09:
                 time.sleep(0.1)
         elif self.path == "/dead":
@@ -133,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""A store with workers beside it, in this process."""
+"""A store and its workers, as threads of this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tams.services.store import Store
 
 
 class Site:
-    """A store, a client of it, and workers for a while."""
+    """A store, a client of it, and workers that run as long as a test needs them."""
 
     def __init__(self, settings: Settings) -> None:
         settings.prepare_data_dir()
@@ -28,7 +28,7 @@ class Site:
 
     @contextmanager
     def working(self, workers: int = 1) -> Iterator[None]:
-        """Workers that run meanwhile."""
+        """Run workers until the block ends."""
         stop = threading.Event()
         threads = [threading.Thread(target=worker.run, args=(self.store, stop)) for _ in range(workers)]
         for thread in threads:
@@ -41,14 +41,14 @@ class Site:
                 thread.join()
 
     def register(self, url: str, **more: Any) -> str:
-        """A webhook for everything; its id."""
+        """Register a webhook for every type of event; return its id."""
         answer = self.client.post("/service/webhooks", json={"url": url, "events": list(EVENT_TYPES), **more})
         assert answer.status_code == 201, answer.text
         assert answer.json is not None
         return str(answer.json["id"])
 
     def webhook(self, webhook_id: str) -> dict[str, Any]:
-        """What the API says of it."""
-        found = self.client.get(f"/service/webhooks/{webhook_id}").json
-        assert found is not None
-        return dict(found)
+        """Return the webhook's document from the API."""
+        document = self.client.get(f"/service/webhooks/{webhook_id}").json
+        assert document is not None
+        return dict(document)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a Ceph cluster for tests on this machine, all in memory: a monitor, one object store, and the S3 gateway.
 # usage: start.sh DIRECTORY PORT ACCESS_KEY SECRET_KEY
-# Needs the Debian packages ceph-mon, ceph-osd, ceph-common and radosgw. DIRECTORY is made, and stop.sh ends it all.
+# Needs the Debian packages ceph-mon, ceph-osd, ceph-common and radosgw. DIRECTORY is created; stop.sh ends everything.
 set -euo pipefail
 
 if (($# != 4)); then
@@ -24,7 +24,7 @@ mon initial members = a
 public addr = 127.0.0.1
 cluster addr = 127.0.0.1
 ms bind msgr2 = false
-# Nobody else reaches these processes: the S3 gateway does the only authentication.
+# Only this machine can reach these processes, so the S3 gateway alone authenticates its clients.
 auth cluster required = none
 auth service required = none
 auth client required = none
@@ -32,7 +32,7 @@ run dir = $directory/run
 admin socket = $directory/run/\$name.asok
 pid file = $directory/run/\$name.pid
 log file = $directory/log/\$name.log
-# One object store keeps the only copy, and the disk may be nearly full because nothing lies there.
+# One object store keeps the only copy. The disk may be nearly full, because nothing is stored there.
 osd pool default size = 1
 osd pool default min size = 1
 osd pool default pg num = 8
@@ -45,7 +45,7 @@ mon allow pool size one = true
 mon warn on pool no redundancy = false
 mon data avail crit = 1
 mon data avail warn = 2
-# A cluster of one has nobody to wait for.
+# A cluster of one monitor has no peers to wait for.
 paxos propose interval = 0.02
 paxos min wait = 0.01
 [mon.a]
@@ -57,14 +57,14 @@ memstore device bytes = 8589934592
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:$port
 rgw enable usage log = false
-# What is deleted gives its memory back at once, not after hours.
+# Deleted objects free their memory at once, not after hours.
 rgw gc obj min wait = 1
 rgw gc processor period = 1
 rgw gc processor max time = 1
 keyring =
 CONF
 
-# Tries a command until it is successful, for half a minute.
+# Repeats a command until it succeeds, for at most half a minute.
 eventually() {
     local what=$1
     shift
@@ -76,7 +76,7 @@ eventually() {
     exit 1
 }
 
-# Starts a process that outlives this script, and keeps its id for stop.sh.
+# Starts a process that outlives this script, and writes its id to a file for stop.sh.
 start() {
     local name=$1
     shift
