@@ -1,4 +1,4 @@
-"""Each request has an id and one line in the access log."""
+"""The id of each request, and its line in the access log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_request_is_one_line(
 
 
 class Records(logging.Handler):
-    """Keeps the records that it receives."""
+    """Collects the records that it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def test_the_fast_record_is_that_of_the_logger(fields: dict[str, Any]) -> None:
     plain.handle(fast_record(fields))
     expected, record = records.received
     assert record.getMessage() == expected.getMessage()
-    # The line of code, and the time.
+    # The records differ in the line of code and the time.
     varying = {"pathname", "filename", "module", "lineno", "funcName", "created", "msecs", "relativeCreated"}
     assert vars(record).keys() == vars(expected).keys()
     for name in vars(expected).keys() - varying:

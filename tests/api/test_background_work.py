@@ -1,4 +1,4 @@
-"""What the worker does with bytes and storage, step by step, on the store behind the API."""
+"""The worker's deletion of bytes and of unused storage, step by step, on the store behind the API."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ URL_SECONDS = 2
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Upload URLs end soon, so that a test can wait for it."""
+    """Let upload URLs expire soon, so that a test can wait for that."""
     return replace(settings, min_presigned_url_timeout=URL_SECONDS, object_grace=0)
 
 
 def upload(client: FlaskClient, flow_id: str) -> tuple[str, str]:
-    """Allocate storage and put bytes there; the Object's id and the URL for PUT."""
+    """Allocate storage and upload bytes; return the Object's id and the URL for PUT."""
     (item,) = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"]
     url = item["put_url"]["url"]
     put(client, url)
@@ -39,12 +39,12 @@ def put(client: FlaskClient, url: str) -> None:
 
 
 def stored(settings: Settings) -> list[Path]:
-    """The files of media."""
+    """Return the files of media."""
     return [path for path in (settings.data_dir / "media").rglob("*") if path.is_file()]
 
 
 def later(store: Store, seconds: int) -> Store:
-    """The same store, that much later."""
+    """Return the store with its clock set forward by `seconds`."""
     moment = store.now() + seconds * MICROSECONDS
     return replace(store, now=lambda: moment)
 
@@ -65,7 +65,7 @@ def test_bytes_written_after_the_deletion_go_too(client: FlaskClient, store: Sto
     object_id, url = upload(client, flow_id)
     client.delete(f"/objects/{object_id}")
     delete_bytes(store, "worker")
-    # The URL for PUT still lives.
+    # The URL for PUT is still valid.
     put(client, url)
     assert len(stored(settings)) == 1
     deadline = time.monotonic() + 30
@@ -100,7 +100,7 @@ def test_storage_that_was_never_registered_is_collected(client: FlaskClient, sto
     assert answer.status_code == 400
 
 
-def test_storage_is_kept_until_its_time_has_come(client: FlaskClient, store: Store, settings: Settings) -> None:
+def test_storage_is_kept_until_min_object_timeout(client: FlaskClient, store: Store, settings: Settings) -> None:
     flow_id = make_flow(client)
     (object_id,) = allocate(client, flow_id)
     collect_allocations(later(store, settings.min_object_timeout - 10))
@@ -115,14 +115,16 @@ def test_what_is_registered_is_never_collected(client: FlaskClient, store: Store
     assert all(exists(client, f"/objects/{object_id}") for object_id in objects)
 
 
-def test_an_object_id_may_come_back(client: FlaskClient, store: Store, settings: Settings) -> None:
+def test_an_object_id_may_be_used_again_after_its_deletion(
+    client: FlaskClient, store: Store, settings: Settings
+) -> None:
     flow_id = make_flow(client)
     object_id, _ = upload(client, flow_id)
     client.delete(f"/objects/{object_id}")
     answer = client.post(f"/flows/{flow_id}/storage", json={"object_ids": [object_id]})
     put(client, answer.json["media_objects"][0]["put_url"]["url"])
     register(client, flow_id, object_id, "[0:0_1:0)")
-    # The deletion of the first bytes names their key, and leaves the new ones alone.
+    # The deletion of the first bytes names their storage key, so it does not touch the new ones.
     time.sleep(URL_SECONDS + 1)
     delete_bytes(store, "worker")
     assert len(stored(settings)) == 1

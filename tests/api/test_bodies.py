@@ -1,4 +1,4 @@
-"""JSON bodies are read strictly, and refused in the right order."""
+"""JSON bodies: strict reading, and the order of the checks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def probe(own_app: Flask) -> FlaskClient:
 
 
 def with_probe(app: Flask) -> FlaskClient:
-    """The application with a few views that take bodies."""
+    """Add a few views that accept bodies to the application; return a client."""
     blp = Blueprint("probe", __name__)
 
     @blp.route("/object")
@@ -95,8 +95,8 @@ def refuse_closed(name: str) -> None:
 
 def errors_of(answer: Any) -> dict[str, list[str]]:
     assert answer.status_code == 400, answer.text
-    found: dict[str, list[str]] = answer.json["errors"]
-    return found
+    errors: dict[str, list[str]] = answer.json["errors"]
+    return errors
 
 
 @pytest.mark.parametrize(

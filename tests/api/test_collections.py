@@ -1,4 +1,4 @@
-"""Collections of Flows, and those of Sources that follow from them."""
+"""Collections of Flows, and the collections of Sources that are derived from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.flow_documents import Document, audio, data, get, get_source,
 
 
 def _collected_by(client: FlaskClient, document: Document) -> tuple[list[str], list[str]]:
-    """Which Flows collect the Flow, and which Sources its Source."""
+    """Return the ids of the Flows that collect the Flow, and of the Sources that collect its Source."""
     flow, source = get(client, document["id"]), get_source(client, document["source_id"])
     return flow.get("collected_by", []), source.get("collected_by", [])
 
@@ -35,7 +35,7 @@ def _refused(client: FlaskClient, document: Document, path: str = "flow_collecti
 
 @pytest.fixture
 def picture(client: FlaskClient) -> Document:
-    """A video Flow that is there."""
+    """Create a video Flow."""
     document = video()
     put(client, document)
     return document
@@ -43,7 +43,7 @@ def picture(client: FlaskClient) -> Document:
 
 @pytest.fixture
 def sound(client: FlaskClient) -> Document:
-    """An audio Flow that is there."""
+    """Create an audio Flow."""
     document = audio()
     put(client, document)
     return document
@@ -64,7 +64,7 @@ def test_a_collection_shows_on_both_sides_for_flows_and_sources(
         assert _collected_by(client, member) == ([collector["id"]], [collector["source_id"]])
 
 
-def test_what_is_derived_is_no_change_of_metadata(client: FlaskClient, picture: Document) -> None:
+def test_a_change_of_collected_by_is_not_a_change_of_metadata(client: FlaskClient, picture: Document) -> None:
     flow, source = get(client, picture["id"]), get_source(client, picture["source_id"])
     assert client.put(f"/flows/{picture['id']}/read_only", json=True).status_code == 204
     flow = get(client, picture["id"])
@@ -100,7 +100,7 @@ def test_members_come_and_go_with_every_way_to_change_the_collection(
         assert _collected_by(client, member) == ([], [])
 
 
-def test_only_flows_that_are_there_can_be_collected(client: FlaskClient, picture: Document) -> None:
+def test_only_existing_flows_can_be_collected(client: FlaskClient, picture: Document) -> None:
     _refused(client, multi(picture["id"], new_id()), "flow_collection[1].id")
     collector = multi()
     put(client, collector)
@@ -131,7 +131,7 @@ def test_a_circle_of_flows_is_refused(client: FlaskClient, picture: Document) ->
     put(client, {**middle, "flow_collection": [{"id": picture["id"]}]})
 
 
-def test_a_source_collects_what_any_of_its_flows_does_in_the_oldest_ones_order(
+def test_a_source_collects_the_members_of_all_its_flows_in_the_order_of_the_oldest(
     client: FlaskClient, picture: Document, sound: Document
 ) -> None:
     text = data()
@@ -148,7 +148,7 @@ def test_a_source_collects_what_any_of_its_flows_does_in_the_oldest_ones_order(
     assert _collected_by(client, sound) == ([first["id"]], [first["source_id"]])
 
 
-def test_a_flow_cannot_order_or_name_members_otherwise_than_another_of_its_source(
+def test_flows_of_one_source_cannot_differ_in_the_order_or_roles_of_their_members(
     client: FlaskClient, picture: Document, sound: Document
 ) -> None:
     first = multi({"id": sound["id"], "role": "commentary"}, picture["id"])
@@ -219,11 +219,11 @@ def test_deleting_a_member_takes_it_out_of_its_collectors(
     versions = [get(client, collector["id"])["metadata_version"] for collector in collectors]
     assert client.delete(f"/flows/{picture['id']}").status_code == 204
     assert client.get(f"/sources/{picture['source_id']}").status_code == 404
-    for collector, version, left in zip(collectors, versions, [[sound], []], strict=True):
-        shown = get(client, collector["id"])
-        assert shown["flow_collection"] == [{"id": member["id"]} for member in left]
-        assert shown["metadata_version"] != version
-        assert _source_collection(client, collector) == _items(*left)
+    for collector, version, members in zip(collectors, versions, [[sound], []], strict=True):
+        flow = get(client, collector["id"])
+        assert flow["flow_collection"] == [{"id": member["id"]} for member in members]
+        assert flow["metadata_version"] != version
+        assert _source_collection(client, collector) == _items(*members)
 
 
 def test_deleting_a_member_of_a_read_only_collector_is_403(client: FlaskClient, picture: Document) -> None:
@@ -242,7 +242,9 @@ def test_deleting_a_collector_leaves_its_members(client: FlaskClient, picture: D
         assert _collected_by(client, member) == ([], [])
 
 
-def test_a_flow_between_others_goes_from_both_sides(client: FlaskClient, picture: Document) -> None:
+def test_deleting_a_member_that_is_itself_a_collector_updates_both_sides(
+    client: FlaskClient, picture: Document
+) -> None:
     middle = multi(picture["id"])
     outer = multi(middle["id"])
     for document in (middle, outer):

@@ -102,8 +102,8 @@ def test_the_fast_response_is_that_of_the_framework(content: bytes, condition: s
     with APP.test_request_context("/", method=method, headers=headers):
         fast, plain = json_response(content), plain_response(content)
         assert fast.status_code == plain.status_code
-        shown, expected = (dict(response.get_wsgi_headers(request.environ)) for response in (fast, plain))
+        actual, expected = (dict(response.get_wsgi_headers(request.environ)) for response in (fast, plain))
         expected.pop("Date")
         # The framework drops the headers and the body of a 304 when the server asks for them.
-        assert shown == expected
+        assert actual == expected
         assert b"".join(fast.get_app_iter(request.environ)) == b"".join(plain.get_app_iter(request.environ))

@@ -1,4 +1,4 @@
-"""Cross-origin requests: the pages that may call the API from a browser."""
+"""Cross-origin requests: which web pages may call the API from a browser."""
 
 from __future__ import annotations
 

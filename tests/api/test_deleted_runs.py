@@ -19,7 +19,7 @@ from tams.services.deletion import delete_requests
 from tams.services.store import Store
 from tests.support.api_steps import SECOND, make_flow
 from tests.support.hypothesis_profiles import examples
-from tests.support.outbox_events import listen, stored, told
+from tests.support.outbox_events import listen, new_events, stored
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def test_a_run_has_deleted_segments_at_both_ends_and_no_survivor_inside(
 
     for start, length in segments:
         add(start, length)
-    told(store)
+    new_events(store)
     before = stored(store, flow_id)
     for kind, first, second in steps:
         for _ in step(kind, first, second):
             after = stored(store, flow_id)
-            events = [event for event in told(store) if event.type != "flows/segments_added"]
+            events = [event for event in new_events(store) if event.type != "flows/segments_added"]
             assert [event.body["timerange"] for event in events] == runs_of(before, after)
             before = after

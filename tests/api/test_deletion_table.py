@@ -54,7 +54,7 @@ def test_a_collected_flow_is_kept_without_cascade(client: FlaskClient) -> None:
     assert client.get(f"/flows/{flow_id}").json["collected_by"] == [collector]
 
 
-def test_a_flow_that_holds_nothing_goes_without_cascade(client: FlaskClient) -> None:
+def test_an_empty_flow_is_deleted_without_cascade(client: FlaskClient) -> None:
     flow_id = make_flow(client)
     assert client.delete(f"/flows/{flow_id}?cascade=false").status_code == 204
     assert not exists(client, f"/flows/{flow_id}")
@@ -244,7 +244,7 @@ def test_a_registered_object_is_kept(client: FlaskClient, cascade: str) -> None:
 
 
 @pytest.mark.parametrize("cascade", ["", "?cascade=false"])
-def test_storage_that_was_only_allocated_is_given_back(client: FlaskClient, cascade: str) -> None:
+def test_storage_that_was_only_allocated_is_deleted(client: FlaskClient, cascade: str) -> None:
     flow_id = make_flow(client)
     (object_id,) = allocate(client, flow_id)
     assert client.delete(f"/objects/{object_id}{cascade}").status_code == 204

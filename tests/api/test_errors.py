@@ -1,4 +1,4 @@
-"""Error responses have one form, whatever raised the error."""
+"""The form of error responses, which is the same for every kind of error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents as clients of the field send them are accepted, and a Flow as GET shows it can be PUT anywhere."""
+"""Requests as existing clients send them are accepted, and the response of GET for a Flow can be PUT anywhere."""
 
 from __future__ import annotations
 
@@ -63,23 +63,23 @@ READ_ONLY = {
 
 @pytest.fixture(params=FLOWS)
 def document(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """A Flow of the table under new ids."""
-    shown = {**FLOWS[request.param], "id": new_id(), "source_id": new_id()}
-    return {name: value for name, value in shown.items() if value is not None}
+    """Return a Flow of the table with new ids."""
+    flow = {**FLOWS[request.param], "id": new_id(), "source_id": new_id()}
+    return {name: value for name, value in flow.items() if value is not None}
 
 
 def test_a_flow_is_accepted_and_shown_as_it_was_sent(client: FlaskClient, document: dict[str, Any]) -> None:
     answer = client.put(f"/flows/{document['id']}", json=document)
     assert answer.status_code == 201, answer.text
-    shown = flow_documents.get(client, document["id"])
-    assert {name: shown[name] for name in document} == document
+    flow = flow_documents.get(client, document["id"])
+    assert {name: flow[name] for name in document} == document
 
 
 def test_a_flow_as_get_shows_it_can_be_put(client: FlaskClient, document: dict[str, Any]) -> None:
     flow_documents.put(client, document)
-    shown = flow_documents.get(client, document["id"])
-    assert client.put(f"/flows/{document['id']}", json={**shown, **READ_ONLY}).status_code == 204
-    elsewhere = {**shown, **READ_ONLY, "id": new_id(), "source_id": new_id()}
+    flow = flow_documents.get(client, document["id"])
+    assert client.put(f"/flows/{document['id']}", json={**flow, **READ_ONLY}).status_code == 204
+    elsewhere = {**flow, **READ_ONLY, "id": new_id(), "source_id": new_id()}
     assert client.put(f"/flows/{elsewhere['id']}", json=elsewhere).status_code == 201
 
 

@@ -1,4 +1,4 @@
-"""`GET /flows`: every filter, every order, pages while rows come and go."""
+"""`GET /flows`: every filter, every order, and pages while Flows are added and deleted."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_filter(client: FlaskClient) -> None:
         ("status=ingesting", [picture]),
         ("frame_width=1920", [picture]),
         ("frame_height=720", [profiled]),
-        # An image has a frame_width, too.
+        # An image has a frame_width as well.
         ("frame_width=320", []),
         ("frame_width=1920&frame_height=720", []),
         ("init_segments=true", [text]),
@@ -92,7 +92,7 @@ def test_every_filter(client: FlaskClient) -> None:
         assert _ids(client, query) == expected, query
 
 
-def test_a_profile_is_not_found_by_once_the_link_is_broken(client: FlaskClient) -> None:
+def test_a_flow_is_not_found_by_the_profile_of_an_earlier_link(client: FlaskClient) -> None:
     profile_id, document = put_profile(client), video()
     put(client, {"id": document["id"], "source_id": document["source_id"], "profile_id": profile_id})
     assert _ids(client, f"profile_id={profile_id}") == [document["id"]]
@@ -180,17 +180,17 @@ def test_flows_without_a_label_are_in_order_of_their_ids(client: FlaskClient) ->
 
 
 def _walk(client: FlaskClient, query: str, between: Callable[[int], Any] = lambda page: None) -> list[str]:
-    """All ids, page after page along `Link`; `between` is called after each page but the last."""
-    url, found, pages = f"/flows?{query}", [], 0
+    """Return all ids, page after page along `Link`; call `between` after each page except the last."""
+    url, flow_ids, pages = f"/flows?{query}", [], 0
     while True:
         answer = client.get(url)
         assert answer.status_code == 200, answer.text
         page = [flow["id"] for flow in answer.json]
         assert answer.headers["X-Paging-Count"] == str(len(page))
-        found += page
+        flow_ids += page
         link = answer.headers.get("Link")
         if link is None:
-            return found
+            return flow_ids
         assert link.startswith("<http://localhost/flows?")
         assert link.endswith('>; rel="next"')
         url = link[1 : link.index(">")]
@@ -222,14 +222,14 @@ def test_pages_are_stable_while_flows_come_and_go(client: FlaskClient) -> None:
         put(client, data(label=f"00 before all that is left, {page}"))
         put(client, data(label=f"{page + 3:02} between"))
 
-    found = _walk(client, "sort_by=label&limit=2", disturb)
-    assert len(found) == len(set(found))
-    assert [flow_id for flow_id in found if flow_id in ids and flow_id not in going] == [
+    flow_ids = _walk(client, "sort_by=label&limit=2", disturb)
+    assert len(flow_ids) == len(set(flow_ids))
+    assert [flow_id for flow_id in flow_ids if flow_id in ids and flow_id not in going] == [
         flow_id for flow_id in ids if flow_id not in going
     ]
 
 
-def test_a_page_key_serves_the_listing_that_it_was_made_for_only(client: FlaskClient) -> None:
+def test_a_page_token_is_valid_only_for_its_listing(client: FlaskClient) -> None:
     for _ in range(3):
         put(client, data())
     key = client.get("/flows?limit=1").headers["X-Paging-NextKey"]

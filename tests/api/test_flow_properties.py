@@ -37,11 +37,11 @@ def test_a_property_is_set_and_shown(client: FlaskClient, path: str, value: Any)
     assert (answer.status_code, answer.json) == (200, value)
     head = client.head(url)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", answer.headers["ETag"])
-    shown = get(client, flow_id)
+    flow = get(client, flow_id)
     if "/" not in path:
-        assert shown[path] == value
-    assert shown["metadata_version"] != "v1"
-    assert shown["updated_by"] == "anonymous"
+        assert flow[path] == value
+    assert flow["metadata_version"] != "v1"
+    assert flow["updated_by"] == "anonymous"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_property_is_unset(client: FlaskClient, path: str, value: Any) -> None
     assert get(client, flow_id) == after
 
 
-def test_what_a_fresh_flow_answers(client: FlaskClient) -> None:
+def test_a_new_flow_has_no_optional_properties(client: FlaskClient) -> None:
     url = f"/flows/{put(client, data())}"
     for path in ("description", "label", "max_bit_rate", "avg_bit_rate", "tags/a"):
         assert client.get(f"{url}/{path}").status_code == 404
@@ -164,11 +164,11 @@ def test_a_read_only_flow_refuses_all_but_read_only(client: FlaskClient) -> None
     assert get(client, flow_id) == before
     assert client.put(f"{url}/read_only", json=False).status_code == 204
     assert client.put(f"{url}/label", json="c").status_code == 204
-    shown = get(client, flow_id)
-    assert (shown["label"], shown["read_only"]) == ("c", False)
+    flow = get(client, flow_id)
+    assert (flow["label"], flow["read_only"]) == ("c", False)
 
 
-def test_avg_bit_rate_of_a_flow_with_a_profile_is_the_profiles(client: FlaskClient) -> None:
+def test_avg_bit_rate_of_a_flow_with_a_profile_comes_from_the_profile(client: FlaskClient) -> None:
     flow_id = new_id()
     put(client, {"id": flow_id, "source_id": new_id(), "profile_id": put_profile(client)})
     before = get(client, flow_id)

@@ -1,4 +1,4 @@
-"""`POST /flows/{flowId}/storage`: storage for Objects that are to come."""
+"""`POST /flows/{flowId}/storage`: storage for new Objects."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.api_steps import make_flow, register
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow that takes Segments."""
+    """Make a Flow that accepts Segments."""
     return make_flow(client)
 
 
 def allocated(client: FlaskClient, flow_id: str, body: Any = None) -> list[dict[str, Any]]:
-    """The storage that is given out for a body, or for none."""
+    """Allocate storage with this body, or without one; return the `media_objects`."""
     answer = client.post(f"/flows/{flow_id}/storage", **({} if body is None else {"json": body}))
     assert answer.status_code == 201, answer.text
     assert list(answer.json) == ["media_objects"]
@@ -160,7 +160,7 @@ def test_ids_in_use_are_refused_and_nothing_is_allocated(client: FlaskClient, fl
     answer = client.post(f"/flows/{flow_id}/storage", json={"object_ids": ["new", "taken", "theirs"]})
     assert answer.status_code == 400
     assert sorted(answer.json["errors"]) == ["object_ids[1]", "object_ids[2]"]
-    # All or nothing: the new one is still free.
+    # All or nothing: the new id is still free.
     assert len(allocated(client, flow_id, {"object_ids": ["new"]})) == 1
 
 

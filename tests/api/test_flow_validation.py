@@ -1,4 +1,4 @@
-"""What `PUT /flows/{flowId}` refuses, and which fields it names: nothing is stored."""
+"""Flows that `PUT /flows/{flowId}` refuses, and the fields that it names; nothing is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {"video": video, "audio": audio, "image": image, "data": data, "multi": 
 
 
 def _with(document: Document, path: str, value: Any) -> Document:
-    """The document with the value at the path (`a.b`), or without anything there."""
+    """Return the document with the value at the path (`a.b`), or without that property."""
     changed = copy.deepcopy(document)
     *above, name = path.split(".")
     holder = changed
@@ -29,9 +29,9 @@ def _with(document: Document, path: str, value: Any) -> Document:
     return changed
 
 
-# (kind of Flow, what is wrong, the paths at fault)
+# (kind of Flow, the change, the paths at fault)
 BAD: list[tuple[str, dict[str, Any], list[str]]] = [
-    # what every Flow has
+    # properties of every Flow
     ("data", {"id": ABSENT}, ["id"]),
     ("data", {"source_id": ABSENT}, ["source_id"]),
     ("data", {"source_id": "x"}, ["source_id"]),
@@ -94,7 +94,7 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("data", {"container_mapping.audio_track.channel_range": "0-1"}, ["container_mapping.audio_track.channel_range"]),
     ("data", {"container_mapping.audio_track.channel_range": "0_1\n"}, ["container_mapping.audio_track.channel_range"]),
-    # essence, which is closed
+    # essence parameters, where unknown properties are refused
     *[
         (kind, {"essence_parameters.own": 1}, ["essence_parameters.own"])
         for kind in ("video", "audio", "image", "data", "multi")

@@ -1,4 +1,4 @@
-"""Flows: made, replaced, linked to Profiles, protected."""
+"""Flows: creating and replacing them, links to Profiles, and `read_only`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_put_creates_a_flow_and_answers_with_it(client: FlaskClient) -> None:
 @pytest.mark.parametrize("document", [video(), audio(), image(), data(), multi()])
 def test_every_format_can_be_put_and_put_back_as_it_was_got(client: FlaskClient, document: Document) -> None:
     flow_id = put(client, document)
-    shown = get(client, flow_id)
-    answer = client.put(f"/flows/{flow_id}", json=shown)
+    flow = get(client, flow_id)
+    answer = client.put(f"/flows/{flow_id}", json=flow)
     assert (answer.status_code, answer.data) == (204, b"")
     changing = {"metadata_version", "metadata_updated"}
     again = get(client, flow_id)
     assert {name: again[name] for name in again.keys() - changing} == {
-        name: shown[name] for name in shown.keys() - changing
+        name: flow[name] for name in flow.keys() - changing
     }
 
 
@@ -46,24 +46,24 @@ def test_what_a_put_leaves_out_is_unset(client: FlaskClient) -> None:
     document = data()
     put(client, {**document, "label": "a", "description": "b", "tags": {"c": "d"}, "mine": 1, "max_bit_rate": 5})
     put(client, document)
-    shown = get(client, document["id"])
-    assert not {"label", "description", "mine", "max_bit_rate"} & shown.keys()
-    assert shown["tags"] == {}
+    flow = get(client, document["id"])
+    assert not {"label", "description", "mine", "max_bit_rate"} & flow.keys()
+    assert flow["tags"] == {}
 
 
 def test_unknown_properties_are_kept_at_the_top_and_in_open_objects(client: FlaskClient) -> None:
     document = video(mine={"a": [1, None]}, segment_duration={"numerator": 6, "exact": True})
     document["essence_parameters"]["aspect_ratio"] = {"numerator": 16, "denominator": 9, "named": "wide"}
     document["container_mapping"] = {"mp2ts_container": {"pid": 256, "program": 1}, "own": {}}
-    shown = get(client, put(client, document))
-    assert shown.items() >= document.items()
+    flow = get(client, put(client, document))
+    assert flow.items() >= document.items()
 
 
 def test_read_only_properties_are_dropped_whatever_they_hold(client: FlaskClient) -> None:
     junk = dict.fromkeys(("created", "metadata_updated", "segments_updated", "timerange", "collected_by"), 5)
-    shown = get(client, put(client, data(**junk)))
-    assert WHOLE_SECONDS.fullmatch(shown["created"])
-    assert not {"segments_updated", "timerange", "collected_by"} & shown.keys()
+    flow = get(client, put(client, data(**junk)))
+    assert WHOLE_SECONDS.fullmatch(flow["created"])
+    assert not {"segments_updated", "timerange", "collected_by"} & flow.keys()
 
 
 def test_whole_numbers_may_be_written_with_a_fraction_of_zero(client: FlaskClient) -> None:
@@ -100,7 +100,7 @@ def test_post_creates_a_flow_with_an_id_of_ours(client: FlaskClient) -> None:
     assert get(client, answer.json["id"]) == answer.json
 
 
-def test_post_of_an_id_that_is_there_is_409_and_changes_nothing(client: FlaskClient) -> None:
+def test_post_of_an_existing_id_is_409_and_changes_nothing(client: FlaskClient) -> None:
     document = data(label="first")
     assert client.post("/flows", json=document).status_code == 201
     before = get(client, document["id"])
@@ -111,7 +111,7 @@ def test_post_of_an_id_that_is_there_is_409_and_changes_nothing(client: FlaskCli
 # Sources of Flows
 
 
-def test_a_flow_brings_its_source_into_being(client: FlaskClient) -> None:
+def test_a_flow_creates_its_source(client: FlaskClient) -> None:
     document = video(label="Camera 1", description="left", tags={"a": ["b"]})
     put(client, document)
     source = get_source(client, document["source_id"])
@@ -147,7 +147,7 @@ def test_a_format_that_differs_from_the_sources_is_refused(client: FlaskClient) 
     assert get(client, document["id"])["format"] == document["format"]
 
 
-def test_a_source_that_a_flow_brought_into_being_goes_when_its_last_flow_moves_away(client: FlaskClient) -> None:
+def test_a_source_that_a_flow_created_is_deleted_when_its_last_flow_moves_away(client: FlaskClient) -> None:
     first, second = data(), data()
     second["source_id"] = first["source_id"]
     put(client, first)
@@ -171,7 +171,7 @@ def test_a_declared_source_stays_when_its_last_flow_moves_away(client: FlaskClie
 # Versions and names
 
 
-def test_metadata_version_and_updated_by_are_the_clients_where_they_are_new(client: FlaskClient) -> None:
+def test_new_values_of_metadata_version_and_updated_by_are_stored(client: FlaskClient) -> None:
     document = data(metadata_version="v1", created_by="me", updated_by="you")
     put(client, document)
     first = get(client, document["id"])
@@ -181,13 +181,13 @@ def test_metadata_version_and_updated_by_are_the_clients_where_they_are_new(clie
     assert (second["metadata_version"], second["created_by"], second["updated_by"]) == ("v2", "me", "us")
 
 
-def test_what_is_equal_to_the_stored_counts_as_not_given(client: FlaskClient) -> None:
+def test_repeated_values_of_metadata_version_and_updated_by_count_as_absent(client: FlaskClient) -> None:
     document = data(metadata_version="v1", updated_by="you")
     put(client, document)
     put(client, {**document, "label": "changed"})
-    shown = get(client, document["id"])
-    assert shown["metadata_version"] not in ("v1", None)
-    assert shown["updated_by"] == "anonymous"
+    flow = get(client, document["id"])
+    assert flow["metadata_version"] not in ("v1", None)
+    assert flow["updated_by"] == "anonymous"
 
 
 def test_metadata_updated_follows_and_created_stays(client: FlaskClient, store: Store) -> None:
@@ -233,11 +233,11 @@ def test_a_flow_takes_its_technical_metadata_from_its_profile(client: FlaskClien
     flow_id = new_id()
     document = {"id": flow_id, "source_id": new_id(), "profile_id": profile_id, "label": "a", "max_bit_rate": 6000}
     put(client, document)
-    shown = get(client, flow_id)
-    assert shown.items() >= document.items()
-    assert (shown["codec"], shown["avg_bit_rate"]) == ("video/h264", 5000)
-    assert shown["essence_parameters"]["frame_width"] == 1280
-    assert get_source(client, shown["source_id"])["format"] == "urn:x-nmos:format:video"
+    flow = get(client, flow_id)
+    assert flow.items() >= document.items()
+    assert (flow["codec"], flow["avg_bit_rate"]) == ("video/h264", 5000)
+    assert flow["essence_parameters"]["frame_width"] == 1280
+    assert get_source(client, flow["source_id"])["format"] == "urn:x-nmos:format:video"
     put(client, {**document, "label": "b", "max_bit_rate": 7000})
     again = get(client, flow_id)
     assert (again["label"], again["max_bit_rate"], again["codec"]) == ("b", 7000, "video/h264")
@@ -278,9 +278,9 @@ def test_an_empty_profile_id_with_technical_metadata_breaks_the_link_and_is_not_
     document = video()
     put(client, {"id": document["id"], "source_id": document["source_id"], "profile_id": put_profile(client)})
     put(client, {**document, "profile_id": ""})
-    shown = get(client, document["id"])
-    assert "profile_id" not in shown
-    assert shown["essence_parameters"]["frame_width"] == 1920
+    flow = get(client, document["id"])
+    assert "profile_id" not in flow
+    assert flow["essence_parameters"]["frame_width"] == 1920
     put(client, {**document, "avg_bit_rate": 1})
 
 
@@ -347,7 +347,7 @@ def test_the_timerange_is_shown_when_it_is_asked_for(client: FlaskClient) -> Non
     assert client.get(f"{url}?timerange=nonsense").status_code == 400
 
 
-def test_a_flow_made_anew_under_an_old_id_is_a_new_one(client: FlaskClient, store: Store) -> None:
+def test_a_flow_with_the_id_of_a_deleted_flow_is_a_new_flow(client: FlaskClient, store: Store) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 1)
     with store.repository.read() as read:

@@ -1,4 +1,4 @@
-"""`/health`."""
+"""`/health`: whether the process is alive and ready."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_running_process_is_alive_and_ready(client: FlaskClient) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_media_that_cannot_be_written_are_named(client: FlaskClient, settings: Settings) -> None:
+def test_storage_that_cannot_be_written_is_named(client: FlaskClient, settings: Settings) -> None:
     shutil.rmtree(settings.data_dir / "media")
     (settings.data_dir / "media").write_text("in the way")
     answer = client.get("/health/ready")

@@ -1,4 +1,4 @@
-"""Objects with initialisation segments: named by Segments, never media themselves."""
+"""Objects with initialisation segments: Segments refer to them, and they are never media themselves."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ WITH_INIT: dict[str, Any] = {"essence_parameters": {"init_segments": True}}
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow whose Objects need initialisation segments."""
+    """Make a Flow whose Objects need initialisation segments."""
     return make_flow(client, **WITH_INIT)
 
 
 def post(client: FlaskClient, flow_id: str, object_id: str, timerange: str = "[0:0_1:0)", **more: Any) -> TestResponse:
-    """What registering one Segment is answered with."""
+    """Register one Segment; return the response."""
     body = {"object_id": object_id, "timerange": timerange, **more}
     return client.post(f"/flows/{flow_id}/segments", json=body)
 
 
 def refused(answer: TestResponse, *paths: str) -> None:
-    """It is a 400 that names exactly these fields."""
+    """Check that the response is a 400 that names exactly these fields."""
     assert answer.status_code == 400, answer.text
     assert sorted(answer.json["errors"]) == sorted(paths), answer.text
 
@@ -47,10 +47,10 @@ def test_an_init_object_is_named_with_each_segment(client: FlaskClient, flow_id:
 def test_an_object_names_its_init_object_by_id(client: FlaskClient, flow_id: str) -> None:
     media, init = allocate(client, flow_id, 2)
     register(client, flow_id, media, "[0:0_1:0)", init_object_id=init)
-    shown = client.get(f"/objects/{media}").json
-    assert shown["init_object"].keys() == {"id", "get_urls"}
-    assert shown["init_object"]["id"] == init
-    assert shown["init_object"]["get_urls"] == client.get(f"/objects/{init}").json["get_urls"]
+    document = client.get(f"/objects/{media}").json
+    assert document["init_object"].keys() == {"id", "get_urls"}
+    assert document["init_object"]["id"] == init
+    assert document["init_object"]["get_urls"] == client.get(f"/objects/{init}").json["get_urls"]
 
 
 def test_an_init_object_has_no_timerange_and_indirect_references(client: FlaskClient, flow_id: str) -> None:
@@ -60,8 +60,8 @@ def test_an_init_object_has_no_timerange_and_indirect_references(client: FlaskCl
     register(client, flow_id, two, "[1:0_2:0)", init_object_id=init)
     other = make_flow(client, **WITH_INIT)
     register(client, other, one, "[0:0_1:0)")
-    shown = client.get(f"/objects/{init}?accept_get_urls=").json
-    assert shown == {
+    document = client.get(f"/objects/{init}?accept_get_urls=").json
+    assert document == {
         "id": init,
         "referenced_by_flows": sorted([flow_id, other]),
         "first_referenced_by_flow": flow_id,
@@ -77,9 +77,9 @@ def test_any_flow_may_use_allocated_storage_for_initialisation_first(client: Fla
 
 
 def test_an_init_object_of_another_type_is_accepted(client: FlaskClient, flow_id: str) -> None:
-    given = client.post(f"/flows/{flow_id}/storage", json={"limit": 1, "content_type": "video/mp4"}).json
+    allocation = client.post(f"/flows/{flow_id}/storage", json={"limit": 1, "content_type": "video/mp4"}).json
     (media,) = allocate(client, flow_id)
-    register(client, flow_id, media, "[0:0_1:0)", init_object_id=given["media_objects"][0]["object_id"])
+    register(client, flow_id, media, "[0:0_1:0)", init_object_id=allocation["media_objects"][0]["object_id"])
 
 
 def test_an_unknown_init_object_is_refused(client: FlaskClient, flow_id: str) -> None:
@@ -94,11 +94,11 @@ def test_the_flow_says_whether_there_are_init_objects(client: FlaskClient, flow_
     without = make_flow(client)
     (other,) = allocate(client, without)
     refused(post(client, without, other, init_object_id=init), "init_object_id")
-    # Nothing was registered on the way.
+    # Every registration above was refused.
     assert not any(exists(client, f"/objects/{object_id}") for object_id in (media, init, other))
 
 
-def test_reuse_is_judged_by_the_init_object_that_the_object_has(client: FlaskClient, flow_id: str) -> None:
+def test_reuse_is_checked_against_the_objects_own_init_object(client: FlaskClient, flow_id: str) -> None:
     media, init = allocate(client, flow_id, 2)
     register(client, flow_id, media, "[0:0_1:0)", init_object_id=init)
     without = make_flow(client)
@@ -126,7 +126,7 @@ def test_an_object_is_init_or_media_never_both(client: FlaskClient, flow_id: str
     assert timeranges(client, flow_id) == ["[0:0_1:0)"]
 
 
-def test_within_a_list_too(client: FlaskClient, flow_id: str) -> None:
+def test_a_list_is_checked_item_by_item_for_init_objects(client: FlaskClient, flow_id: str) -> None:
     a, b, c, init = allocate(client, flow_id, 4)
     segments = [
         {"object_id": a, "timerange": "[0:0_1:0)", "init_object_id": init},

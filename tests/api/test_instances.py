@@ -1,4 +1,4 @@
-"""`/objects/{objectId}/instances`: adding and removing places where an Object's bytes are."""
+"""`/objects/{objectId}/instances`: adding and removing instances of an Object."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ THEIRS = {"url": "https://example.com/a", "label": "theirs"}
 
 @pytest.fixture
 def object_id(client: FlaskClient) -> str:
-    """A registered Object with bytes in the default Storage Backend."""
+    """Register an Object with bytes in the default Storage Backend."""
     return record(client, make_flow(client), 1)[0]
 
 
 def labels(client: FlaskClient, object_id: str) -> list[str]:
-    """The labels of the Object's URLs."""
+    """Return the labels of the Object's URLs."""
     return [entry["label"] for entry in client.get(f"/objects/{object_id}").json["get_urls"]]
 
 
@@ -45,7 +45,7 @@ def test_a_label_names_one_instance(client: FlaskClient, store: Store, object_id
     assert len(labels(client, object_id)) == 2
 
 
-def test_an_instance_that_is_there_already_is_not_made_again(client: FlaskClient, store: Store, object_id: str) -> None:
+def test_an_existing_instance_is_not_made_again(client: FlaskClient, store: Store, object_id: str) -> None:
     backend = store.storage(None).backend
     before = client.get(f"/objects/{object_id}").json["get_urls"]
     assert client.post(f"/objects/{object_id}/instances", json={"storage_id": backend.id}).status_code == 201
@@ -88,17 +88,17 @@ def test_a_url_is_removed_by_its_label(client: FlaskClient, object_id: str) -> N
 @pytest.mark.parametrize("by", ["storage_id", "label"])
 def test_controlled_bytes_go_with_their_instance(client: FlaskClient, store: Store, by: str) -> None:
     flow_id = make_flow(client)
-    given = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
-    put = given["put_url"]
+    allocation = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]
+    put = allocation["put_url"]
     assert client.put(put["url"], data=b"media", content_type=put["content-type"]).status_code == 200
-    object_id = given["object_id"]
+    object_id = allocation["object_id"]
     register(client, flow_id, object_id, "[0:0_1:0)")
     client.post(f"/objects/{object_id}/instances", json=THEIRS)
     backend = store.storage(None).backend
     name = {"storage_id": backend.id, "label": backend.label}[by]
     assert client.delete(f"/objects/{object_id}/instances", query_string={by: name}).status_code == 204
     assert labels(client, object_id) == ["theirs"]
-    # The deletion of the bytes was queued in the same transaction; the worker carries it out.
+    # The same transaction has queued the deletion of the bytes, which the worker carries out.
     jobs = store.repository.lease("delete-bytes", "test", 10, 60)
     assert [job.payload["storage_id"] for job in jobs] == [backend.id]
     assert jobs[0].job_id in put["url"]

@@ -183,7 +183,7 @@ def test_ended_requests_can_be_read_for_a_day(client: FlaskClient, store: Store)
     assert lifetime == timedelta(days=1)
 
 
-def test_requests_are_forgotten_when_their_time_has_come(client: FlaskClient, store: Store) -> None:
+def test_requests_are_forgotten_when_they_expire(client: FlaskClient, store: Store) -> None:
     flow_id = make_flow(client)
     record(client, flow_id, 10)
     request_id = client.delete(f"/flows/{flow_id}").json["id"]
@@ -199,13 +199,13 @@ def test_requests_are_listed_page_by_page(client: FlaskClient, store: Store) -> 
         flow_id = make_flow(client)
         record(client, flow_id, 10)
         ids.append(client.delete(f"/flows/{flow_id}").json["id"])
-    seen: list[Any] = []
+    request_ids: list[Any] = []
     url = "/flow-delete-requests?limit=2"
     while url:
         response = client.get(url)
-        seen += [item["id"] for item in response.json]
+        request_ids += [item["id"] for item in response.json]
         link = response.headers.get("Link")
         url = link[1 : link.index(">")] if link else ""
-    assert seen == ids[::-1]
+    assert request_ids == ids[::-1]
     assert [item["id"] for item in client.get("/flow-delete-requests?reverse_order=true").json] == ids
     assert client.get("/flow-delete-requests?sort_by=size").status_code == 400

@@ -24,9 +24,9 @@ def refused(answer: Any, path: str) -> None:
 
 
 class TestLimits:
-    """Limits are generous, the same on every repository, and answered with 400."""
+    """Limits are generous and the same on every repository; a request beyond one is answered with 400."""
 
-    def test_tags(self, client: FlaskClient) -> None:
+    def test_a_resource_has_a_limited_number_of_tags(self, client: FlaskClient) -> None:
         most = {f"tag{number}": "x" for number in range(limits.MOST_TAGS)}
         flow = flow_documents.data(tags=most)
         flow_documents.put(client, flow)
@@ -34,26 +34,26 @@ class TestLimits:
         refused(client.put(f"/flows/{flow['id']}", json={**flow, "tags": {**most, "one-more": "x"}}), "tags")
         assert client.put(f"/flows/{flow['id']}/tags/tag1", json="y").status_code == 204
 
-    def test_values_of_tags(self, client: FlaskClient) -> None:
+    def test_a_resource_has_a_limited_number_of_tag_values(self, client: FlaskClient) -> None:
         half = ["x"] * (limits.MOST_TAG_VALUES // 2)
         source = {"id": new_id(), "format": "urn:x-nmos:format:data", "tags": {"a": half, "b": half}}
         assert client.post("/sources", json=source).status_code == 201
         refused(client.put(f"/sources/{source['id']}/tags/c", json="x"), "tags")
 
-    def test_members(self, client: FlaskClient) -> None:
+    def test_a_collection_has_a_limited_number_of_members(self, client: FlaskClient) -> None:
         collector = flow_documents.multi(*[new_id() for _ in range(limits.MOST_MEMBERS + 1)])
         refused(client.put(f"/flows/{collector['id']}", json=collector), "flow_collection")
 
-    def test_segments_of_one_registration(self, client: FlaskClient) -> None:
+    def test_a_registration_has_a_limited_number_of_segments(self, client: FlaskClient) -> None:
         flow_id = make_flow(client)
         segment = {"object_id": "a", "timerange": "[0:0_1:0)"}
         refused(client.post(f"/flows/{flow_id}/segments", json=[segment] * (limits.MOST_SEGMENTS + 1)), "body")
 
-    def test_object_ids(self, client: FlaskClient) -> None:
+    def test_a_storage_request_has_a_limited_number_of_object_ids(self, client: FlaskClient) -> None:
         ids = [str(number) for number in range(limits.MOST_OBJECT_IDS + 1)]
         refused(client.post(f"/flows/{make_flow(client)}/storage", json={"object_ids": ids}), "object_ids")
 
-    def test_urls_of_an_object(self, client: FlaskClient) -> None:
+    def test_an_object_has_a_limited_number_of_urls(self, client: FlaskClient) -> None:
         flow_id = make_flow(client)
         urls = [{"url": "https://example.com/a", "label": str(number)} for number in range(limits.MOST_URLS)]
         more = [*urls, {"url": "https://example.com/a", "label": "one more"}]
@@ -67,7 +67,7 @@ class TestLimits:
 
 
 class TestRate:
-    """`TAMS_RATE_LIMIT`."""
+    """The limit that `TAMS_RATE_LIMIT` sets."""
 
     @pytest.fixture
     def settings(self, tmp_path: Path) -> Settings:

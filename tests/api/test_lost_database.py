@@ -1,4 +1,4 @@
-"""A PostgreSQL that goes away and comes back: 503 meanwhile, and no restart of ours afterwards."""
+"""A PostgreSQL that is lost and comes back: 503 meanwhile, and no restart of the store afterwards."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.support.databases import NewDatabase
 
 @pytest.fixture
 def settings(new_postgresql: NewDatabase, tmp_path: Path) -> Settings:
-    """A store on PostgreSQL, whatever the others are on."""
+    """Configure a store on PostgreSQL, whichever database the other tests use."""
     environment = {"TAMS_DATABASE_URL": new_postgresql()}
     return Settings.from_env(environment, environment="development", data_dir=tmp_path, secret_key=KEY)
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[FlaskClient]:
-    """A client of it."""
+    """Yield a client of that store."""
     for app in serving(settings):
         yield app.test_client()
 
 
 @contextmanager
 def out_of_reach(url: str) -> Iterator[None]:
-    """End all connections to the database, and refuse new ones."""
+    """Close all connections to the database, and refuse new ones."""
     here = make_url(url)
     engine = create_engine(here.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
 

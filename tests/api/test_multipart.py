@@ -56,8 +56,8 @@ def test_bytes_and_segment_are_stored(client: FlaskClient, store: Store, flow_id
     assert answer.headers["Cache-Control"] == "no-store"
     got = client.get(answer.json["get_urls"][0]["url"])
     assert (got.data, got.content_type) == (b"media", "application/octet-stream")
-    shown = client.get(f"/objects/{answer.json['object_id']}").json
-    assert (shown["first_referenced_by_flow"], shown["key_frame_count"]) == (flow_id, 1)
+    document = client.get(f"/objects/{answer.json['object_id']}").json
+    assert (document["first_referenced_by_flow"], document["key_frame_count"]) == (flow_id, 1)
     assert due_deletions(store) == set()
 
 
@@ -93,7 +93,7 @@ def test_an_object_allocated_to_this_flow_can_be_uploaded(client: FlaskClient, s
     assert answer.status_code == 201, answer.text
     (entry,) = client.get(f"/objects/{allocated['object_id']}").json["get_urls"]
     assert client.get(entry["url"]).data == b"media"
-    # The earlier bytes have a storage key of their own, and are no longer needed.
+    # The earlier bytes have a different storage key, and are no longer needed.
     (key,) = due_deletions(store)
     assert key in put["url"]
 
@@ -131,7 +131,7 @@ def test_a_refused_segment_leaves_neither_record_nor_bytes(
     assert timeranges(client, flow_id) == ["[10:0_11:0)"]
     assert not exists(client, "/objects/mine")
     assert stored_files(store) == 0
-    # The id is free.
+    # The id is still free.
     assert client.post(f"/flows/{flow_id}/storage", json={"object_ids": ["mine"]}).status_code == 201
 
 
@@ -192,7 +192,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(client: FlaskClient, store: St
     assert send(client, flow_id, whole[:700_000]).status_code == 400
     assert (timeranges(client, flow_id), stored_files(store)) == ([], 0)
     assert not exists(client, "/objects/mine")
-    # The worker deletes the bytes that may have been stored: it has their storage key.
+    # The storage key is queued, so the worker deletes any bytes that were stored.
     assert len(due_deletions(store)) == 1
 
 
@@ -214,7 +214,7 @@ def test_the_timerange_may_be_taken_during_the_upload(client: FlaskClient, store
     (other,) = allocate(client, flow_id)
 
     class Slow(io.BytesIO):
-        """Bytes during whose upload another client registers first. It would wait if a transaction were open."""
+        """Media during whose upload another client registers first; it would wait if a transaction were open."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             if not timeranges(client, flow_id):
@@ -236,7 +236,7 @@ def test_no_record_is_stored_during_the_upload(client: FlaskClient, store: Store
     patient = replace(store, now=lambda: moments[-1])
 
     class Slow(io.BytesIO):
-        """Bytes whose upload takes two days."""
+        """Media whose upload takes two days."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             with store.repository.read() as read:

@@ -1,4 +1,4 @@
-"""The API document, and the pages that show it."""
+"""The OpenAPI document, and the pages that display it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from openapi_spec_validator import validate
 
 @pytest.fixture
 def document(client: FlaskClient) -> dict[str, Any]:
-    found = client.get("/openapi.json").json
-    assert found is not None
-    return dict(found)
+    content = client.get("/openapi.json").json
+    assert content is not None
+    return dict(content)
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:

@@ -41,15 +41,15 @@ def labels(answer: TestResponse) -> list[str]:
     return [item["label"] for item in answer.json]
 
 
-def test_a_walk_sees_everything_once(filled: FlaskClient) -> None:
+def test_following_the_links_returns_every_item_once(filled: FlaskClient) -> None:
     answer = filled.get(LISTING, query_string={"limit": 2})
-    seen = labels(answer)
+    profile_labels = labels(answer)
     pages = 1
     while "Link" in answer.headers:
         answer = filled.get(next_of(answer))
-        seen += labels(answer)
+        profile_labels += labels(answer)
         pages += 1
-    assert seen == ["p0", "p1", "p2", "p3", "p4"]
+    assert profile_labels == ["p0", "p1", "p2", "p3", "p4"]
     assert pages == 3
     assert "X-Paging-NextKey" not in answer.headers
 
@@ -58,7 +58,7 @@ def test_a_page_says_what_it_is(filled: FlaskClient) -> None:
     answer = filled.get(LISTING, query_string={"limit": 2})
     assert answer.headers["X-Paging-Limit"] == "2"
     assert answer.headers["X-Paging-Count"] == "2"
-    # Also where there is no parameter to turn the listing round.
+    # The header is also sent by listings without the parameter `reverse_order`.
     assert answer.headers["X-Paging-Reverse-Order"] == "false"
     assert dict(parse_qsl(urlsplit(next_of(answer)).query))["page"] == answer.headers["X-Paging-NextKey"]
     backends = filled.get("/service/storage-backends?reverse_order=true")
@@ -82,9 +82,9 @@ def test_a_repeated_parameter_of_a_client_that_follows_a_link_does_no_harm(fille
     assert labels(filled.get(f"{url}&limit=2")) == ["p2", "p3"]
 
 
-@pytest.mark.parametrize(("asked", "used"), [("1", "1"), ("1000", "1000"), ("1001", "1000"), ("9" * 40, "1000")])
-def test_a_large_limit_is_clamped(client: FlaskClient, asked: str, used: str) -> None:
-    assert client.get(LISTING, query_string={"limit": asked}).headers["X-Paging-Limit"] == used
+@pytest.mark.parametrize(("limit", "used"), [("1", "1"), ("1000", "1000"), ("1001", "1000"), ("9" * 40, "1000")])
+def test_a_large_limit_is_clamped(client: FlaskClient, limit: str, used: str) -> None:
+    assert client.get(LISTING, query_string={"limit": limit}).headers["X-Paging-Limit"] == used
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "1.5"])
@@ -114,7 +114,7 @@ def first_token(client: FlaskClient) -> str:
 
 
 def altered(page_token: str) -> list[str]:
-    """Return tokens that differ from this one in a character, at each of its places, at its ends, and by its dot."""
+    """Return tokens that differ from this one in one character, at its ends, or in its dot."""
     changed = [
         page_token[:place] + ("A" if letter != "A" else "B") + page_token[place + 1 :]
         for place, letter in enumerate(page_token)
@@ -141,7 +141,7 @@ def test_a_page_token_of_another_service_is_400(filled: FlaskClient, settings: S
 
 
 class TestTokensOfTheFirstRelease:
-    """Page tokens of 0.1.0, made here as that release made them, are accepted for one release more."""
+    """Page tokens in the form of release 0.1.0, which are accepted for one more release."""
 
     @pytest.fixture
     def old_token(self, filled: FlaskClient) -> str:
@@ -150,17 +150,19 @@ class TestTokensOfTheFirstRelease:
         bound = b"\x00".join((LISTING.encode(), b"profiles", b"+", cursor))
         return urlsafe_b64encode(hmac.digest(key, bound, "sha256")[:16] + cursor).rstrip(b"=").decode()
 
-    def test_they_lead_on(self, filled: FlaskClient, old_token: str) -> None:
+    def test_an_old_token_leads_to_its_page(self, filled: FlaskClient, old_token: str) -> None:
         assert "." not in old_token
         page = filled.get(LISTING, query_string={"page": old_token, "limit": 2})
         assert labels(page) == ["p1", "p2"]
         assert labels(filled.get(next_of(page))) == ["p3", "p4"]
 
-    def test_altered_ones_are_400(self, filled: FlaskClient, old_token: str) -> None:
+    def test_an_altered_old_token_is_400(self, filled: FlaskClient, old_token: str) -> None:
         for page_token in altered(old_token)[:-1]:
             assert refused(filled.get(LISTING, query_string={"page": page_token})), page_token
 
-    def test_they_hold_for_their_listing_and_direction_only(self, filled: FlaskClient, old_token: str) -> None:
+    def test_an_old_token_is_valid_only_for_its_listing_and_direction(
+        self, filled: FlaskClient, old_token: str
+    ) -> None:
         assert refused(filled.get("/service/storage-backends", query_string={"page": old_token}))
         assert refused(filled.get(LISTING, query_string={"page": old_token, "reverse_order": "true"}))
 

@@ -1,4 +1,4 @@
-"""`/service/profiles`."""
+"""`/service/profiles`: creating, reading and filtering Profiles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_profile_is_created_and_read(client: FlaskClient) -> None:
     assert client.get(PATH).json == [created]
 
 
-def test_who_created_it_can_be_said_and_when_cannot(client: FlaskClient) -> None:
+def test_a_client_may_set_created_by_but_not_created(client: FlaskClient) -> None:
     created = create(client, profile(created_by="tams-dev", created="2008-05-27T18:51:00Z"))
     assert created["created_by"] == "tams-dev"
     assert created["created"] != "2008-05-27T18:51:00Z"
@@ -43,7 +43,7 @@ def test_a_profile_never_changes(client: FlaskClient) -> None:
     assert client.delete(f"{PATH}/{sent['id']}").status_code == 405
 
 
-def test_an_unknown_one_is_404(client: FlaskClient) -> None:
+def test_an_unknown_profile_is_404(client: FlaskClient) -> None:
     assert client.get(f"{PATH}/{new_id()}").status_code == 404
 
 
@@ -99,7 +99,7 @@ def test_a_profile_is_limited_in_size(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("", ["a", "b", None]),
         ("format=urn:x-nmos:format:audio", ["b"]),
@@ -112,13 +112,13 @@ def test_a_profile_is_limited_in_size(client: FlaskClient) -> None:
         ("unknown=a", ["a", "b", None]),
     ],
 )
-def test_filters(client: FlaskClient, query: str, found: list[str | None]) -> None:
+def test_profiles_are_filtered(client: FlaskClient, query: str, expected: list[str | None]) -> None:
     for sent in (profile(), profile(AUDIO, label="b"), profile(label="a")):
         create(client, sent)
     answer = client.get(f"{PATH}?{query}")
     assert answer.json is not None
-    assert [item.get("label") for item in answer.json] == found
-    assert answer.headers["X-Paging-Count"] == str(len(found))
+    assert [item.get("label") for item in answer.json] == expected
+    assert answer.headers["X-Paging-Count"] == str(len(expected))
 
 
 @pytest.mark.parametrize("query", ["format=video", "codec=h264", "codec=", "label=a&label=b", "limit=0", "page=x"])

@@ -1,4 +1,4 @@
-"""Query strings: strict about what is known, deaf to the rest."""
+"""Query strings: known parameters are checked strictly, and unknown ones are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registering one Segment: what is accepted, what is refused, and that a refusal changes nothing."""
+"""Registering one Segment: which requests are accepted and which refused; a refused request changes nothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.support.api_steps import allocate, exists, make_flow, record, registe
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow that takes Segments."""
+    """Make a Flow that accepts Segments."""
     return make_flow(client)
 
 
 def post(client: FlaskClient, flow_id: str, object_id: str, timerange: str = "[0:0_1:0)", **more: Any) -> TestResponse:
-    """What registering one Segment is answered with."""
+    """Register one Segment; return the response."""
     body = {"object_id": object_id, "timerange": timerange, **more}
     return client.post(f"/flows/{flow_id}/segments", json=body)
 
 
 def refused(answer: TestResponse, *paths: str) -> str:
-    """The summary of a 400 that names exactly these fields."""
+    """Check that the response is a 400 that names exactly these fields; return its summary."""
     assert answer.status_code == 400, answer.text
     assert sorted(answer.json["errors"]) == sorted(paths), answer.text
     return str(answer.json["summary"])
@@ -66,7 +66,7 @@ def test_a_flow_without_container_takes_no_segments(client: FlaskClient) -> None
     refused(post(client, flow_id, "a", get_urls=[{"url": "https://example.com/a", "label": "a"}]), "container")
 
 
-def test_registering_tells_the_flow(client: FlaskClient, flow_id: str) -> None:
+def test_registering_updates_the_flow(client: FlaskClient, flow_id: str) -> None:
     before = client.get(f"/flows/{flow_id}?include_timerange=true").json
     assert "segments_updated" not in before
     register(client, flow_id, allocate(client, flow_id)[0], "[5:0_6:0]")
@@ -138,7 +138,7 @@ def test_segments_of_one_flow_never_overlap(client: FlaskClient, flow_id: str, t
         refused(answer, "timerange")
         assert timeranges(client, flow_id) == ["[10:0_11:0)"]
         assert not exists(client, f"/objects/{second}")
-        # The Object is untouched: it can still be registered for the first time.
+        # The Object is unchanged: it can still be registered for the first time.
         assert post(client, flow_id, second, "[50:0_51:0)", key_frame_count=3).status_code == 201
 
 
@@ -166,7 +166,7 @@ def test_an_unknown_object_is_refused(client: FlaskClient, flow_id: str) -> None
     assert timeranges(client, flow_id) == []
 
 
-def test_storage_is_for_the_flow_that_it_was_given_to(client: FlaskClient, flow_id: str) -> None:
+def test_storage_is_only_for_the_flow_that_allocated_it(client: FlaskClient, flow_id: str) -> None:
     (object_id,) = allocate(client, flow_id)
     other = make_flow(client)
     refused(post(client, other, object_id), "object_id")
@@ -175,7 +175,7 @@ def test_storage_is_for_the_flow_that_it_was_given_to(client: FlaskClient, flow_
     register(client, other, object_id, "[0:0_1:0)")
 
 
-def test_storage_of_a_flow_that_was_made_anew_is_not_its_successors(client: FlaskClient, flow_id: str) -> None:
+def test_storage_of_a_deleted_flow_is_not_for_a_new_flow_of_the_same_id(client: FlaskClient, flow_id: str) -> None:
     (object_id,) = allocate(client, flow_id)
     assert client.delete(f"/flows/{flow_id}").status_code == 204
     make_flow(client, flow_id)
@@ -272,38 +272,38 @@ def test_urls_are_not_added_to_allocated_storage(client: FlaskClient, flow_id: s
     )
 
 
-# Uploads that are checked
+# Checks of uploads
 
 
 @pytest.fixture
 def checked(app: Flask) -> FlaskClient:
-    """A client of a store with TAMS_VERIFY_UPLOADS."""
+    """Return a client of a store with TAMS_VERIFY_UPLOADS."""
     store: Store = app.extensions[STORE]
     app.extensions[STORE] = replace(store, settings=replace(store.settings, verify_uploads=True))
     return app.test_client()
 
 
-def test_bytes_that_never_came_are_noticed(checked: FlaskClient) -> None:
+def test_an_object_whose_bytes_were_not_uploaded_is_refused(checked: FlaskClient) -> None:
     flow_id = make_flow(checked)
-    given = checked.post(f"/flows/{flow_id}/storage", json={"limit": 2}).json["media_objects"]
-    url = given[0]["put_url"]
+    allocations = checked.post(f"/flows/{flow_id}/storage", json={"limit": 2}).json["media_objects"]
+    url = allocations[0]["put_url"]
     assert checked.put(url["url"], data=b"media", content_type=url["content-type"]).status_code == 200
-    present, absent = (item["object_id"] for item in given)
+    present, absent = (item["object_id"] for item in allocations)
     refused(post(checked, flow_id, absent), "object_id")
     answer = checked.post(
         f"/flows/{flow_id}/segments",
         json=[{"object_id": absent, "timerange": "[0:0_1:0)"}, {"object_id": present, "timerange": "[0:0_1:0)"}],
     )
     assert [failed["object_id"] for failed in answer.json["failed_segments"]] == [absent]
-    # Objects that lie elsewhere, and those that are registered, are not looked for.
+    # Bytes of external Objects and of registered Objects are not checked.
     register(checked, flow_id, "theirs", "[1:0_2:0)", get_urls=[{"url": "https://example.com/a", "label": "a"}])
     register(checked, make_flow(checked), present, "[0:0_1:0)")
 
 
-def test_a_missing_initialisation_segment_is_noticed(checked: FlaskClient) -> None:
+def test_an_init_object_whose_bytes_were_not_uploaded_is_refused(checked: FlaskClient) -> None:
     flow_id = make_flow(checked, essence_parameters={"init_segments": True})
-    given = checked.post(f"/flows/{flow_id}/storage", json={"limit": 2}).json["media_objects"]
-    url = given[0]["put_url"]
+    allocations = checked.post(f"/flows/{flow_id}/storage", json={"limit": 2}).json["media_objects"]
+    url = allocations[0]["put_url"]
     assert checked.put(url["url"], data=b"media", content_type=url["content-type"]).status_code == 200
-    media, init = (item["object_id"] for item in given)
+    media, init = (item["object_id"] for item in allocations)
     refused(post(checked, flow_id, media, init_object_id=init), "init_object_id")

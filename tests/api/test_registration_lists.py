@@ -1,4 +1,4 @@
-"""Registering lists of Segments: in order, going on after a refusal; and many clients at once."""
+"""Registering lists of Segments: in order, continuing after a refusal; and many clients at once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.support.hypothesis_profiles import examples
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow that takes Segments."""
+    """Make a Flow that accepts Segments."""
     return make_flow(client)
 
 
 def post(client: FlaskClient, flow_id: str, segments: list[Any]) -> list[dict[str, Any]]:
-    """Register the list; what was refused of it."""
+    """Register the list; return the refused Segments."""
     answer = client.post(f"/flows/{flow_id}/segments", json=segments)
     if answer.status_code == 201:
         assert answer.data == b""
@@ -116,7 +116,7 @@ def test_of_two_that_overlap_in_a_list_the_first_is_stored(client: FlaskClient, 
     assert timeranges(client, flow_id) == ["[5:0_6:0)", "[6:0_7:0)"]
 
 
-def test_what_a_refused_segment_would_have_taken_is_free(client: FlaskClient, flow_id: str) -> None:
+def test_the_timerange_of_a_refused_segment_stays_free(client: FlaskClient, flow_id: str) -> None:
     a, b = allocate(client, flow_id, 2)
     failed = post(
         client,
@@ -129,7 +129,7 @@ def test_what_a_refused_segment_would_have_taken_is_free(client: FlaskClient, fl
         ],
     )
     assert [item["object_id"] for item in failed] == ["nothing", b]
-    # What the refused Segment said of the Object does not count.
+    # The properties of the Object in the refused Segment do not count.
     assert "key_frame_count" not in client.get(f"/objects/{b}").json
 
 
@@ -176,44 +176,44 @@ points = st.integers(0, 12)
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stored=st.lists(st.tuples(points, st.integers(1, 4)), max_size=3),
-    asked=st.lists(st.tuples(points, st.integers(1, 4)), min_size=1, max_size=8),
+    requested=st.lists(st.tuples(points, st.integers(1, 4)), min_size=1, max_size=8),
 )
-def test_a_list_ends_as_its_items_one_by_one_would(
-    client: FlaskClient, stored: list[tuple[int, int]], asked: list[tuple[int, int]]
+def test_a_list_has_the_same_result_as_its_items_one_by_one(
+    client: FlaskClient, stored: list[tuple[int, int]], requested: list[tuple[int, int]]
 ) -> None:
-    """Against the definition: an item is refused where it overlaps what was there or was accepted before it."""
+    """Compare with the definition: an item is refused if it overlaps a stored Segment or an earlier accepted item."""
     flow_id = make_flow(client)
     (object_id,) = allocate(client, flow_id)
     register(client, flow_id, object_id, "[1000:0_1100:0)")
-    taken: list[tuple[int, int]] = []
+    accepted: list[tuple[int, int]] = []
 
     def is_free(start: int, length: int) -> bool:
-        return all(start + length <= other or other + more <= start for other, more in taken)
+        return all(start + length <= other or other + more <= start for other, more in accepted)
 
     def segment(start: int, length: int) -> dict[str, str]:
-        # Shifted so that it uses some of what the Object has.
+        # The offset shifts the Segment to a part of the Object's timerange.
         return {"object_id": object_id, "timerange": SECOND.format(start, start + length), "ts_offset": "-1000:0"}
 
     for start, length in stored:
         if is_free(start, length):
-            taken.append((start, length))
+            accepted.append((start, length))
             register(client, flow_id, **segment(start, length))
     expected = []
-    for start, length in asked:
+    for start, length in requested:
         if is_free(start, length):
-            taken.append((start, length))
+            accepted.append((start, length))
         else:
             expected.append(SECOND.format(start, start + length))
-    failed = post(client, flow_id, [segment(*each) for each in asked])
+    failed = post(client, flow_id, [segment(*item) for item in requested])
     assert [item["timerange"] for item in failed] == expected
-    there = [SECOND.format(start, start + length) for start, length in sorted(taken)]
-    assert timeranges(client, flow_id) == [*there, "[1000:0_1100:0)"]
+    remaining = [SECOND.format(start, start + length) for start, length in sorted(accepted)]
+    assert timeranges(client, flow_id) == [*remaining, "[1000:0_1100:0)"]
 
 
 def test_a_thousand_segments_in_one_list(client: FlaskClient, flow_id: str) -> None:
     objects = allocate(client, flow_id, 1000)
     segments = [{"object_id": o, "timerange": SECOND.format(n, n + 1)} for n, o in enumerate(objects)]
-    # Out of order, which makes no difference.
+    # The order of the list makes no difference.
     assert post(client, flow_id, segments[::-1]) == []
     answer = client.get(f"/flows/{flow_id}/segments?limit=1000&accept_get_urls=")
     assert [segment["object_id"] for segment in answer.json] == objects
@@ -223,7 +223,7 @@ def test_a_thousand_segments_in_one_list(client: FlaskClient, flow_id: str) -> N
 
 
 def at_once(count: int, action: Callable[[int], Any]) -> list[Any]:
-    """What `action(0)` to `action(count - 1)` return, begun at the same moment in threads of their own."""
+    """Run `action(0)` to `action(count - 1)` in threads that start at the same moment; return their results."""
     barrier = Barrier(count)
 
     def run(number: int) -> Any:
@@ -240,7 +240,7 @@ def test_of_overlapping_registrations_exactly_one_wins(app: Flask, client: Flask
         start = attempt * 100
 
         def register_one(number: int, objects: list[str] = objects, start: int = start) -> int:
-            # All of them hold the instant start + 10.
+            # All timeranges include the instant start + 10.
             timerange = SECOND.format(start + number, start + number + 11)
             body = {"object_id": objects[number], "timerange": timerange}
             return app.test_client().post(f"/flows/{flow_id}/segments", json=body).status_code
@@ -279,13 +279,13 @@ def test_one_object_is_first_registered_once(app: Flask, client: FlaskClient, fl
         body = {"object_id": "theirs", "timerange": "[0:0_1:0)", "key_frame_count": number, "get_urls": [entry]}
         return app.test_client().post(f"/flows/{others[number]}/segments", json=body).status_code
 
-    # Whoever comes first decides on the Object's properties; the others say something else of it.
+    # The first client decides on the Object's properties, which the other requests contradict.
     statuses = at_once(6, register_one)
     assert sorted(statuses) == [201] + [400] * 5
-    shown = client.get("/objects/theirs").json
-    winner = others[shown["key_frame_count"]]
-    assert shown["first_referenced_by_flow"] == winner
-    assert shown["referenced_by_flows"] == [winner]
+    document = client.get("/objects/theirs").json
+    winner = others[document["key_frame_count"]]
+    assert document["first_referenced_by_flow"] == winner
+    assert document["referenced_by_flows"] == [winner]
 
 
 def test_writers_to_one_flow_do_not_lose_each_others_segments(app: Flask, client: FlaskClient, flow_id: str) -> None:

@@ -16,7 +16,7 @@ from tams.services.store import Store
 from tams.worker.deletion import delete_segments
 from tests.support.api_steps import SECOND, allocate, make_flow, record, register, reuse, source_of, timeranges
 from tests.support.multipart import upload
-from tests.support.outbox_events import listen, outlined, stored, told
+from tests.support.outbox_events import listen, new_event_summaries, new_events, stored
 
 
 @pytest.fixture(autouse=True)
@@ -28,27 +28,27 @@ def _webhook(store: Store) -> None:
 def flow_id(client: FlaskClient, store: Store) -> str:
     """Create a Flow and discard its events."""
     flow_id = make_flow(client)
-    told(store)
+    new_events(store)
     return flow_id
 
 
 def deleted(store: Store) -> list[str]:
     """Return the timeranges of the new events, all of which report deleted Segments."""
-    events = told(store)
+    events = new_events(store)
     assert {event.type for event in events} <= {"flows/segments_deleted"}
     assert all(event.body.keys() == {"timerange"} for event in events)
     return [event.body["timerange"] for event in events]
 
 
 class TestAdding:
-    """`flows/segments_added`."""
+    """Events of the type `flows/segments_added`."""
 
-    def test_one_segment_is_told_with_its_flow(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_the_event_of_one_segment_has_its_flow(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         (object_id,) = allocate(client, flow_id)
         collector = make_flow(client, flow_collection=[{"id": flow_id}], format="urn:x-nmos:format:multi")
-        told(store)
+        new_events(store)
         register(client, flow_id, object_id, "[0:0_1:0)", sample_count=25)
-        (event,) = told(store)
+        (event,) = new_events(store)
         with store.repository.read() as read:
             flow = read.flow(flow_id)
         assert flow is not None
@@ -59,13 +59,13 @@ class TestAdding:
         assert added_segments(event) == stored(store, flow_id)
         assert event.created == flow.segments_updated
 
-    def test_a_list_is_one_event_without_what_was_refused(
+    def test_a_list_is_one_event_without_the_refused_segments(
         self, client: FlaskClient, store: Store, flow_id: str
     ) -> None:
         ids = allocate(client, flow_id, 3)
         segments = [{"object_id": ids[n], "timerange": SECOND.format(n // 2, n // 2 + 1)} for n in range(3)]
         assert len(client.post(f"/flows/{flow_id}/segments", json=segments).json["failed_segments"]) == 1
-        (event,) = told(store)
+        (event,) = new_events(store)
         assert [segment.object_id for segment in added_segments(event)] == [ids[0], ids[2]]
 
     def test_where_all_are_refused_nothing_is_told(self, client: FlaskClient, store: Store, flow_id: str) -> None:
@@ -74,42 +74,42 @@ class TestAdding:
             assert client.post(f"/flows/{flow_id}/segments", json=body).status_code == status
         assert client.post(f"/flows/{new_id()}/segments", json=segments).status_code == 404
         client.put(f"/flows/{flow_id}/read_only", json=True)
-        told(store)
+        new_events(store)
         assert client.post(f"/flows/{flow_id}/segments", json=segments).status_code == 403
-        assert told(store) == []
+        assert new_events(store) == []
 
-    def test_a_long_list_is_told_in_parts(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_a_long_list_is_several_events(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         names = [f"{n}" + "\x01é" * 300 for n in range(100)]
         urls = [{"url": "https://example.com/", "label": "away"}]
         segments = [
             {"object_id": name, "timerange": SECOND.format(n, n + 1), "get_urls": urls} for n, name in enumerate(names)
         ]
         assert client.post(f"/flows/{flow_id}/segments", json=segments).status_code == 201
-        events = told(store)
+        events = new_events(store)
         assert [event.position for event in events] == [0, 1, 2]
         assert all(50_000 < len(orjson.dumps(event)) < 100_000 for event in events)
         assert [segment for event in events for segment in added_segments(event)] == stored(store, flow_id)
 
-    def test_a_segment_with_its_bytes_is_told_once_it_is_there(
+    def test_a_segment_with_its_bytes_is_an_event_once_it_is_stored(
         self, client: FlaskClient, store: Store, flow_id: str
     ) -> None:
         assert upload(client, flow_id, {"timerange": "[0:0_1:0)"}).status_code == 201
-        (event,) = told(store)
+        (event,) = new_events(store)
         assert added_segments(event) == stored(store, flow_id)
         assert upload(client, flow_id, {"timerange": "[0:0_1:0)"}).status_code == 400
-        assert told(store) == []
+        assert new_events(store) == []
 
 
 class TestDeleting:
-    """`flows/segments_deleted`."""
+    """Events of the type `flows/segments_deleted`."""
 
     def test_a_range_is_one_run_with_the_ends_of_its_segments(
         self, client: FlaskClient, store: Store, flow_id: str
     ) -> None:
         record(client, flow_id, 5)
-        told(store)
+        new_events(store)
         client.delete(f"/flows/{flow_id}/segments?timerange=[1:500000000_4:0)")
-        (event,) = told(store)
+        (event,) = new_events(store)
         assert (event.type, event.body) == ("flows/segments_deleted", {"timerange": "[2:0_4:0)"})
         with store.repository.read() as read:
             flow = read.flow(flow_id)
@@ -122,7 +122,7 @@ class TestDeleting:
         ids = allocate(client, flow_id, 3)
         for object_id, timerange in zip(ids, ("[0:0_1:0)", "[1:0_2:0)", "[5:0_6:0]"), strict=True):
             register(client, flow_id, object_id, timerange)
-        told(store)
+        new_events(store)
         client.delete(f"/flows/{flow_id}/segments")
         assert deleted(store) == ["[0:0_6:0]"]
 
@@ -132,23 +132,23 @@ class TestDeleting:
         (object_id, *_) = record(client, flow_id, 3)
         for n in (3, 4, 9):
             register(client, flow_id, object_id, SECOND.format(n, n + 1), ts_offset=f"{n}:0")
-        told(store)
+        new_events(store)
         client.delete(f"/flows/{flow_id}/segments?object_id={object_id}")
         assert deleted(store) == ["[0:0_1:0)", "[3:0_10:0)"]
 
-    def test_a_deleted_object_is_told_for_each_flow(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_a_deleted_object_is_an_event_for_each_flow(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         (object_id,) = record(client, flow_id, 1)
         other = make_flow(client)
         reuse(client, other, [object_id])
-        told(store)
+        new_events(store)
         assert client.delete(f"/objects/{object_id}?cascade=true").status_code == 200
-        assert sorted(outlined(store)) == sorted(
+        assert sorted(new_event_summaries(store)) == sorted(
             ("flows/segments_deleted", changed_id) for changed_id in (flow_id, other)
         )
 
-    def test_what_deletes_nothing_tells_nothing(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_a_deletion_of_nothing_writes_no_event(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         (object_id,) = record(client, flow_id, 1)
-        told(store)
+        new_events(store)
         segments = f"/flows/{flow_id}/segments"
         for path, status in [
             (f"{segments}?timerange=()", 204),
@@ -160,15 +160,15 @@ class TestDeleting:
             (f"/flows/{flow_id}?cascade=false", 409),
         ]:
             assert client.delete(path).status_code == status
-        assert told(store) == []
+        assert new_events(store) == []
 
-    def test_with_a_flow_go_its_segments_in_one_run(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_the_segments_of_a_deleted_flow_are_one_run(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         record(client, flow_id, 3)
         record(client, flow_id, 2, start=7)
         source_id = source_of(client, flow_id)
-        told(store)
+        new_events(store)
         client.delete(f"/flows/{flow_id}")
-        segments, *rest = told(store)
+        segments, *rest = new_events(store)
         assert (segments.type, segments.flow_id, segments.body) == (
             "flows/segments_deleted",
             flow_id,
@@ -189,9 +189,9 @@ class TestInTheBackground:
         """Limit the Segments that a request deletes itself to four."""
         return replace(settings, delete_inline_limit=4)
 
-    def test_each_batch_tells_what_it_removed(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_each_batch_writes_an_event(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         record(client, flow_id, 12)
-        told(store)
+        new_events(store)
         answer = client.delete(f"/flows/{flow_id}/segments?timerange=[1:0_")
         assert answer.status_code == 202
         assert deleted(store) == ["[1:0_5:0)"]
@@ -200,28 +200,28 @@ class TestInTheBackground:
         assert not delete_requests.advance(store, answer.json["id"], 30)
         assert deleted(store) == ["[8:0_12:0)"]
 
-    def test_a_batch_that_is_refused_tells_nothing(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_a_batch_that_is_refused_writes_no_event(self, client: FlaskClient, store: Store, flow_id: str) -> None:
         objects = record(client, flow_id, 6)
         reuse(client, make_flow(client), objects[:4])
-        told(store)
+        new_events(store)
         assert client.delete(f"/flows/{flow_id}/segments?cascade=false").status_code == 202
         assert deleted(store) == ["[0:0_4:0)"]
         while delete_segments(store, "worker"):
             pass
-        assert told(store) == []
+        assert new_events(store) == []
         assert timeranges(client, flow_id) == ["[4:0_5:0)", "[5:0_6:0)"]
 
-    def test_a_large_flow_is_told_when_its_deletion_is_accepted(
+    def test_the_events_of_a_large_flow_are_written_when_its_deletion_is_accepted(
         self, client: FlaskClient, store: Store, flow_id: str
     ) -> None:
         record(client, flow_id, 10)
         source_id = source_of(client, flow_id)
-        told(store)
-        # A request under way for a part of it does not go on telling either.
+        new_events(store)
+        # An earlier request for a part of the Flow writes no more events either.
         assert client.delete(f"/flows/{flow_id}/segments?timerange=[5:0_").status_code == 202
         assert deleted(store) == ["[5:0_9:0)"]
         assert client.delete(f"/flows/{flow_id}").status_code == 202
-        events = told(store)
+        events = new_events(store)
         assert [(event.type, event.source_id) for event in events] == [
             ("flows/segments_deleted", source_id),
             ("flows/deleted", source_id),
@@ -230,7 +230,7 @@ class TestInTheBackground:
         assert events[0].body == {"timerange": "[0:0_10:0)"}
         make_flow(client, flow_id)
         record(client, flow_id, 2)
-        told(store)
+        new_events(store)
         while delete_segments(store, "worker"):
             pass
-        assert told(store) == []
+        assert new_events(store) == []

@@ -1,4 +1,4 @@
-"""`GET /flows/{flowId}/segments`: which Segments, and what of them."""
+"""`GET /flows/{flowId}/segments`: the Segments that a query selects, and their properties."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tests.support.api_steps import allocate, make_flow, record, register, reuse
 
 @pytest.fixture
 def flow_id(client: FlaskClient) -> str:
-    """A Flow that takes Segments."""
+    """Make a Flow that accepts Segments."""
     return make_flow(client)
 
 
-def found(client: FlaskClient, flow_id: str, **query: str) -> list[str]:
-    """The timeranges of the Segments that a query finds."""
+def listing(client: FlaskClient, flow_id: str, **query: str) -> list[str]:
+    """Return the timeranges of the Segments that a query selects."""
     answer = client.get(f"/flows/{flow_id}/segments", query_string=query)
     assert answer.status_code == 200, answer.text
     return [segment["timerange"] for segment in answer.json]
 
 
 def urls(client: FlaskClient, flow_id: str, **query: str) -> list[dict[str, Any]]:
-    """The get_urls of the Flow's first Segment."""
+    """Return the get_urls of the Flow's first Segment."""
     answer = client.get(f"/flows/{flow_id}/segments", query_string=query)
     assert answer.status_code == 200, answer.text
-    shown: list[dict[str, Any]] = answer.json[0]["get_urls"]
-    return shown
+    get_urls: list[dict[str, Any]] = answer.json[0]["get_urls"]
+    return get_urls
 
 
 def test_a_flow_that_does_not_exist_has_no_segments(client: FlaskClient) -> None:
@@ -39,19 +39,19 @@ def test_a_flow_that_does_not_exist_has_no_segments(client: FlaskClient) -> None
     assert answer.headers["X-Paging-Timerange"] == "()"
 
 
-def test_a_malformed_flow_id_is_not_found(client: FlaskClient) -> None:
+def test_a_malformed_flow_id_is_not_listing(client: FlaskClient) -> None:
     assert client.get("/flows/nothing/segments").status_code == 404
 
 
 def test_head_has_the_same_headers_and_no_body(client: FlaskClient, flow_id: str) -> None:
     record(client, flow_id, 3)
-    got = client.get(f"/flows/{flow_id}/segments?limit=2&accept_get_urls=")
-    asked = client.head(f"/flows/{flow_id}/segments?limit=2&accept_get_urls=")
-    assert asked.data == b""
-    assert asked.status_code == 200
-    # The id of a request is its own.
-    same = {name: value for name, value in got.headers.items() if name != "X-Request-ID"}
-    assert {name: value for name, value in asked.headers.items() if name != "X-Request-ID"} == same
+    get = client.get(f"/flows/{flow_id}/segments?limit=2&accept_get_urls=")
+    head = client.head(f"/flows/{flow_id}/segments?limit=2&accept_get_urls=")
+    assert head.data == b""
+    assert head.status_code == 200
+    # Each request has a different id.
+    same = {name: value for name, value in get.headers.items() if name != "X-Request-ID"}
+    assert {name: value for name, value in head.headers.items() if name != "X-Request-ID"} == same
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_head_has_the_same_headers_and_no_body(client: FlaskClient, flow_id: str
         ("(1:0)", []),
     ],
 )
-def test_segments_that_overlap_the_timerange_are_found(
+def test_segments_that_overlap_the_timerange_are_listing(
     client: FlaskClient, flow_id: str, timerange: str, expected: list[str]
 ) -> None:
     objects = allocate(client, flow_id, 4)
     for object_id, at in zip(objects, ["[0:0_1:0)", "[1:0_2:0)", "[3:0]", "[4:0_5:0]"], strict=True):
         register(client, flow_id, object_id, at)
-    assert found(client, flow_id, timerange=timerange) == expected
-    assert found(client, flow_id, timerange=timerange, reverse_order="true") == expected[::-1]
+    assert listing(client, flow_id, timerange=timerange) == expected
+    assert listing(client, flow_id, timerange=timerange, reverse_order="true") == expected[::-1]
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_unknown_parameters_are_ignored(client: FlaskClient, flow_id: str) -> No
     assert client.get(f"/flows/{flow_id}/segments?utm=1&TimeRange=x").status_code == 200
 
 
-def test_segments_of_one_object_are_found(client: FlaskClient, flow_id: str) -> None:
+def test_segments_of_one_object_are_listing(client: FlaskClient, flow_id: str) -> None:
     first, second = allocate(client, flow_id, 2)
     register(client, flow_id, first, "[0:0_1:0)")
     register(client, flow_id, second, "[1:0_2:0)")
     register(client, flow_id, first, "[2:0_3:0)", ts_offset="2:0")
-    assert found(client, flow_id, object_id=first) == ["[0:0_1:0)", "[2:0_3:0)"]
-    assert found(client, flow_id, object_id=first, timerange="[1:0_") == ["[2:0_3:0)"]
-    assert found(client, flow_id, object_id="nothing") == []
+    assert listing(client, flow_id, object_id=first) == ["[0:0_1:0)", "[2:0_3:0)"]
+    assert listing(client, flow_id, object_id=first, timerange="[1:0_") == ["[2:0_3:0)"]
+    assert listing(client, flow_id, object_id="nothing") == []
 
 
 def test_what_was_registered_is_returned(client: FlaskClient, flow_id: str) -> None:

@@ -1,4 +1,4 @@
-"""`/` and `/service`."""
+"""`/` and `/service`: the paths of the API, and the description of the service."""
 
 from __future__ import annotations
 

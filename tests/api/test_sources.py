@@ -1,4 +1,4 @@
-"""Sources: declared, listed, changed one property at a time."""
+"""Sources: declaring them, listing them, and changing one property at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_post_declares_a_source(client: FlaskClient) -> None:
     assert answer.headers["Location"] == f"http://localhost/sources/{document['id']}"
 
 
-def test_post_makes_an_id_and_drops_what_the_store_keeps(client: FlaskClient) -> None:
+def test_post_makes_an_id_and_ignores_read_only_properties(client: FlaskClient) -> None:
     junk = dict.fromkeys(("created", "updated", "source_collection", "collected_by", "unknown"), 5)
     source_id = _declare(client, **junk)
     assert is_uuid(source_id)
@@ -46,7 +46,7 @@ def test_post_makes_an_id_and_drops_what_the_store_keeps(client: FlaskClient) ->
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_post_of_a_source_that_is_there_is_409(client: FlaskClient, declared: bool) -> None:
+def test_post_of_an_existing_source_is_409(client: FlaskClient, declared: bool) -> None:
     document = data()
     if declared:
         _declare(client, id=document["source_id"])

@@ -1,7 +1,7 @@
-"""A store driven at random beside a model in memory: after each step everything that can be read is compared.
+"""Random requests to a store and to a model in memory: after each step all readable state is compared.
 
-The model knows nothing of transactions or tables. It says what a client may expect of Flows, Sources, Segments and
-Objects while they are made, reused, collected, locked and deleted in any order.
+The model has no transactions or tables. It says what a client may expect of Flows, Sources, Segments and Objects while
+they are created, reused, collected, locked and deleted in any order.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ FLOWS = [new_id() for _ in range(4)]
 SOURCES = [new_id() for _ in range(2)]
 CASCADES = {None: "", False: "cascade=false", True: "cascade=true"}
 
-# Each step reads everything: a walk takes fifteen seconds where each read is several requests to a cluster.
+# Each step reads everything: an example takes 15 s if each read is several requests to a cluster.
 EXAMPLES = {"vast": 5}
 
 flow_ids = strategies.sampled_from(FLOWS)
-# Which of the Flows and Objects there are: a machine that asks mostly for what is gone would test little.
+# An index into the existing Flows or Objects: requests for deleted ones alone would test little.
 picks = strategies.integers(0, 2**16)
 source_ids = strategies.sampled_from(SOURCES)
 cascades = strategies.sampled_from(list(CASCADES))
@@ -58,7 +58,7 @@ class ModelFlow:
 
 @dataclass
 class Model:
-    """What a client may expect."""
+    """The state that a client may expect."""
 
     flows: dict[str, ModelFlow] = field(default_factory=dict)
     declared: set[str] = field(default_factory=set)
@@ -82,16 +82,16 @@ class Model:
         return start == goal or any(self.reaches(member, goal) for member in self.flows[start].members)
 
     def drop_segments(self, flow_id: str, starts: list[int]) -> int:
-        """Remove the Segments; the number of Objects that went with them."""
+        """Remove the Segments; return the number of Objects that are deleted with them."""
         touched = {self.flows[flow_id].segments.pop(start)[1] for start in starts}
-        gone = [object_id for object_id in touched if not self.users(object_id)]
-        for object_id in gone:
+        unused = [object_id for object_id in touched if not self.users(object_id)]
+        for object_id in unused:
             del self.lengths[object_id]
             del self.first[object_id]
-        return len(gone)
+        return len(unused)
 
     def drop_flow(self, flow_id: str) -> tuple[int, int]:
-        """Remove the Flow; how many Segments and Objects went."""
+        """Remove the Flow; return the numbers of Segments and of Objects that are deleted with it."""
         starts = list(self.flows[flow_id].segments)
         objects = self.drop_segments(flow_id, starts)
         del self.flows[flow_id]
@@ -100,7 +100,7 @@ class Model:
         return len(starts), objects
 
     def locks(self, flow_id: str) -> bool:
-        """Whether the Flow cannot be deleted: it, or a Flow that collects it, is read-only."""
+        """Return whether the Flow cannot be deleted, because it or a Flow that collects it is read-only."""
         return self.flows[flow_id].read_only or any(self.flows[other].read_only for other in self.collectors(flow_id))
 
 
@@ -126,14 +126,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.register(flow_id, self.allocate(flow_id), 0, 2)
 
     def a_flow(self, pick: int) -> str:
-        """A Flow that exists, or now and then one that does not."""
-        there = sorted(self.model.flows)
-        return there[pick % len(there)] if there and pick % 16 else FLOWS[pick % len(FLOWS)]
+        """Return a Flow that exists, or in one of 16 cases any Flow."""
+        existing = sorted(self.model.flows)
+        return existing[pick % len(existing)] if existing and pick % 16 else FLOWS[pick % len(FLOWS)]
 
     def an_object(self, pick: int) -> str:
-        """An Object that is registered, or now and then any that was ever allocated."""
-        there = sorted(self.model.lengths)
-        return there[pick % len(there)] if there and pick % 16 else self.allocated[pick % len(self.allocated)]
+        """Return a registered Object, or in one of 16 cases any that was ever allocated."""
+        existing = sorted(self.model.lengths)
+        return existing[pick % len(existing)] if existing and pick % 16 else self.allocated[pick % len(self.allocated)]
 
     def teardown(self) -> None:
         if hasattr(self, "client"):
@@ -157,12 +157,12 @@ class StoreMachine(RuleBasedStateMachine):
         if known is None:
             self.model.flows[flow_id] = ModelFlow(source_id)
         else:
-            # PUT replaces: the collection was not in the body.
+            # PUT replaces the Flow, and the body has no collection.
             known.source, known.members = source_id, []
 
     @rule(pick=picks)
     def lock(self, pick: int) -> None:
-        """Lock a Flow, or unlock one: most of the time at most one is locked."""
+        """Lock a Flow, or unlock one, so that at most one is locked most of the time."""
         locked = sorted(flow_id for flow_id, flow in self.model.flows.items() if flow.read_only)
         flow_id = locked[0] if locked and pick % 4 else self.a_flow(pick)
         read_only = flow_id not in locked
@@ -189,7 +189,7 @@ class StoreMachine(RuleBasedStateMachine):
             flow.members = [member]
 
     def allocate(self, flow_id: str) -> str:
-        """The id of a new Object, or of one that never was where the Flow may have none."""
+        """Allocate an Object; return its id, or an unknown id if the Flow cannot have Objects."""
         answer = self.client.post(f"/flows/{flow_id}/storage", json={"limit": 1})
         flow = self.model.flows.get(flow_id)
         if flow is None or flow.read_only:
@@ -203,17 +203,17 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, start=moments, length=lengths)
     def record(self, pick: int, start: int, length: int) -> None:
-        """New media in a Flow."""
+        """Register new media in a Flow."""
         flow_id = self.a_flow(pick)
         self.register(flow_id, self.allocate(flow_id), start, length)
 
     @rule(pick=picks, used=picks, start=moments, length=lengths)
     def reuse(self, pick: int, used: int, start: int, length: int) -> None:
-        """Media that is there already, in the same Flow or another."""
+        """Register existing media again, in the same Flow or another."""
         self.register(self.a_flow(pick), self.an_object(used), start, length)
 
     def register(self, flow_id: str, object_id: str, start: int, length: int) -> None:
-        """The Object's own timeline begins at zero, and its first registration says how long it is."""
+        """Register a Segment. The Object's timeline begins at 0, and its first registration defines its length."""
         segment = {
             "object_id": object_id,
             "timerange": f"[{start}:0_{start + length}:0)",
@@ -286,7 +286,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             dropped = [self.model.drop_flow(flow_id) for flow_id in flows]
             self.model.declared.discard(source_id)
-            segments, objects = (sum(each[n] for each in dropped) for n in (0, 1))
+            segments, objects = (sum(counts[n] for counts in dropped) for n in (0, 1))
             self.check_summary(answer, cascade, sources=1, flows=len(flows), segments=segments, objects=objects)
 
     @rule(used=picks, cascade=cascades)
@@ -295,7 +295,7 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.client.delete(f"/objects/{object_id}?{CASCADES[cascade]}")
         users = self.model.users(object_id)
         if not users:
-            # Allocated storage outlives the Flow it was given to until it is collected.
+            # Allocated storage stays after its Flow is deleted, until the worker collects it.
             assert answer.status_code in (200, 204, 404)
             for flow in self.model.flows.values():
                 flow.allocated.discard(object_id)
@@ -333,11 +333,13 @@ class StoreMachine(RuleBasedStateMachine):
         for flow_id in FLOWS:
             expected = self.model.flows.get(flow_id)
             segments = self.client.get(f"/flows/{flow_id}/segments?accept_get_urls=").json
-            shown = [(segment["timerange"], segment["object_id"]) for segment in segments]
+            actual = [(segment["timerange"], segment["object_id"]) for segment in segments]
             if expected is None:
-                assert shown == []
+                assert actual == []
                 continue
-            assert shown == [(f"[{start}:0_{end}:0)", used) for start, (end, used) in sorted(expected.segments.items())]
+            assert actual == [
+                (f"[{start}:0_{end}:0)", used) for start, (end, used) in sorted(expected.segments.items())
+            ]
             flow = listed[flow_id]
             assert flow["source_id"] == expected.source
             assert flow.get("read_only", False) is expected.read_only

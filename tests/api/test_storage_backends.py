@@ -1,4 +1,4 @@
-"""`/service/storage-backends`."""
+"""`/service/storage-backends`: the list of backends, its order, filters and pages."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def several(settings: Settings) -> Iterator[FlaskClient]:
         "": {"tier": "fast", "site.name": "x,y"},
     }
     storages = {}
-    for label, held in tags.items():
-        backend = Backend(new_id(), label, "tests", "files", region="here", tags=held, default=label == "b")
+    for label, backend_tags in tags.items():
+        backend = Backend(new_id(), label, "tests", "files", region="here", tags=backend_tags, default=label == "b")
         storages[backend.id] = LocalStorage(
             settings.data_dir / backend.id, backend, KEY.encode(), url_lifetime=60, grace=5, max_upload=1000
         )
@@ -59,13 +59,13 @@ def labels(client: FlaskClient, query: str = "") -> list[str]:
     return [item["label"] for item in answer.json]
 
 
-def test_they_come_by_label_and_without_one_last(several: FlaskClient) -> None:
+def test_backends_are_ordered_by_label_with_unlabelled_ones_last(several: FlaskClient) -> None:
     assert labels(several) == ["Z", "a", "b", ""]
     assert labels(several, "reverse_order=true") == ["", "b", "a", "Z"]
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("tag.tier=fast", ["b", ""]),
         ("tag.tier=cold,fast", ["a", "b", ""]),
@@ -76,21 +76,21 @@ def test_they_come_by_label_and_without_one_last(several: FlaskClient) -> None:
         ("unknown=1", ["Z", "a", "b", ""]),
     ],
 )
-def test_tags_filter_them(several: FlaskClient, query: str, found: list[str]) -> None:
-    assert labels(several, query) == found
+def test_backends_are_filtered_by_tags(several: FlaskClient, query: str, expected: list[str]) -> None:
+    assert labels(several, query) == expected
 
 
 @pytest.mark.parametrize("direction", ["false", "true"])
-def test_they_are_paged(several: FlaskClient, direction: str) -> None:
-    whole, seen, query = labels(several, f"reverse_order={direction}"), [], f"?limit=1&reverse_order={direction}"
+def test_backends_are_paged(several: FlaskClient, direction: str) -> None:
+    whole, pages, query = labels(several, f"reverse_order={direction}"), [], f"?limit=1&reverse_order={direction}"
     while True:
         answer = several.get(PATH + query)
         assert answer.json is not None
-        seen += [item["label"] for item in answer.json]
+        pages += [item["label"] for item in answer.json]
         if "X-Paging-NextKey" not in answer.headers:
             break
         query = f"?limit=1&reverse_order={direction}&page={answer.headers['X-Paging-NextKey']}"
-    assert seen == whole
+    assert pages == whole
 
 
 @pytest.mark.parametrize("query", ["tag_exists.a=1", "tag.a=,", "reverse_order=x", "limit=0", "page=x"])

@@ -17,7 +17,7 @@ from tams.worker.fan_out import fan_out
 from tests.support.api_steps import make_flow
 
 URL = "https://8.8.8.8/hook"
-"""An address needs no name server."""
+"""A URL with an address instead of a name, so that no name server is needed."""
 
 EVERY: list[EventType] = list(EVENT_TYPES)  # type: ignore[arg-type]
 
@@ -246,7 +246,7 @@ class TestChanging:
 
 
 class TestListing:
-    def test_by_url_in_code_points_and_then_by_id_page_after_page(self, client: FlaskClient) -> None:
+    def test_webhooks_are_listed_by_url_and_id_page_after_page(self, client: FlaskClient) -> None:
         urls = [f"https://8.8.8.8/{path}" for path in ("b", "a", "B", "a", "", "a/b", "%C3%A4")]
         webhook = sorted((post(client, url=url) for url in urls), key=lambda webhook: (webhook["url"], webhook["id"]))
         for reverse, expected in (("false", webhook), ("TRUE", webhook[::-1])):
@@ -265,7 +265,7 @@ class TestListing:
                     url = link[1 : link.index(">")].removeprefix("http://localhost") if link else None
                 assert listed == expected
 
-    def test_tags_choose(self, client: FlaskClient) -> None:
+    def test_webhooks_are_filtered_by_tags(self, client: FlaskClient) -> None:
         news = post(client, url=f"{URL}/1", tags={"team": ["news", "sport"], "a b/,": "x"})["id"]
         sport = post(client, url=f"{URL}/2", tags={"team": "sport"})["id"]
         none = post(client, url=f"{URL}/3")["id"]

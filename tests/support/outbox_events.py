@@ -17,14 +17,14 @@ def listen(store: Store) -> None:
     store.write(lambda tx: tx.put_document(Document("webhook", webhook_id, {"status": "created"}, keys)))
 
 
-def told(store: Store) -> list[Event]:
+def new_events(store: Store) -> list[Event]:
     """Take the events since the last call from the outbox, in their order."""
     return store.write(lambda tx: tx.take_events(1000))
 
 
-def outlined(store: Store) -> list[tuple[str, str]]:
+def new_event_summaries(store: Store) -> list[tuple[str, str]]:
     """Take the events since the last call; return the type of each, and the id of its Flow or Source."""
-    return [(event.type, event.flow_id or event.source_id) for event in told(store)]
+    return [(event.type, event.flow_id or event.source_id) for event in new_events(store)]
 
 
 def stored(store: Store, flow_id: str) -> list[Segment]:

@@ -24,7 +24,7 @@ from tams.services.store import Store
 from tests.support.access_clients import SECRET, Clients, groups
 from tests.support.access_scene import register_webhook
 from tests.support.flow_documents import data, get, put
-from tests.support.outbox_events import told
+from tests.support.outbox_events import new_events
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_sources_and_flows_without_a_class_get_one(
         assert all(each["tags"]["auth_classes"] == ["news", "sport"] for each in reporter.get(f"/{kind}").json)
         assert all(each["tags"].get("x") == "y" for each in reporter.get(f"/{kind}").json)
     assert all(get(admin, each)["metadata_version"] != version for each, version in versions.items())
-    assert [event.type for event in told(store)] == ["sources/updated"] * 7 + ["flows/updated"] * 7
+    assert [event.type for event in new_events(store)] == ["sources/updated"] * 7 + ["flows/updated"] * 7
     assert len(by(*groups("drama")).get("/flows").json) == 1
     assert classes.assign(settings, ["news"], dry_run=False) == 0
     assert "0 of 16" in capsys.readouterr().out
