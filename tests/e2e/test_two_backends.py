@@ -144,7 +144,7 @@ def record(client: Client, count: int) -> tuple[str, list[str]]:
 
 
 def copies_asked(site: Site) -> int:
-    return [step.operation for step in site.proxy.seen].count("copy_object")
+    return [step.operation for step in site.proxy.steps].count("copy_object")
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang after"])

@@ -1,4 +1,4 @@
-"""The adapters under contract, each with a real server that answers its URLs."""
+"""The storage adapters under contract, each with a real server that answers its URLs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ OTHER_ID = "4b7d1c0e-9f0a-4a53-8d1e-2f6f0c3f9a11"
 
 @dataclass(frozen=True)
 class Subject:
-    """An adapter under contract. `base` goes in front of URLs that begin with a slash; `down` has lost its backend.
+    """An adapter under contract. `base` is prefixed to URLs that begin with a slash; `down` has lost its backend.
 
-    `fresh` has nothing in it; `other` is another backend that it can be copied from. `verifies` are the headers with
-    checksums that the server behind it knows: `Content-MD5` all of them, the others not all. Objects of `large` bytes
-    are the largest that are handled; S3 has to have them sent and copied in parts.
+    `fresh` makes an empty backend; `other` is another backend to copy from. `verifies` are the checksum headers that
+    the server verifies: every server verifies `Content-MD5`, and some verify more. `large` is the size in bytes of the
+    largest Objects in these tests, which are sent to S3 and copied there in parts.
     """
 
     storage: Storage
@@ -62,7 +62,7 @@ def now() -> int:
 
 @dataclass
 class LocalServer:
-    """A server process over a directory."""
+    """A server process on a directory."""
 
     root: Path
     base: str
@@ -74,7 +74,7 @@ class LocalServer:
         return int(self.base.rpartition(":")[2])
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out: no one gets to clean up."""
+        """Kill the process group as the kernel does when memory runs out: without any cleanup."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -93,10 +93,10 @@ def start(root: Path) -> LocalServer:
         start_new_session=True,
     )
     listener.close()
-    started = LocalServer(root, base, process, local_storage_server.local_storage(root))
-    # The socket listens from the beginning, so the first request just waits for the worker.
+    server = LocalServer(root, base, process, local_storage_server.local_storage(root))
+    # The socket listens already, so the first request waits until the worker accepts it.
     assert requests.get(f"{base}/storage/none/none", timeout=30).status_code == 404
-    return started
+    return server
 
 
 @contextmanager
@@ -145,8 +145,8 @@ ADAPTERS: dict[str, Callable[[Path], Any]] = {"local": _local, "s3": _s3}
 
 @pytest.fixture(scope="session", params=["local", pytest.param("s3", marks=pytest.mark.s3)])
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    with ADAPTERS[request.param](tmp_path_factory.mktemp(request.param)) as found:
-        yield found
+    with ADAPTERS[request.param](tmp_path_factory.mktemp(request.param)) as adapter:
+        yield adapter
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +163,7 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServ
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[LocalServer]:
-    """One to be killed, or to have its directory taken away."""
+    """Run a server for one test, which may kill it or remove its directory."""
     running = start(tmp_path / "media")
     yield running
     running.stop()
@@ -177,5 +177,5 @@ def local(tmp_path: Path) -> LocalStorage:
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Any]:
     """Run an S3 server (see `s3_endpoint.py`)."""
-    with s3_endpoint.running() as found:
-        yield found
+    with s3_endpoint.running() as server:
+        yield server

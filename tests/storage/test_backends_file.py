@@ -1,4 +1,4 @@
-"""The configuration of Storage Backends: what is accepted, and in which words the rest is refused."""
+"""The configuration of Storage Backends: what is accepted, and the messages about invalid configurations."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ def refusal(path, text, **environ):
     return str(caught.value).replace(str(path), "FILE")
 
 
-def variables(**given):
-    return configured_backends(Settings.from_env({"ENVIRONMENT": "development"} | given), {})
+def variables(**values):
+    return configured_backends(Settings.from_env({"ENVIRONMENT": "development"} | values), {})
 
 
-def refused_variables(**given):
+def refused_variables(**values):
     with pytest.raises(ConfigurationError) as caught:
-        variables(**given)
+        variables(**values)
     return str(caught.value)
 
 
-def test_backends_of_both_kinds_stand_side_by_side(path):
+def test_a_file_may_have_backends_of_both_kinds(path):
     news, cellar = read(path, FILE, S3_SECRET="secret")
     tags: dict[str, str | list[str]] = {"tier": "fast", "sites": ["a", "b"]}
     assert news == S3Configuration(
@@ -99,9 +99,10 @@ def test_an_only_backend_is_the_default_unless_it_says_otherwise(path):
 
 def test_aws_needs_no_endpoint(path):
     text = f'[[backend]]\ntype = "s3"\nid = "{ONE}"\nlabel = "a"\nbucket = "media"\nregion = "eu-west-2"\n'
-    (found,) = read(path, text)
-    assert isinstance(found, S3Configuration)
-    assert (found.endpoint, found.signing_region, found.backend.provider) == (None, "eu-west-2", "AWS")
+    (configuration,) = read(path, text)
+    assert isinstance(configuration, S3Configuration)
+    assert (configuration.endpoint, configuration.signing_region) == (None, "eu-west-2")
+    assert configuration.backend.provider == "AWS"
 
 
 def test_backends_of_a_file_are_opened(path, tmp_path):
@@ -193,7 +194,7 @@ def test_a_file_without_backends_is_refused(path, text):
     assert "there is no backend: write [[backend]]" in refusal(path, text)
 
 
-def test_a_file_that_is_not_there_is_refused(path):
+def test_a_missing_file_is_refused(path):
     settings = Settings.from_env({"ENVIRONMENT": "development", "TAMS_STORAGE_CONFIG": str(path)})
     with pytest.raises(ConfigurationError, match="cannot be read"):
         configured_backends(settings)
@@ -208,7 +209,7 @@ def test_every_example_in_a_refusal_is_accepted(path):
 
 
 def test_variables_describe_one_backend():
-    (found,) = variables(
+    (configuration,) = variables(
         TAMS_S3_BUCKET="tams-media",
         TAMS_S3_ENDPOINT="http://127.0.0.1:9000",
         TAMS_S3_ACCESS_KEY_ID="KEY",
@@ -217,7 +218,7 @@ def test_variables_describe_one_backend():
         TAMS_STORAGE_ID=ONE,
         TAMS_STORAGE_LABEL="news",
     )
-    assert found == S3Configuration(
+    assert configuration == S3Configuration(
         backend=Backend(ONE, "news", "s3", "s3", default=True),
         bucket="tams-media",
         endpoint="http://127.0.0.1:9000",
@@ -228,16 +229,20 @@ def test_variables_describe_one_backend():
 
 
 def test_without_variables_there_is_the_local_backend(tmp_path):
-    (found,) = variables(TAMS_DATA_DIR=str(tmp_path))
-    assert isinstance(found, LocalConfiguration)
-    assert (found.directory, found.backend.label, found.backend.default) == (tmp_path / "media", "local", True)
+    (configuration,) = variables(TAMS_DATA_DIR=str(tmp_path))
+    assert isinstance(configuration, LocalConfiguration)
+    assert (configuration.directory, configuration.backend.label, configuration.backend.default) == (
+        tmp_path / "media",
+        "local",
+        True,
+    )
 
 
 BUCKET = {"TAMS_S3_BUCKET": "media", "TAMS_S3_ENDPOINT": "http://s3", "TAMS_STORAGE_ID": ONE}
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("values", "words"),
     [
         ({"TAMS_S3_BUCKET": "media", "TAMS_S3_ENDPOINT": "http://s3"}, ["TAMS_STORAGE_ID is not", "TAMS_STORAGE_ID="]),
         ({"TAMS_S3_BUCKET": "media", "TAMS_STORAGE_ID": ONE}, ["TAMS_STORAGE_REGION is not", "TAMS_S3_ENDPOINT"]),
@@ -248,8 +253,8 @@ BUCKET = {"TAMS_S3_BUCKET": "media", "TAMS_S3_ENDPOINT": "http://s3", "TAMS_STOR
         ({"TAMS_STORAGE_CONFIG": "/x.toml", "TAMS_STORAGE_LABEL": "a"}, ["TAMS_STORAGE_CONFIG and TAMS_STORAGE_LABEL"]),
     ],
 )
-def test_variables_that_do_not_go_together_are_refused(given, words):
-    message = refused_variables(**given)
+def test_variables_that_do_not_go_together_are_refused(values, words):
+    message = refused_variables(**values)
     for word in words:
         assert word in message
 

@@ -1,4 +1,4 @@
-"""The digests that `hashlib` does not have, against published values and the definition."""
+"""Checksums that `hashlib` lacks, compared with published values and with their definition."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ POLYNOMIALS = {"crc32c": (32, 0x1EDC6F41), "crc64nvme": (64, 0xAD93D23594C93659)
 
 
 def digest(algorithm, *pieces):
-    made = ALGORITHMS[algorithm]()
+    checksum = ALGORITHMS[algorithm]()
     for piece in pieces:
-        made.update(piece)
-    return made.digest()
+        checksum.update(piece)
+    return checksum.digest()
 
 
 def bit_by_bit(algorithm, data):
@@ -43,11 +43,11 @@ def test_the_check_values_of_the_catalogue(algorithm, expected):
 
 @pytest.mark.parametrize("algorithm", sorted(POLYNOMIALS))
 @given(pieces=st.lists(st.binary(max_size=400), max_size=6))
-def test_a_crc_is_what_its_definition_says_however_the_bytes_come(algorithm, pieces):
+def test_a_crc_follows_its_definition_however_the_bytes_are_split(algorithm, pieces):
     assert digest(algorithm, *pieces) == bit_by_bit(algorithm, b"".join(pieces))
 
 
-def test_the_known_ones_are_those_of_the_standard_library():
+def test_known_algorithms_agree_with_the_standard_library():
     data = b"media" * 1000
     assert digest("crc32", data) == zlib.crc32(data).to_bytes(4, "big")
     for name in ("md5", "sha1", "sha256"):

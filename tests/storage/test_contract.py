@@ -42,7 +42,7 @@ def altered(url, name, change):
 
 
 def another(text):
-    """Text of the same length and kind, and yet another."""
+    """Return a different text of the same length and kind."""
     middle = len(text) // 2
     other = "2" if text[middle] == "1" else "1"
     return text[:middle] + other + text[middle + 1 :]
@@ -132,7 +132,7 @@ def test_the_entity_tag_is_one_of_the_content(storage):
     assert storage.put(one, io.BytesIO(MEDIA), TYPE).etag == storage.put(other, io.BytesIO(MEDIA), TYPE).etag
 
 
-def test_nothing_is_known_of_unknown_keys(storage):
+def test_an_unknown_key_has_no_bytes_and_no_metadata(storage):
     key = storage.new_key("never put")
     assert storage.head(key) is None
     with pytest.raises(MissingObject):
@@ -228,12 +228,12 @@ def test_a_backend_shares_its_server_with_itself_and_no_other_kind(subject, tmp_
     assert not stranger.shares_server(storage)
 
 
-def test_a_copy_from_a_backend_that_is_down_is_told(subject):
+def test_a_copy_from_a_backend_that_is_down_raises_backend_down(subject):
     with pytest.raises(BackendDown):
         subject.storage.copy(subject.down.new_key("x"), subject.new_key(), origin=subject.down)
 
 
-def test_what_a_backend_keeps_of_its_bytes_is_right(storage):
+def test_the_checksums_that_a_backend_stores_are_right(storage):
     key = storage.new_key("digests")
     stored = storage.put(key, io.BytesIO(MEDIA), TYPE)
     assert stored.checksums
@@ -241,16 +241,16 @@ def test_what_a_backend_keeps_of_its_bytes_is_right(storage):
         assert digest == hashlib.new(algorithm, MEDIA).digest()
 
 
-# The whole
+# Listings and sweeps
 
 
 def pages(storage, limit):
-    found, page = [], storage.listing(limit=limit)
+    items, page = [], storage.listing(limit=limit)
     while page:
         assert len(page) <= limit
-        found += page
+        items += page
         page = storage.listing(after=page[-1].key, limit=limit)
-    return found
+    return items
 
 
 def test_all_keys_are_listed_in_pages_and_in_order(subject):
@@ -262,10 +262,10 @@ def test_all_keys_are_listed_in_pages_and_in_order(subject):
         storage.put(key, io.BytesIO(bytes(size)), TYPE)
 
     for limit in (1, 3, 7, 1000):
-        found = pages(storage, limit)
-        assert {item.key: item.size for item in found} == sizes
-        assert [item.key for item in found] == sorted(sizes)
-        assert all(before - 2 <= item.modified <= time.time() + 2 for item in found)
+        items = pages(storage, limit)
+        assert {item.key: item.size for item in items} == sizes
+        assert [item.key for item in items] == sorted(sizes)
+        assert all(before - 2 <= item.modified <= time.time() + 2 for item in items)
 
 
 def test_a_listing_goes_on_beyond_a_key_that_is_gone(subject):
@@ -284,7 +284,7 @@ def test_nothing_unfinished_means_nothing_to_sweep(subject):
     assert len(storage.listing()) == 1
 
 
-def test_a_key_says_its_object_or_nothing(storage):
+def test_a_key_gives_the_id_of_its_object_or_none(storage):
     for object_id in ("plain-id", "a/b ?é", "x" * 600):
         assert storage.object_id_of(storage.new_key(object_id)) in {object_id, None}
     assert storage.object_id_of("no key of ours") is None
@@ -336,7 +336,7 @@ def test_a_healthy_backend_passes_its_check(storage):
     storage.check()
 
 
-def test_a_backend_that_is_down_says_so(subject):
+def test_a_backend_that_is_down_raises_backend_down(subject):
     key = subject.new_key()
     for attempt in (
         lambda: subject.down.put(key, io.BytesIO(MEDIA), TYPE),
@@ -352,7 +352,7 @@ def test_a_backend_that_is_down_says_so(subject):
             attempt()
 
 
-def test_a_backend_that_is_down_can_still_be_given_out(subject):
+def test_a_backend_that_is_down_still_signs_urls(subject):
     key = subject.down.new_key("later")
     assert subject.down.get_url(key, now())
     assert subject.down.put_url(key, TYPE, now())
@@ -406,7 +406,7 @@ def test_presigned_urls_expire(subject):
     assert whole(subject.storage, key) == MEDIA
 
 
-def test_the_end_of_a_put_url_is_told(subject):
+def test_a_put_url_comes_with_the_time_at_which_it_expires(subject):
     at = now()
     _, end = subject.storage.put_url(subject.new_key(), TYPE, at)
     assert 0 < end - at < 3600 * SECOND
@@ -470,7 +470,7 @@ def test_a_content_type_with_parameters_is_kept_as_it_is(subject):
 def test_checksum_headers_of_an_upload_are_verified(subject, header, algorithm):
     key = subject.new_key()
     digest = base64.b64encode(hashlib.new(algorithm, MEDIA).digest()).decode()
-    # The header may always be sent; a server that knows the algorithm compares.
+    # A client may always send the header; a server that knows the algorithm compares.
     if header in subject.verifies:
         assert put(subject, key, MEDIA[:-1] + b"!", headers={header: digest}).status_code == 400
         assert subject.storage.head(key) is None

@@ -64,7 +64,7 @@ class FaultyProxy:
     the answer ends in the middle of its body."""
 
     def __init__(self, target: tuple[str, int], certificate: Path | None = None) -> None:
-        self.seen: list[Step] = []
+        self.steps: list[Step] = []
         self._target = target
         self._before: dict[str, Callable[[], Any]] = {}
         self._after: dict[str, Callable[[], Any]] = {}
@@ -122,7 +122,7 @@ class FaultyProxy:
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         step = operation_of(handler.command, handler.path, handler.headers)
-        self.seen.append(step)
+        self.steps.append(step)
         fault = self._next_fault(step)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         if fault is None or fault == "cut" or fault.endswith(" after"):

@@ -119,7 +119,7 @@ class Site:
     def delete_object(self, object_id: str) -> None:
         assert self.client.delete(f"/objects/{object_id}?cascade=true").status_code == 200
 
-    def shown(self, object_id: str) -> dict[str, bytes]:
+    def downloads(self, object_id: str) -> dict[str, bytes]:
         """Return the bytes that clients get from each of the Object's URLs, by label."""
         contents = {}
         for entry in self.client.get(f"/objects/{object_id}").json["get_urls"]:

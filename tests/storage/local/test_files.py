@@ -73,7 +73,7 @@ def test_objects_are_spread_over_directories(local):
 
 
 @pytest.mark.parametrize("checksums", [{"md5": bytes(16)}, None])
-def test_what_was_refused_leaves_nothing(local, root, checksums):
+def test_refused_bytes_leave_no_file(local, root, checksums):
     key = local.new_key("one")
     data = io.BytesIO(MEDIA if checksums else bytes(4 * 1024 * 1024 + 1))
     with pytest.raises(ChecksumMismatch if checksums else TooLarge):
@@ -124,7 +124,7 @@ def test_a_disk_that_goes_away_is_503_and_not_an_empty_store(own_server):
 
 
 def test_a_file_that_cannot_grow_is_backend_down_and_leaves_nothing(local, root):
-    """A limit on file sizes is as near to a full disk as a test can come anywhere."""
+    """A limit on file sizes stands for a full disk, which a test cannot make on every machine."""
     key = local.new_key("one")
     script = f"""
 import io, resource, sys
@@ -148,7 +148,7 @@ except BackendDown as error:
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: b"", lambda data: data + b"x", lambda data: bytes(99)]
 )
-def test_a_damaged_file_is_told_and_never_served(local, root, damage):
+def test_a_damaged_file_raises_backend_down_and_is_never_served(local, root, damage):
     key = local.new_key("one")
     local.put(key, io.BytesIO(MEDIA), TYPE)
     path = path_of(local, root, key)

@@ -76,7 +76,7 @@ def base64_digest(algorithm, data):
     return base64.b64encode(digest.digest()).decode()
 
 
-# Down
+# Downloadsloads
 
 
 def test_head_gives_the_headers_of_get(url):
@@ -95,7 +95,7 @@ def test_head_of_a_range_has_its_headers(url):
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("requested", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=1000-", 1000, len(MEDIA) - 1),
@@ -105,24 +105,24 @@ def test_head_of_a_range_has_its_headers(url):
         ("bytes=300000-899999", 300_000, 899_999),
     ],
 )
-def test_a_range_is_206(url, asked, first, last):
-    answer = get(url, Range=asked)
+def test_a_range_is_206(url, requested, first, last):
+    answer = get(url, Range=requested)
     assert answer.status_code == 206
     assert answer.content == MEDIA[first : last + 1]
     assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{len(MEDIA)}"
     assert answer.headers["Content-Length"] == str(last - first + 1)
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "seconds=0-1", "bytes=x", "bytes=5-1", "bytes", ""])
-def test_what_is_no_single_range_is_answered_with_everything(url, asked):
-    answer = get(url, Range=asked)
+@pytest.mark.parametrize("requested", ["bytes=0-1,5-6", "seconds=0-1", "bytes=x", "bytes=5-1", "bytes", ""])
+def test_what_is_no_single_range_is_answered_with_everything(url, requested):
+    answer = get(url, Range=requested)
     assert answer.status_code == 200
     assert answer.content == MEDIA
 
 
-@pytest.mark.parametrize("asked", [f"bytes={len(MEDIA)}-", f"bytes={len(MEDIA) + 5}-{len(MEDIA) + 9}"])
-def test_a_range_beyond_the_end_is_416(url, asked):
-    answer = get(url, Range=asked)
+@pytest.mark.parametrize("requested", [f"bytes={len(MEDIA)}-", f"bytes={len(MEDIA) + 5}-{len(MEDIA) + 9}"])
+def test_a_range_beyond_the_end_is_416(url, requested):
+    answer = get(url, Range=requested)
     assert answer.status_code == 416
     assert answer.headers["Content-Range"] == f"bytes */{len(MEDIA)}"
 
@@ -157,7 +157,7 @@ def test_bytes_that_changed_since_are_412(url):
     assert get(url, If_Unmodified_Since=modified).status_code == 200
     refused = get(url, If_Unmodified_Since="Thu, 01 Jan 1970 00:00:00 GMT", Range="bytes=0-9")
     assert (refused.status_code, refused.json()["type"]) == (412, "PreconditionFailed")
-    # The tag says it better, and the date is passed over.
+    # The entity tag takes precedence over the date.
     assert get(url, If_Match="*", If_Unmodified_Since="Thu, 01 Jan 1970 00:00:00 GMT").status_code == 200
     assert get(url, If_Unmodified_Since="rubbish").status_code == 200
 
@@ -203,7 +203,7 @@ def test_the_plain_url_gives_the_bytes(local_server, key, url):
     assert get(url.partition("?")[0]).content == MEDIA
 
 
-# Whose URLs
+# Which URLs are accepted
 
 
 def test_a_signature_is_for_one_backend_only(local_server, key, url, tmp_path):
@@ -253,7 +253,7 @@ def test_what_is_no_signature_is_refused(url, query):
     assert get(f"{url.partition('?')[0]}?{query}").status_code == 403
 
 
-# Up
+# Uploads
 
 
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
@@ -348,7 +348,7 @@ def test_an_announced_upload_that_is_too_large_is_413_before_it_comes(local_serv
         assert status_of(connection) == 413
 
 
-def test_a_client_may_wait_to_be_told_to_go_on(local_server):
+def test_a_client_may_wait_for_100_continue(local_server):
     key, url = put_url(local_server)
     with connect(local_server) as connection:
         begin_upload(connection, url, f"Content-Length: {len(MEDIA)}", "Expect: 100-continue")
@@ -379,7 +379,7 @@ def test_transfers_leave_threads_for_everything_else(local_server, url):
         waiting = [stack.enter_context(connect(local_server)) for _ in range(TRANSFERS)]
         for connection in waiting:
             begin_upload(connection, put_url(local_server)[1], "Content-Length: 5")
-        # Each of them has its place once it has a file. To ask for bytes meanwhile would take one from them.
+        # An upload holds a place once it has a file. A download in the meantime would take a place from an upload.
         deadline = time.monotonic() + 30
         while len(list((local_server.root / ".incoming").iterdir())) < TRANSFERS and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -395,7 +395,7 @@ def test_transfers_leave_threads_for_everything_else(local_server, url):
         assert get(url).content == MEDIA
 
 
-def test_a_download_that_is_left_gives_its_place_back(local_server):
+def test_an_aborted_download_releases_its_place(local_server):
     key = local_server.storage.new_key("large")
     local_server.storage.put(key, io.BytesIO(bytes(MAX_UPLOAD)), TYPE)
     path = local_server.storage.get_url(key, now())

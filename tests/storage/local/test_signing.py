@@ -1,4 +1,4 @@
-"""Signed URLs of this service: what they bind, and how long they live."""
+"""Signed URLs of this service: what their signature covers, and when they expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads as the whole store allows them: while their Object is allocated, unregistered and in time."""
+"""Uploads to the whole store, which accepts them while their Object is allocated, unregistered and not expired."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def allocated(store, storage):
 
 
 def keep(store, item):
-    def body(tx):
+    def transact(tx):
         tx.claim(("object", item.id))
         tx.put_objects([item])
 
-    store.write(body)
+    store.write(transact)
 
 
 def put(app, url, data=b"media"):
@@ -59,7 +59,7 @@ def put(app, url, data=b"media"):
 
 
 def put_slowly(app, url, meanwhile):
-    """Upload in two halves, with something happening between them."""
+    """Upload in two halves, and call `meanwhile` between them."""
 
     def halves():
         yield b"half"

@@ -24,14 +24,14 @@ def s3(endpoint: Endpoint) -> S3Storage:
 @pytest.fixture
 def proxies(endpoint: Endpoint) -> Iterator[Before]:
     """Return a function that starts proxies in front of the S3 server."""
-    made: list[FaultyProxy] = []
+    running: list[FaultyProxy] = []
 
     def make(certificate: Path | None = None) -> FaultyProxy:
-        made.append(proxy_before(endpoint, certificate))
-        return made[-1]
+        running.append(proxy_before(endpoint, certificate))
+        return running[-1]
 
     yield make
-    for proxy in made:
+    for proxy in running:
         proxy.stop()
 
 

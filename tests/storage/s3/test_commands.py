@@ -18,7 +18,7 @@ def tams(endpoint, tmp_path):
 
     def run(*arguments, **variables):
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
-        own = {
+        defaults = {
             "ENVIRONMENT": "development",
             "TAMS_DATA_DIR": str(tmp_path),
             "TAMS_STORAGE_ID": STORAGE_ID,
@@ -28,10 +28,10 @@ def tams(endpoint, tmp_path):
             "TAMS_S3_SECRET_ACCESS_KEY": endpoint.secret_key,
             "TAMS_CORS_ORIGINS": "https://player.example.com",
         }
-        given = {name: value for name, value in (inherited | own | variables).items() if value}
+        environ = {name: value for name, value in (inherited | defaults | variables).items() if value}
         return subprocess.run(
             [sys.executable, "-m", "tams.commands.main", "storage", *arguments],
-            env=given,
+            env=environ,
             capture_output=True,
             text=True,
             timeout=120,
@@ -70,7 +70,7 @@ def test_a_bucket_is_set_up_and_then_passes_its_check(tams, endpoint):
         ({"TAMS_S3_ENDPOINT": "http://127.0.0.1:1"}, "does not answer"),
     ],
 )
-def test_what_is_wrong_is_said(tams, variables, words):
+def test_a_fault_is_named(tams, variables, words):
     ended = tams("check", **variables)
     assert ended.returncode == 1
     assert "FAILED  writes" in ended.stdout

@@ -1,4 +1,4 @@
-"""URLs are signed only with credentials that outlive them."""
+"""Credentials for signing: URLs are signed only with credentials that outlive them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.s3_endpoint import make_storage
 SECOND = 1_000_000
 LIFETIME = 2000
 
-# What AWS tools start to be given credentials: each time others, which live as long as the file says.
+# AWS tools start this program to get credentials: new ones at each start, with the lifetime that the file contains.
 SCRIPT = """
 import datetime, json, pathlib, sys
 lives, calls = map(pathlib.Path, sys.argv[1:])
@@ -50,22 +50,22 @@ class Source:
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    made = Source(tmp_path)
+    issuer = Source(tmp_path)
     config = tmp_path / "config"
     config.write_text(
-        f"[profile tests]\ncredential_process = {sys.executable} {made.script} {made.lives} {tmp_path / 'calls'}\n"
+        f"[profile tests]\ncredential_process = {sys.executable} {issuer.script} {issuer.lives} {tmp_path / 'calls'}\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    return made
+    return issuer
 
 
 def storage(**options):
-    given = {"endpoint": "https://s3.example.com", "profile": "tests"} | options
+    configuration = {"endpoint": "https://s3.example.com", "profile": "tests"} | options
     backend = Backend(id="x", label="s3", provider="x", store_product="x")
     return make_storage(
-        S3Configuration(backend=backend, bucket="media", **given), url_lifetime=LIFETIME, longest_put=9000
+        S3Configuration(backend=backend, bucket="media", **configuration), url_lifetime=LIFETIME, longest_put=9000
     )
 
 
@@ -79,20 +79,20 @@ def key_of(url):
 
 def test_credentials_that_live_long_enough_are_asked_for_once(source):
     source.give(10 * LIFETIME)
-    made = storage()
-    assert key_of(made.get_url("k", now())) == key_of(made.put_url("k", "t/t", now())[0]) == "KEY0"
+    s3 = storage()
+    assert key_of(s3.get_url("k", now())) == key_of(s3.put_url("k", "t/t", now())[0]) == "KEY0"
     assert source.calls == 1
 
 
 def test_credentials_that_would_end_before_a_url_are_renewed_first(source):
     source.give(LIFETIME)
-    made = storage()
+    s3 = storage()
     with pytest.raises(BackendDown):
-        made.get_url("k", now())
+        s3.get_url("k", now())
     source.give(10 * LIFETIME)
     before = source.calls
-    assert key_of(made.get_url("k", now())) == f"KEY{before}"
-    assert key_of(made.put_url("k", "t/t", now())[0]) == f"KEY{before}"
+    assert key_of(s3.get_url("k", now())) == f"KEY{before}"
+    assert key_of(s3.put_url("k", "t/t", now())[0]) == f"KEY{before}"
 
 
 def test_a_source_that_fails_is_refused_at_the_start(source):
@@ -101,22 +101,22 @@ def test_a_source_that_fails_is_refused_at_the_start(source):
         storage()
 
 
-def test_a_source_that_fails_later_is_told(source):
+def test_a_source_that_fails_later_raises_backend_down(source):
     source.give(LIFETIME)
-    made = storage()
+    s3 = storage()
     source.script.write_text("raise SystemExit(1)")
     with pytest.raises(BackendDown, match="expire before"):
-        made.get_url("k", now())
+        s3.get_url("k", now())
 
 
-def test_where_nobody_has_any_it_is_told(source, monkeypatch):
+def test_missing_credentials_raise_backend_down(source, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    made = storage(profile=None)
+    s3 = storage(profile=None)
     with pytest.raises(BackendDown, match="no S3 credentials"):
-        made.get_url("k", now())
+        s3.get_url("k", now())
     with pytest.raises(BackendDown):
-        made.head("k")
+        s3.head("k")
 
 
 def test_an_unknown_profile_is_refused_at_the_start(source):
@@ -126,15 +126,15 @@ def test_an_unknown_profile_is_refused_at_the_start(source):
 
 def test_secrets_are_in_no_representation(source):
     source.give(10 * LIFETIME)
-    made = storage(profile=None, access_key_id="KEY", secret_access_key="correct horse")
-    made.get_url("k", now())
-    assert "horse" not in repr(made.configuration)
-    assert "horse" not in repr(vars(made))
+    s3 = storage(profile=None, access_key_id="KEY", secret_access_key="correct horse")
+    s3.get_url("k", now())
+    assert "horse" not in repr(s3.configuration)
+    assert "horse" not in repr(vars(s3))
 
 
 def test_the_end_of_credentials_is_judged_by_the_clock_not_by_the_signing_date(source):
     source.give(10 * LIFETIME)
-    made = storage()
+    s3 = storage()
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     with pytest.raises(BackendDown, match="expire before"):
-        made.put_url("k", "t/t", int(tomorrow.timestamp()) * SECOND)
+        s3.put_url("k", "t/t", int(tomorrow.timestamp()) * SECOND)

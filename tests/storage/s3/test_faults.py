@@ -36,9 +36,9 @@ def s3(endpoint):
 @pytest.fixture(scope="module")
 def proxy(endpoint):
     """Start a proxy in front of the S3 server."""
-    made = proxy_before(endpoint)
-    yield made
-    made.stop()
+    faulty_proxy = proxy_before(endpoint)
+    yield faulty_proxy
+    faulty_proxy.stop()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def whole(storage, key):
     [(SMALL, step) for step in PUT] + [(LARGE, step) for step in PUT_LARGE],
     ids=lambda value: value if isinstance(value, str) else len(value),
 )
-def test_a_put_that_fails_is_told_in_time_and_leaves_the_whole_or_nothing(through_proxy, s3, proxy, data, step, fault):
+def test_a_put_that_fails_raises_in_time_and_leaves_the_whole_or_nothing(through_proxy, s3, proxy, data, step, fault):
     failing = through_proxy(timeout_for(fault, len(data)))
     key = failing.new_key("x")
     with proxy.failing(step, fault), pytest.raises(BackendDown):
@@ -96,7 +96,7 @@ def test_a_put_that_fails_is_told_in_time_and_leaves_the_whole_or_nothing(throug
 
 @pytest.mark.parametrize("fault", ["500 after", "reset after", "hang"])
 @pytest.mark.parametrize("step", sorted({*PUT, *PUT_LARGE}))
-def test_a_put_that_fails_once_is_done_all_the_same(through_proxy, s3, proxy, step, fault):
+def test_a_put_that_fails_once_is_retried(through_proxy, s3, proxy, step, fault):
     data = LARGE if step in PUT_LARGE else SMALL
     failing = through_proxy(timeout_for(fault, len(data)))
     key = failing.new_key("x")
@@ -112,7 +112,7 @@ def test_a_put_that_fails_once_is_done_all_the_same(through_proxy, s3, proxy, st
     [(SMALL, step) for step in COPY] + [(LARGE, step) for step in COPY_LARGE],
     ids=lambda value: value if isinstance(value, str) else len(value),
 )
-def test_a_copy_that_fails_is_told_in_time_and_loses_nothing(through_proxy, s3, proxy, data, step, fault):
+def test_a_copy_that_fails_raises_in_time_and_loses_nothing(through_proxy, s3, proxy, data, step, fault):
     failing = through_proxy(timeout_for(fault, len(data)))
     source, target = failing.new_key("x"), failing.new_key("x")
     s3.put(source, io.BytesIO(data), TYPE)
@@ -126,7 +126,7 @@ def test_a_copy_that_fails_is_told_in_time_and_loses_nothing(through_proxy, s3, 
 
 
 @pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
-def test_a_deletion_that_fails_is_told_in_time_and_can_be_repeated(through_proxy, s3, proxy, fault):
+def test_a_deletion_that_fails_raises_in_time_and_can_be_repeated(through_proxy, s3, proxy, fault):
     failing = through_proxy(timeout_for(fault, len(SMALL)))
     key = failing.new_key("x")
     s3.put(key, io.BytesIO(SMALL), TYPE)
@@ -149,7 +149,7 @@ def test_a_deletion_that_fails_is_told_in_time_and_can_be_repeated(through_proxy
     ],
     ids=["head", "open", "listing", "check that writes", "check that deletes"],
 )
-def test_a_question_that_fails_is_never_answered_with_nothing(through_proxy, s3, proxy, step, attempt, fault):
+def test_a_read_that_fails_never_looks_like_a_missing_object(through_proxy, s3, proxy, step, attempt, fault):
     failing = through_proxy(timeout_for(fault, len(SMALL)))
     key = failing.new_key("x")
     s3.put(key, io.BytesIO(SMALL), TYPE)
@@ -157,7 +157,7 @@ def test_a_question_that_fails_is_never_answered_with_nothing(through_proxy, s3,
         within(PATIENCE, lambda: attempt(failing, key))
 
 
-def test_a_bucket_that_cannot_be_asked_for_is_no_missing_object(failing, proxy):
+def test_an_unreachable_bucket_never_looks_like_a_missing_object(failing, proxy):
     with proxy.failing("head_bucket", "500"), pytest.raises(BackendDown):
         failing.head(failing.new_key("never put"))
 
@@ -177,14 +177,14 @@ def test_an_upload_that_could_not_be_aborted_is_swept_up(endpoint, through_proxy
     with proxy.failing("abort_multipart_upload", "500"), pytest.raises(ConnectionResetError):
         failing.put(key, Broken(LARGE), TYPE)
     assert s3.head(key) is None
-    (left,) = endpoint.client.list_multipart_uploads(Bucket=s3.bucket.name)["Uploads"]
-    age = int(time.time() - left["Initiated"].timestamp())
+    (unfinished,) = endpoint.client.list_multipart_uploads(Bucket=s3.bucket.name)["Uploads"]
+    age = int(time.time() - unfinished["Initiated"].timestamp())
     assert s3.sweep(age + 60) == 0
     assert s3.sweep(age - 60) == 1
     assert s3.sweep(age - 60) == 0
 
 
-def test_bytes_that_break_off_while_they_are_read_are_told(endpoint, s3, proxy):
+def test_bytes_that_break_off_while_they_are_read_raise_backend_down(endpoint, s3, proxy):
     key = s3.new_key("x")
     s3.put(key, io.BytesIO(LARGE), TYPE)
     through = endpoint.storage(bucket=s3.bucket.name, endpoint=proxy.url, read_timeout=0.5, attempts=1)

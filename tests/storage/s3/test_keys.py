@@ -1,4 +1,4 @@
-"""The names of objects in a bucket."""
+"""The storage keys of Objects in a bucket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_key_is_below_the_prefix_and_the_store():
     assert KEYS.new("6f9619ff-8b86-4d01-b42d-00c04fc964ff").startswith(f"tams/media/{STORE_ID}/")
 
 
-def test_a_usual_id_can_be_read():
+def test_a_usual_id_is_legible_in_its_key():
     assert KEYS.new("6f9619ff-8b86-4d01-b42d-00c04fc964ff").endswith(".id.6f9619ff-8b86-4d01-b42d-00c04fc964ff")
 
 

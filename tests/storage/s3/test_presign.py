@@ -1,4 +1,4 @@
-"""Presigned URLs: the same as the AWS SDK makes, accepted by a server that verifies, and made in no time."""
+"""Presigned URLs: equal to those of the AWS SDK, accepted by a server that verifies, and s3_configuration quickly."""
 
 from __future__ import annotations
 
@@ -62,16 +62,18 @@ def configuration(**options: Any) -> S3Configuration:
     return S3Configuration(**(defaults | options))
 
 
-def sdk(made: S3Configuration, token: str | None = None) -> Any:
-    default = "virtual" if made.endpoint is None else "path"
+def sdk(s3_configuration: S3Configuration, token: str | None = None) -> Any:
+    default = "virtual" if s3_configuration.endpoint is None else "path"
     return boto3.client(
         "s3",
-        endpoint_url=made.endpoint,
-        region_name=made.signing_region,
+        endpoint_url=s3_configuration.endpoint,
+        region_name=s3_configuration.signing_region,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         aws_session_token=token,
-        config=Config(signature_version="s3v4", s3=cast("Any", {"addressing_style": made.addressing or default})),
+        config=Config(
+            signature_version="s3v4", s3=cast("Any", {"addressing_style": s3_configuration.addressing or default})
+        ),
     )
 
 
@@ -80,22 +82,24 @@ def date_of(url):
     return timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ"))
 
 
-def presigner_of(made):
-    storage = make_storage(made)
-    return Presigner(storage.plain_put_url("", ""), made.signing_region)
+def presigner_of(s3_configuration):
+    storage = make_storage(s3_configuration)
+    return Presigner(storage.plain_put_url("", ""), s3_configuration.signing_region)
 
 
 @pytest.mark.parametrize("token", [None, TOKEN], ids=["lasting", "temporary"])
 @pytest.mark.parametrize("place", PLACES)
 def test_urls_are_those_of_the_sdk_byte_for_byte(place, token):
-    made = configuration(**PLACES[place])
-    client, presigner = sdk(made, token), presigner_of(made)
+    s3_configuration = configuration(**PLACES[place])
+    client, presigner = sdk(s3_configuration, token), presigner_of(s3_configuration)
     credentials = Credentials(ACCESS_KEY, SECRET_KEY, token)
     for key in KEYS:
-        expected = client.generate_presigned_url("get_object", {"Bucket": made.bucket, "Key": key}, ExpiresIn=450)
+        expected = client.generate_presigned_url(
+            "get_object", {"Bucket": s3_configuration.bucket, "Key": key}, ExpiresIn=450
+        )
         assert presigner.get(key, presigner.signing(credentials, date_of(expected), 450)) == expected
         for content_type in (TYPE, 'video/mp4; codecs="avc1, mp4a"', "text/plain;  charset=utf-8"):
-            parameters = {"Bucket": made.bucket, "Key": key, "ContentType": content_type}
+            parameters = {"Bucket": s3_configuration.bucket, "Key": key, "ContentType": content_type}
             expected = client.generate_presigned_url("put_object", parameters, ExpiresIn=301)
             assert presigner.put(key, presigner.signing(credentials, date_of(expected), 301, content_type)) == expected
 
@@ -112,8 +116,8 @@ def test_any_key_is_signed_as_the_sdk_does(key):
 
 
 def test_the_address_of_a_backend_is_that_of_the_sdk():
-    made = configuration(**PLACES["AWS"])
-    url = make_storage(made).plain_put_url("k", "")
+    s3_configuration = configuration(**PLACES["AWS"])
+    url = make_storage(s3_configuration).plain_put_url("k", "")
     assert url == "https://media-of-tests.s3.eu-west-2.amazonaws.com/k"
 
 
@@ -134,15 +138,15 @@ def with_token(s3, access_key, secret_key, token, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-    made = replace(s3.configuration, access_key_id=None, secret_access_key=None)
-    storage = make_storage(made)
+    s3_configuration = replace(s3.configuration, access_key_id=None, secret_access_key=None)
+    storage = make_storage(s3_configuration)
     return storage.get_url(storage.new_key("x"), time.time_ns() // 1000)
 
 
 def test_get_urls_stay_the_same_for_a_while_and_never_live_too_short():
     storage = make_storage(configuration(**PLACES["path"]), url_lifetime=300)
     start = 1_800_000_000 * SECOND
-    seen: dict[str, int] = {}
+    urls: dict[str, int] = {}
     for step in range(1200):
         at = start + step * SECOND // 2
         url = storage.get_url("key", at)
@@ -150,18 +154,18 @@ def test_get_urls_stay_the_same_for_a_while_and_never_live_too_short():
         end = date_of(url) + int(query["X-Amz-Expires"][0])
         assert date_of(url) * SECOND <= at
         assert at + 300 * SECOND <= end * SECOND <= at + 450 * SECOND
-        seen.setdefault(url, at)
-    assert len(seen) == 4
+        urls.setdefault(url, at)
+    assert len(urls) == 4
 
 
 def test_put_urls_are_not_rounded_and_end_before_their_object_can_be_collected():
-    made = configuration(**PLACES["path"])
+    s3_configuration = configuration(**PLACES["path"])
     at = 1_800_000_000 * SECOND + 999_999
-    url, end = make_storage(made, url_lifetime=300, longest_put=660).put_url("key", TYPE, at)
+    url, end = make_storage(s3_configuration, url_lifetime=300, longest_put=660).put_url("key", TYPE, at)
     assert date_of(url) == 1_800_000_000
     assert end == (date_of(url) + int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0])) * SECOND
     assert at + 300 * SECOND <= end <= at + 301 * SECOND
-    _, end = make_storage(made, url_lifetime=300, longest_put=300).put_url("key", TYPE, at)
+    _, end = make_storage(s3_configuration, url_lifetime=300, longest_put=300).put_url("key", TYPE, at)
     assert end <= at + 300 * SECOND
 
 
@@ -175,11 +179,11 @@ def test_a_thousand_urls_take_thirty_milliseconds_at_most():
     storage = make_storage(configuration(**PLACES["path"]))
     keys = [storage.new_key(f"6f9619ff-8b86-4d01-b42d-{number:012}") for number in range(1000)]
     at = time.time_ns() // 1000
-    # The best of several: what else the machine does is not to be measured.
-    spent = []
+    # The best of several runs, so that other processes of the machine do not count.
+    durations = []
     for _ in range(7):
         begin = time.thread_time()
         for key in keys:
             storage.get_url(key, at)
-        spent.append(time.thread_time() - begin)
-    assert min(spent) < 0.030
+        durations.append(time.thread_time() - begin)
+    assert min(durations) < 0.030

@@ -99,9 +99,9 @@ def test_every_server_gets_the_checksum_that_it_insists_on(endpoint, s3, proxy):
     through = endpoint.storage(endpoint=proxy.url, bucket=s3.bucket.name)
     setup.set_cors(through, ORIGINS)
     setup.set_lifecycle(through)
-    written = [step for step in proxy.seen if step.operation == "put_rules"]
-    assert len(written) == 2
-    assert all("content-md5" in step.headers for step in written)
+    requests = [step for step in proxy.steps if step.operation == "put_rules"]
+    assert len(requests) == 2
+    assert all("content-md5" in step.headers for step in requests)
 
 
 def test_rules_that_cannot_be_read_are_not_written_over(endpoint, s3, proxy):

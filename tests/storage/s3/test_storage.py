@@ -39,21 +39,21 @@ class TestCopies:
         other = endpoint.storage(endpoint=through.url)
         key, target = one.new_key("x"), other.new_key("x")
         one.put(key, io.BytesIO(MEDIA), TYPE)
-        through.seen.clear()
+        through.steps.clear()
         copied = other.copy(key, target, origin=one)
         assert copied.content_type == TYPE
         assert whole(s3_of(endpoint, other), target) == MEDIA
-        assert [step.operation for step in through.seen] == ["head_object", "copy_object", "head_object"]
+        assert [step.operation for step in through.steps] == ["head_object", "copy_object", "head_object"]
 
     def test_above_the_limit_it_is_copied_in_parts(self, endpoint, proxies):
         through = proxies()
         storage = endpoint.storage(endpoint=through.url, adapter={"largest_copy": LIMIT})
         key, target = storage.new_key("x"), storage.new_key("x")
         storage.put(key, io.BytesIO(LARGE), TYPE)
-        through.seen.clear()
+        through.steps.clear()
         storage.copy(key, target)
         assert whole(storage, target) == LARGE
-        assert [step.operation for step in through.seen].count("upload_part_copy") == 2
+        assert [step.operation for step in through.steps].count("upload_part_copy") == 2
         assert storage.sweep(-60) == 0
 
     def test_between_users_bytes_are_streamed(self, endpoint, s3):
@@ -68,7 +68,7 @@ class TestCopies:
         key, target = storage.new_key("x"), storage.new_key("x")
         s3.put(key, io.BytesIO(MEDIA), TYPE)
         through.before("copy_object", lambda: s3.put(key, io.BytesIO(b"other"), TYPE))
-        # Servers differ in whether they compare the entity tag before the copy; afterwards the bytes are compared.
+        # Some servers compare the entity tag before the copy; in any case the bytes are compared afterwards.
         with pytest.raises((BackendDown, ChecksumMismatch)):
             storage.copy(key, target)
         assert s3.head(target) is None
@@ -104,7 +104,7 @@ def s3_of(endpoint, storage):
 class TestOneBucketOfMany:
     """Several stores and other programs may use one bucket."""
 
-    def test_only_what_is_ours_is_listed(self, endpoint, s3):
+    def test_only_keys_of_the_store_are_listed(self, endpoint, s3):
         other = endpoint.storage(store_id="00000000-0000-4000-8000-000000000000", bucket=s3.bucket.name)
         prefixed = endpoint.storage(prefix="tams/", bucket=s3.bucket.name)
         endpoint.client.put_object(Bucket=s3.bucket.name, Key="theirs", Body=b"x")
@@ -115,7 +115,7 @@ class TestOneBucketOfMany:
             assert [item.key for item in storage.listing()] == [key]
         assert keys[prefixed].startswith("tams/")
 
-    def test_only_what_is_ours_is_swept(self, endpoint, s3):
+    def test_only_uploads_of_the_store_are_swept(self, endpoint, s3):
         other = endpoint.storage(store_id="00000000-0000-4000-8000-000000000000", bucket=s3.bucket.name)
         for storage in (s3, other):
             endpoint.client.create_multipart_upload(Bucket=s3.bucket.name, Key=storage.new_key("x"))
@@ -133,7 +133,7 @@ def certificate(tmp_path_factory):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -148,18 +148,18 @@ def certificate(tmp_path_factory):
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     path.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
+        + signed.public_bytes(serialization.Encoding.PEM)
     )
     return path
 
 
 class TestTls:
-    def test_a_certificate_that_nobody_knows_is_refused(self, endpoint, s3, proxies, certificate):
+    def test_a_certificate_of_an_unknown_authority_is_refused(self, endpoint, s3, proxies, certificate):
         storage = endpoint.storage(endpoint=proxies(certificate).url, bucket=s3.bucket.name, attempts=1)
         with pytest.raises(BackendDown, match="SSL"):
             storage.head("x")
 
-    def test_an_authority_of_ones_own_is_believed(self, endpoint, s3, proxies, certificate):
+    def test_a_private_authority_can_be_trusted(self, endpoint, s3, proxies, certificate):
         url = proxies(certificate).url
         storage = endpoint.storage(endpoint=url, bucket=s3.bucket.name, ca_file=certificate)
         key = storage.new_key("x")
@@ -195,7 +195,7 @@ def test_requests_are_counted(s3):
 
 
 def test_a_large_object_is_not_held_in_memory(endpoint, s3):
-    made = s3.configuration
+    configuration = s3.configuration
     script = f"""
 import resource, sys
 from tests.support.s3_endpoint import make_storage
@@ -203,8 +203,8 @@ from tams.storage.configuration.backends import S3Configuration
 from tams.storage.port import Backend
 storage = make_storage(
     S3Configuration(
-        backend=Backend("x", "x", "x", "x"), bucket={made.bucket!r}, endpoint={made.endpoint!r},
-        access_key_id={made.access_key_id!r}, secret_access_key={made.secret_access_key!r},
+        backend=Backend("x", "x", "x", "x"), bucket={configuration.bucket!r}, endpoint={configuration.endpoint!r},
+        access_key_id={configuration.access_key_id!r}, secret_access_key={configuration.secret_access_key!r},
     ),
     max_upload=2**30,
 )

@@ -15,14 +15,14 @@ from tests.support.storage_site import Site, open_site, s3_backend
 @pytest.fixture
 def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
     """Start a proxy in front of the S3 server."""
-    made = proxy_before(endpoint)
-    yield made
-    made.stop()
+    faulty_proxy = proxy_before(endpoint)
+    yield faulty_proxy
+    faulty_proxy.stop()
 
 
 @pytest.fixture
 def site(endpoint: Endpoint, tmp_path: Path) -> Iterator[Site]:
-    """Two buckets of one server."""
+    """Open a store over two buckets of one server."""
     with open_site(tmp_path / "site", s3_backend(endpoint), s3_backend(endpoint)) as opened:
         yield opened
 
@@ -30,7 +30,7 @@ def site(endpoint: Endpoint, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def watched(endpoint: Endpoint, proxy: FaultyProxy, tmp_path: Path) -> Iterator[Site]:
     """Open a store over two buckets behind the proxy, with short timeouts."""
-    hurried = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
-    first, second = (s3_backend(endpoint, **hurried) for _ in range(2))
+    options = {"endpoint": proxy.url, "connect_timeout": 1, "read_timeout": 1, "attempts": 1}
+    first, second = (s3_backend(endpoint, **options) for _ in range(2))
     with open_site(tmp_path / "watched", first, second, job_lease=5) as opened:
         yield opened

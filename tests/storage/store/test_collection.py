@@ -26,7 +26,7 @@ def test_objects_go_with_their_last_reference(site: Site) -> None:
         site.client.delete(f"/flows/{first_flow}")
     site.catch_up()
     assert (len(site.first.listing()), len(site.second.listing())) == (1, 1)
-    assert site.shown(shared) == {"first": MEDIA, "second": MEDIA}
+    assert site.downloads(shared) == {"first": MEDIA, "second": MEDIA}
     site.client.delete(f"/flows/{flow_id}/segments")
     site.catch_up()
     assert site.contents(site.first) == site.contents(site.second) == []
@@ -59,12 +59,12 @@ def test_a_segment_comes_with_its_bytes_in_parts(site: Site) -> None:
     for number, content in enumerate((MEDIA, large)):
         answer = send_with_bytes(site, flow_id, content, f"[{number}:0_{number + 1}:0)")
         assert answer.status_code == 201, answer.text
-        assert site.shown(answer.json["object_id"]) == {"first": content}
+        assert site.downloads(answer.json["object_id"]) == {"first": content}
     assert site.jobs() == []
     site.require_consistent()
 
 
-def test_bytes_go_where_their_segment_is_refused(site: Site) -> None:
+def test_bytes_of_a_refused_segment_are_deleted(site: Site) -> None:
     flow_id = make_flow(site.client)
     assert send_with_bytes(site, flow_id, MEDIA).status_code == 201
     assert send_with_bytes(site, flow_id, MEDIA).status_code == 400
@@ -73,13 +73,13 @@ def test_bytes_go_where_their_segment_is_refused(site: Site) -> None:
     site.require_consistent()
 
 
-def test_bytes_go_that_a_backend_stored_after_all(watched: Site, proxy: FaultyProxy) -> None:
+def test_bytes_that_a_backend_stored_in_spite_of_an_error_are_deleted(watched: Site, proxy: FaultyProxy) -> None:
     flow_id = make_flow(watched.client)
     for operation, fault in (("put_object", "hang after"), ("head_object", "500")):
         with proxy.failing(operation, fault):
-            begun = time.monotonic()
+            start = time.monotonic()
             assert send_with_bytes(watched, flow_id, MEDIA).status_code == 503
-            assert time.monotonic() - begun < 15
+            assert time.monotonic() - start < 15
     assert len(watched.first.listing()) == 2
     watched.delete()
     assert watched.contents(watched.first) == []
@@ -87,19 +87,19 @@ def test_bytes_go_that_a_backend_stored_after_all(watched: Site, proxy: FaultyPr
     assert watched.contents(watched.first) == []
 
 
-def test_bytes_that_come_after_their_deletion_go(watched: Site, proxy: FaultyProxy) -> None:
+def test_bytes_that_arrive_after_their_deletion_are_deleted(watched: Site, proxy: FaultyProxy) -> None:
     flow_id = make_flow(watched.client)
     with proxy.failing("put_object", "hang"):
         assert send_with_bytes(watched, flow_id, MEDIA).status_code == 503
-    key = next(step.key for step in reversed(proxy.seen) if step.operation == "put_object")
+    key = next(step.key for step in reversed(proxy.steps) if step.operation == "put_object")
     watched.delete()
-    # What the server had still in its hands.
+    # The server stores the bytes of the interrupted upload late.
     watched.first.put(key, io.BytesIO(MEDIA), "video/mp2t")
     watched.catch_up()
     assert watched.contents(watched.first) == []
 
 
-def test_a_copy_that_is_not_wanted_any_more_goes(site: Site) -> None:
+def test_a_deleted_copy_leaves_no_bytes(site: Site) -> None:
     (object_id,) = site.record(MEDIA)
     site.ask_for_copy(object_id)
     site.copy()

@@ -1,4 +1,4 @@
-"""Copies of Objects between Storage Backends, whatever happens to them on the way."""
+"""Copies of Objects between Storage Backends, also when requests fail, workers die or Objects are deleted meanwhile."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class TestACopy:
     def test_is_shown_when_its_bytes_are_there(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
         site.ask_for_copy(object_id)
-        assert list(site.shown(object_id)) == ["first"]
+        assert list(site.downloads(object_id)) == ["first"]
         site.copy()
-        assert site.shown(object_id) == {"first": MEDIA, "second": MEDIA}
+        assert site.downloads(object_id) == {"first": MEDIA, "second": MEDIA}
         assert site.jobs() == []
         site.require_consistent()
         (stored,) = site.second.listing()
         assert site.second.object_id_of(stored.key) == object_id
 
-    def test_that_is_there_or_under_way_is_not_made_twice(self, site: Site) -> None:
+    def test_that_exists_or_is_under_way_is_not_made_twice(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
         for _ in range(2):
             site.ask_for_copy(object_id)
@@ -49,12 +49,12 @@ class TestACopy:
     def test_goes_within_the_server_where_it_can(self, watched: Site, proxy: FaultyProxy) -> None:
         (object_id,) = watched.record(MEDIA)
         watched.ask_for_copy(object_id)
-        proxy.seen.clear()
+        proxy.steps.clear()
         watched.copy()
-        asked = [step.operation for step in proxy.seen]
-        assert "copy_object" in asked
-        assert not {"get_object", "put_object"} & set(asked)
-        assert watched.shown(object_id)["second"] == MEDIA
+        operations = [step.operation for step in proxy.steps]
+        assert "copy_object" in operations
+        assert not {"get_object", "put_object"} & set(operations)
+        assert watched.downloads(object_id)["second"] == MEDIA
 
     @pytest.mark.parametrize("kinds", ["S3 to local", "local to S3", "S3 to another server"])
     def test_goes_through_the_worker_where_it_has_to(
@@ -72,7 +72,7 @@ class TestACopy:
             for object_id in object_ids:
                 site.ask_for_copy(object_id)
             site.copy()
-            assert [site.shown(object_id)["second"] for object_id in object_ids] == [MEDIA, b".", large]
+            assert [site.downloads(object_id)["second"] for object_id in object_ids] == [MEDIA, b".", large]
             site.require_consistent()
 
     def test_may_be_made_of_a_copy(self, site: Site) -> None:
@@ -80,12 +80,12 @@ class TestACopy:
         site.ask_for_copy(object_id)
         site.copy()
         assert site.delete_instance(object_id, storage_id=FIRST) == 204
-        assert site.shown(object_id) == {"second": MEDIA}
+        assert site.downloads(object_id) == {"second": MEDIA}
         site.catch_up()
         assert site.contents(site.first) == []
         site.ask_for_copy(object_id, FIRST)
         site.copy()
-        assert site.shown(object_id) == {"second": MEDIA, "first": MEDIA}
+        assert site.downloads(object_id) == {"second": MEDIA, "first": MEDIA}
         site.require_consistent()
 
     def test_goes_with_its_object(self, site: Site) -> None:
@@ -107,9 +107,9 @@ class TestACopy:
         site.client.post(f"/objects/{object_id}/instances", json={"url": url, "label": "kept elsewhere"})
         site.ask_for_copy(object_id)
         site.copy()
-        assert site.shown(object_id)["second"] == MEDIA
+        assert site.downloads(object_id)["second"] == MEDIA
 
-    def test_is_refused_for_what_is_not_there(self, site: Site) -> None:
+    def test_is_refused_for_an_unknown_object_or_backend(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
         answer = site.client.post(f"/objects/{object_id}/instances", json={"storage_id": new_id()})
         assert (answer.status_code, list(answer.json["errors"])) == (400, ["storage_id"])
@@ -125,7 +125,7 @@ class TestTheLastInstance:
         assert site.delete_instance(object_id, storage_id=FIRST) == 400
         assert site.delete_instance(object_id, label="second") == 204
         assert site.delete_instance(object_id, label="second") == 404
-        assert site.shown(object_id) == {"first": MEDIA}
+        assert site.downloads(object_id) == {"first": MEDIA}
         site.catch_up()
         site.require_consistent()
 
@@ -148,7 +148,7 @@ class TestWhatIsDeletedWhileItIsCopied:
     def test_leaves_nothing(
         self, watched: Site, proxy: FaultyProxy, deletion: Callable[[Site, str], None], moment: str
     ) -> None:
-        """The deletion is done, bytes and all, just before or after the server makes the copy."""
+        """Record and bytes are deleted just before or just after the server makes the copy."""
         (object_id,) = watched.record(MEDIA)
         watched.ask_for_copy(object_id)
 
@@ -177,7 +177,7 @@ class TestWhatIsDeletedWhileItIsCopied:
         if deletion is not with_its_object:
             site.second.copy(source.storage_key or "", job.job_id, site.first)
         else:
-            # What the server was asked for before the source went.
+            # The server carries out a copy that was requested before the source was deleted.
             site.second.put(job.job_id, io.BytesIO(MEDIA), "video/mp2t")
         assert site.contents(site.second) == [MEDIA]
         site.catch_up()
@@ -204,10 +204,10 @@ class TestAWorker:
         (job,) = site.store.repository.lease(COPY_INSTANCE, "the one that dies", 1, 0)
         copy = copies.begin(site.store, job)
         assert copy is not None
-        # Half of it is there, or all of it.
+        # The dead worker left a copy.
         site.first.copy(copy.sources[0].storage_key or "", job.job_id)
         assert site.copy("another") == 1
-        assert site.shown(object_id) == {"first": MEDIA, "second": MEDIA}
+        assert site.downloads(object_id) == {"first": MEDIA, "second": MEDIA}
 
     def test_that_was_paused_and_another_agree(self, watched: Site, proxy: FaultyProxy) -> None:
         (object_id,) = watched.record(MEDIA)
@@ -223,7 +223,7 @@ class TestAWorker:
         proxy.after("copy_object", another)
         watched.copy("paused")
         assert others == [1]
-        assert watched.shown(object_id) == {"first": MEDIA, "second": MEDIA}
+        assert watched.downloads(object_id) == {"first": MEDIA, "second": MEDIA}
         assert watched.jobs() == []
         watched.require_consistent()
 
@@ -232,16 +232,16 @@ class TestAWorker:
         with open_site(tmp_path / "site", slow, s3_backend(endpoint, endpoint=proxy.url), job_lease=5) as site:
             (object_id,) = site.record(MEDIA)
             site.ask_for_copy(object_id)
-            taken: list[Job] = []
+            jobs: list[Job] = []
 
             def take_long() -> None:
                 time.sleep(7)
-                taken.extend(site.store.repository.lease(COPY_INSTANCE, "another", 1, 60))
+                jobs.extend(site.store.repository.lease(COPY_INSTANCE, "another", 1, 60))
 
             proxy.before("copy_object", take_long)
             assert site.copy() == 1
-            assert taken == []
-            assert list(site.shown(object_id)) == ["first", "second"]
+            assert jobs == []
+            assert list(site.downloads(object_id)) == ["first", "second"]
 
     def test_shares_the_work_with_others(self, watched: Site, proxy: FaultyProxy) -> None:
         object_ids = watched.record(*[MEDIA] * 12)
@@ -252,8 +252,8 @@ class TestAWorker:
             worker.start()
         for worker in workers:
             worker.join()
-        assert [step.operation for step in proxy.seen].count("copy_object") == 12
-        assert all(watched.shown(object_id)["second"] == MEDIA for object_id in object_ids)
+        assert [step.operation for step in proxy.steps].count("copy_object") == 12
+        assert all(watched.downloads(object_id)["second"] == MEDIA for object_id in object_ids)
         watched.require_consistent()
 
     def test_gives_up_what_cannot_be_copied_and_is_asked_again(self, site: Site) -> None:
@@ -266,7 +266,7 @@ class TestAWorker:
 
         (job,) = _leased(site)
         site.store.write(lambda tx: tx.finish(job.kind, job.job_id))
-        # The last but one attempt was made long ago.
+        # All attempts but the last have been made.
         site.store.write(lambda tx: tx.enqueue([Job(job.kind, job.job_id, job.payload, 0, MOST_ATTEMPTS - 1)]))
         assert site.copy() == 1
         assert COPY_INSTANCE not in site.jobs()
@@ -276,7 +276,7 @@ class TestAWorker:
         site.first.put(source.key, io.BytesIO(MEDIA), "video/mp2t")
         site.ask_for_copy(object_id)
         site.copy()
-        assert site.shown(object_id) == {"first": MEDIA, "second": MEDIA}
+        assert site.downloads(object_id) == {"first": MEDIA, "second": MEDIA}
         site.require_consistent()
 
     def test_gives_up_what_kills_every_worker(self, site: Site) -> None:
@@ -286,7 +286,7 @@ class TestAWorker:
             assert len(site.store.repository.lease(COPY_INSTANCE, "one more that dies", 1, 0)) == 1
         site.copy()
         assert COPY_INSTANCE not in site.jobs()
-        assert site.shown(object_id) == {"first": MEDIA}
+        assert site.downloads(object_id) == {"first": MEDIA}
 
     def test_waits_longer_and_longer(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
@@ -296,9 +296,9 @@ class TestAWorker:
         waits = []
         for _ in range(3):
             site.time_passes()
-            begun = site.store.now()
+            start = site.store.now()
             site.copy()
-            waits.append(_due(site) - begun)
+            waits.append(_due(site) - start)
         assert waits[0] < waits[1] < waits[2]
         assert waits[2] > 6_000_000
 

@@ -1,4 +1,4 @@
-"""Copies of Objects whose bytes are at a URL of a client's."""
+"""Copies of external Objects, whose bytes are at the URL of another server."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def copied(site: Site, answer: Answer, target: str = FIRST) -> bool:
         object_id = external(site, f"http://127.0.0.1:{there.port}/a?secret=5")
         site.ask_for_copy(object_id, target)
         site.copy()
-        shown = site.client.get(f"/objects/{object_id}?accept_get_urls=first,second").json["get_urls"]
-        if shown:
-            assert site.shown(object_id)[shown[0]["label"]] == MEDIA
-    assert bool(site.store.storages[target].listing()) == bool(shown)
-    return bool(shown)
+        get_urls = site.client.get(f"/objects/{object_id}?accept_get_urls=first,second").json["get_urls"]
+        if get_urls:
+            assert site.downloads(object_id)[get_urls[0]["label"]] == MEDIA
+    assert bool(site.store.storages[target].listing()) == bool(get_urls)
+    return bool(get_urls)
 
 
 def chunked(*, whole: bool) -> Answer:
@@ -115,7 +115,7 @@ def test_it_is_copied_to_a_local_backend_too(endpoint: Endpoint, tmp_path: Path)
         "not HTTP",
     ],
 )
-def test_what_is_not_all_of_it_is_not_stored(site: Site, answer: Answer) -> None:
+def test_incomplete_or_altered_bytes_are_not_stored(site: Site, answer: Answer) -> None:
     assert not copied(site, answer)
 
 
@@ -124,7 +124,7 @@ def test_more_than_the_store_takes_is_not_stored(endpoint: Endpoint, tmp_path: P
         assert not copied(site, answering(body=MEDIA))
 
 
-def test_an_address_inside_is_not_asked(site: Site) -> None:
+def test_an_internal_address_gets_no_request(site: Site) -> None:
     closed = replace(site, settings=replace(site.settings, outbound_allow=()))
     with receiver(answering(body=MEDIA)) as there:
         object_id = external(closed, f"http://127.0.0.1:{there.port}/inside")

@@ -1,4 +1,4 @@
-"""A backend that fails at a step of the work: nothing is lost, nothing is left once the worker has caught up."""
+"""A backend that fails at a step of the work: no bytes are lost, and none are left once the worker has caught up."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ READ = ["head_object", "get_object"]
 @pytest.fixture(scope="module")
 def proxy(endpoint: Endpoint) -> Iterator[FaultyProxy]:
     """Start a proxy in front of the S3 server."""
-    made = proxy_before(endpoint)
-    yield made
-    made.stop()
+    faulty_proxy = proxy_before(endpoint)
+    yield faulty_proxy
+    faulty_proxy.stop()
 
 
 FailingSite = Callable[[str, float], Site]
@@ -63,11 +63,11 @@ def failing_site(
 
 def promptly(site: Site, object_id: str) -> None:
     """Check that clients are answered at once meanwhile: no answer depends on a backend."""
-    begun = time.monotonic()
+    start = time.monotonic()
     assert site.client.get(f"/objects/{object_id}").status_code == 200
     site.ask_for_copy(object_id)
     assert site.client.post(f"/flows/{make_flow(site.client)}/storage", json={"limit": 1}).status_code == 201
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
@@ -91,7 +91,7 @@ def test_a_copy_that_fails_is_made_later(
     assert "second" not in [entry["label"] for entry in site.client.get(f"/objects/{object_id}").json["get_urls"]]
     site.time_passes()
     site.copy()
-    assert site.shown(object_id) == {"first": content, "second": content}
+    assert site.downloads(object_id) == {"first": content, "second": content}
     forget(site, object_id)
 
 
@@ -104,7 +104,7 @@ def test_bytes_that_break_off_are_no_copy(failing_site: FailingSite, proxy: Faul
     assert site.contents(site.second) == []
     site.time_passes()
     site.copy()
-    assert site.shown(object_id)["second"] == LARGE
+    assert site.downloads(object_id)["second"] == LARGE
     forget(site, object_id)
 
 
@@ -115,21 +115,21 @@ def test_a_deletion_that_fails_is_done_later(failing_site: FailingSite, proxy: F
     for object_id in object_ids:
         site.ask_for_copy(object_id)
     site.copy()
-    kept = object_ids.pop()
+    last_id = object_ids.pop()
     with proxy.failing("delete_object", fault):
         for object_id in object_ids:
             site.delete_object(object_id)
-        assert site.delete_instance(kept, storage_id=SECOND) == 204
-        before = len(proxy.seen)
-        # However many there are, each backend is waited for once.
+        assert site.delete_instance(last_id, storage_id=SECOND) == 204
+        before = len(proxy.steps)
+        # The worker waits for each backend once, however many deletions there are.
         within(PATIENCE, site.delete)
-        assert len(proxy.seen) - before <= 2
-        promptly(site, kept)
-    assert site.client.delete(f"/objects/{kept}/instances?storage_id={SECOND}").status_code == 204
+        assert len(proxy.steps) - before <= 2
+        promptly(site, last_id)
+    assert site.client.delete(f"/objects/{last_id}/instances?storage_id={SECOND}").status_code == 204
     site.catch_up()
     assert site.contents(site.first) == [MEDIA]
     assert site.contents(site.second) == []
-    forget(site, kept)
+    forget(site, last_id)
 
 
 @pytest.mark.parametrize("fault", FaultyProxy.FAULTS)
@@ -138,7 +138,7 @@ def test_a_deletion_that_fails_is_done_later(failing_site: FailingSite, proxy: F
     [(MEDIA, "put_object"), (MEDIA, "head_object"), *((LARGE, step) for step in STREAMED_IN_PARTS)],
     ids=lambda value: len(value) if isinstance(value, bytes) else value,
 )
-def test_an_upload_through_the_store_that_fails_is_told_in_time(
+def test_an_upload_through_the_store_that_fails_is_answered_in_time(
     failing_site: FailingSite, proxy: FaultyProxy, content: bytes, step: str, fault: str
 ) -> None:
     site = failing_site("both", timeout_for(fault, len(content)))
@@ -149,12 +149,12 @@ def test_an_upload_through_the_store_that_fails_is_told_in_time(
     assert site.client.get(f"/flows/{flow_id}/segments").json == []
     answer = send_with_bytes(site, flow_id, content)
     assert answer.status_code == 201
-    assert site.shown(answer.json["object_id"]) == {"first": content}
+    assert site.downloads(answer.json["object_id"]) == {"first": content}
     forget(site, answer.json["object_id"])
 
 
 def forget(site: Site, object_id: str) -> None:
-    """Delete it, and find the backends as empty as the database."""
+    """Delete the Object, and check that both backends are as empty as the database."""
     site.delete_object(object_id)
     site.catch_up()
     for storage in site.store.storages.values():

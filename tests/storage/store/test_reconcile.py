@@ -1,4 +1,4 @@
-"""`tams storage reconcile`: what the database and the backends do not agree about."""
+"""`tams storage reconcile`: discrepancies between the database and the backends."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def put(storage: Storage, name: str = "unreferenced") -> str:
     return key
 
 
-def found(site: Site, *, repair: bool = False, later: int = 0, page: int = 1000) -> list[Discrepancy]:
+def discrepancies(site: Site, *, repair: bool = False, later: int = 0, page: int = 1000) -> list[Discrepancy]:
     """Return the discrepancies of the first backend, now or `later` seconds later."""
     moment = site.store.now() + later * MICROSECONDS
     store = replace(site.store, now=lambda: moment)
@@ -69,7 +69,7 @@ PAGES = pytest.mark.parametrize("page", [1, 2, 1000])
 
 
 @PAGES
-def test_a_store_as_it_should_be_has_nothing_to_tell(site: Site, page: int) -> None:
+def test_a_consistent_store_has_no_discrepancies(site: Site, page: int) -> None:
     object_ids = site.record(*[MEDIA] * 5)
     site.allocate(make_flow(site.client), 3)
     site.ask_for_copy(object_ids[0])
@@ -86,17 +86,17 @@ def test_orphaned_and_missing_bytes_are_told_apart(site: Site, page: int) -> Non
     lost_object = _object_of(site, lost)
     site.first.delete(lost)
     orphans = sorted(put(site.first, "unreferenced") for _ in range(3))
-    told = found(site, page=page)
-    assert [(each.finding, each.key) for each in told if each.finding == "missing"] == [("missing", lost)]
-    assert [each.object_id for each in told if each.finding == "missing"] == [lost_object]
-    assert sorted(each.key for each in told if each.finding == "orphan") == orphans
-    for each in told:
-        if each.finding == "orphan":
-            assert (each.size, each.deleted, each.problem) == (len(MEDIA), False, None)
-            assert each.object_id in (None, "unreferenced")
+    report = discrepancies(site, page=page)
+    assert [(item.finding, item.key) for item in report if item.finding == "missing"] == [("missing", lost)]
+    assert [item.object_id for item in report if item.finding == "missing"] == [lost_object]
+    assert sorted(item.key for item in report if item.finding == "orphan") == orphans
+    for item in report:
+        if item.finding == "orphan":
+            assert (item.size, item.deleted, item.problem) == (len(MEDIA), False, None)
+            assert item.object_id in (None, "unreferenced")
     assert lost_object in object_ids
-    # Nothing was changed by looking.
-    assert sorted(found(site), key=str) == sorted(told, key=str)
+    # The search has changed nothing.
+    assert sorted(discrepancies(site), key=str) == sorted(report, key=str)
 
 
 def _object_of(site: Site, key: str) -> str:
@@ -111,27 +111,27 @@ def _object_of(site: Site, key: str) -> str:
 def test_only_old_orphans_are_deleted(site: Site) -> None:
     (object_id,) = site.record(MEDIA)
     key = put(site.first)
-    (told,) = found(site, repair=True)
-    assert (told.key, told.deleted, told.problem) == (key, False, "not deleted: too young to be judged")
+    (orphan,) = discrepancies(site, repair=True)
+    assert (orphan.key, orphan.deleted, orphan.problem) == (key, False, "not deleted: too young to be judged")
     assert site.first.head(key) is not None
-    kept = site.settings.min_object_timeout + site.settings.object_grace
-    assert not found(site, repair=True, later=kept - 10)[0].deleted
-    (told,) = found(site, repair=True, later=kept + 10)
-    assert (told.key, told.deleted, told.problem) == (key, True, None)
-    assert found(site) == []
-    assert site.shown(object_id) == {"first": MEDIA}
+    age = site.settings.min_object_timeout + site.settings.object_grace
+    assert not discrepancies(site, repair=True, later=age - 10)[0].deleted
+    (orphan,) = discrepancies(site, repair=True, later=age + 10)
+    assert (orphan.key, orphan.deleted, orphan.problem) == (key, True, None)
+    assert discrepancies(site) == []
+    assert site.downloads(object_id) == {"first": MEDIA}
 
 
 def test_bytes_that_a_job_is_about_to_delete_are_no_orphans(site: Site) -> None:
     (object_id,) = site.record(MEDIA)
     site.delete_object(object_id)
     assert len(site.first.listing()) == 1
-    assert found(site, repair=True, later=10**6) == []
+    assert discrepancies(site, repair=True, later=10**6) == []
     site.catch_up()
-    assert found(site) == []
+    assert discrepancies(site) == []
 
 
-def test_a_copy_under_way_is_neither(site: Site) -> None:
+def test_a_copy_under_way_is_no_discrepancy(site: Site) -> None:
     (object_id,) = site.record(MEDIA)
     site.ask_for_copy(object_id)
     with site.store.repository.read() as read:
@@ -142,18 +142,18 @@ def test_a_copy_under_way_is_neither(site: Site) -> None:
     assert list(Reconciliation(site.store, site.second, repair=True).discrepancies()) == []
 
 
-def test_what_is_uploaded_and_deleted_while_it_looks_is_no_discrepancy(site: Site) -> None:
-    """The pages of the two sides are of different moments."""
-    (gone,) = site.record(MEDIA)
+def test_bytes_uploaded_or_deleted_during_the_comparison_are_no_discrepancy(site: Site) -> None:
+    """The pages of the backend and of the database are read at different moments."""
+    (object_id,) = site.record(MEDIA)
 
     class Busy(type(site.first)):  # type: ignore[misc]
-        """Between its list and the database's, clients go on."""
+        """A backend on which clients write and delete between its page and the page of the database."""
 
         def listing(self, after: str | None = None, limit: int = 1000) -> Any:
             page = super().listing(after, limit)
             if after is None:
                 site.record(MEDIA, MEDIA)
-                site.delete_object(gone)
+                site.delete_object(object_id)
                 site.catch_up()
             return page
 
@@ -173,7 +173,7 @@ def test_other_stores_in_the_same_bucket_are_left_alone(site: Site, endpoint: En
 def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command as operators do."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
-    own = {
+    variables = {
         "ENVIRONMENT": "development",
         "TAMS_DATA_DIR": str(site.settings.data_dir),
         "TAMS_STORE_ID": STORE_ID,
@@ -181,7 +181,7 @@ def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     }
     return subprocess.run(
         [sys.executable, "-m", "tams.commands.main", "storage", "reconcile", *arguments],
-        env=inherited | own,
+        env=inherited | variables,
         capture_output=True,
         text=True,
         timeout=120,
@@ -190,7 +190,7 @@ def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestTheCommand:
-    def test_tells_people_and_ends_with_1_where_something_is_found(self, site: Site) -> None:
+    def test_prints_a_report_and_exits_with_1_if_there_is_a_discrepancy(self, site: Site) -> None:
         site.record(MEDIA)
         clean = run(site)
         assert (clean.returncode, clean.stderr) == (0, "")
@@ -201,20 +201,20 @@ class TestTheCommand:
             "  0 keys with bytes, 0 instances: 0 orphaned (0 deleted), 0 missing",
         ]
         key = put(site.first)
-        told = run(site, "--repair", "first")
-        assert told.returncode == 1
-        assert told.stdout.splitlines()[1].startswith(f"  orphan  {key}, ")
-        assert told.stdout.splitlines()[1].endswith("not deleted: too young to be judged")
-        assert told.stdout.splitlines()[2] == "  2 keys with bytes, 1 instances: 1 orphaned (0 deleted), 0 missing"
+        process = run(site, "--repair", "first")
+        assert process.returncode == 1
+        assert process.stdout.splitlines()[1].startswith(f"  orphan  {key}, ")
+        assert process.stdout.splitlines()[1].endswith("not deleted: too young to be judged")
+        assert process.stdout.splitlines()[2] == "  2 keys with bytes, 1 instances: 1 orphaned (0 deleted), 0 missing"
 
-    def test_tells_programs_in_json(self, site: Site) -> None:
+    def test_prints_json(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
         (lost,) = site.first.listing()
         site.first.delete(lost.key)
-        told = run(site, "--json", FIRST)
-        assert told.returncode == 1
+        process = run(site, "--json", FIRST)
+        assert process.returncode == 1
         backend = {"storage_id": FIRST, "label": "first"}
-        assert [json.loads(line) for line in told.stdout.splitlines()] == [
+        assert [json.loads(line) for line in process.stdout.splitlines()] == [
             {
                 **backend,
                 "finding": "missing",
@@ -228,18 +228,18 @@ class TestTheCommand:
             {**backend, "finding": "summary", "stored": 0, "instances": 1, "orphan": 0, "missing": 1, "deleted": 0},
         ]
 
-    def test_refuses_a_backend_that_is_not_there(self, site: Site) -> None:
-        ended = run(site, "elsewhere")
-        assert ended.returncode == 2
-        assert "There is no storage backend elsewhere" in ended.stderr
+    def test_refuses_an_unknown_backend(self, site: Site) -> None:
+        process = run(site, "elsewhere")
+        assert process.returncode == 2
+        assert "There is no storage backend elsewhere" in process.stderr
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_backend_that_does_not_answer_is_told_and_finds_nothing(
+def test_a_backend_that_does_not_answer_is_an_error_and_not_a_discrepancy(
     endpoint: Endpoint, proxy: FaultyProxy, tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
-    hurried = s3_backend(endpoint, endpoint=proxy.url, connect_timeout=1, read_timeout=1, attempts=1)
-    with open_site(tmp_path / "site", hurried, s3_backend(endpoint)) as site:
+    impatient = s3_backend(endpoint, endpoint=proxy.url, connect_timeout=1, read_timeout=1, attempts=1)
+    with open_site(tmp_path / "site", impatient, s3_backend(endpoint)) as site:
         site.record(MEDIA)
         (lost,) = site.first.listing()
         site.first.delete(lost.key)
