@@ -1,4 +1,4 @@
-"""Stores that run, and recordings to put into them."""
+"""Running stores, and recordings to ingest."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ StartStore: TypeAlias = Callable[..., TamsStore]
 
 @pytest.fixture(scope="session")
 def recording() -> list[Cut]:
-    """A minute of H.264 and AAC in MPEG-TS, in Objects of two seconds."""
+    """Encode a minute of H.264 and AAC in MPEG-TS, in Objects of two seconds."""
     return media.cut_transport_stream(media.transport_stream(60))
 
 
 @pytest.fixture(scope="session")
 def sound() -> list[bytes]:
-    """A minute of PCM, in WAV files of five seconds."""
+    """Encode a minute of PCM, in WAV files of five seconds."""
     return media.wave_files(60, 5)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TamsStore]:
-    """A store for tests that leave each other's media alone."""
+    """Run a store for the tests of a module, which do not touch each other's media."""
     with faultless(TamsStore(tmp_path_factory.mktemp("tams"))) as store:
         yield store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[TamsStore]:
-    """A fresh store."""
+    """Run a new store."""
     with faultless(TamsStore(tmp_path)) as store:
         yield store
 
 
 @pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def mortal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
-    """A store that is not started yet, and made to be killed: jobs of the dead come back after five seconds."""
-    # Half of the threads may hold transfers: enough for all of a test's, even where one process gets all of them.
+    """Prepare a store that a test starts and kills: the lease of a killed worker's jobs ends after five seconds."""
+    # Half of the threads may hold transfers, which is enough even if one process gets all transfers of a test.
     database: str | None = None if request.param == "sqlite" else request.getfixturevalue("new_postgresql")()
-    killed = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
-    yield killed
-    killed.kill()
+    store = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
+    yield store
+    store.kill()

@@ -1,4 +1,4 @@
-"""`tams users`, `tams tokens` and a real server: let in, refused, revoked, and nothing of it in the log."""
+"""`tams users`, `tams tokens` and a real server: access, refusal, revocation, and a log without secrets."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Server:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """With one user, alice, who may read."""
-    added = tams(tmp_path, "users", "add", "--scope", "read", "--password-stdin", "alice", text=PASSWORD + "\n")
-    assert added.returncode == 0, added.stderr
+    """Make a data directory with one user, alice, who may read."""
+    process = tams(tmp_path, "users", "add", "--scope", "read", "--password-stdin", "alice", text=PASSWORD + "\n")
+    assert process.returncode == 0, process.stderr
     return tmp_path
 
 
@@ -77,11 +77,11 @@ def server(directory: Path) -> Iterator[Server]:
     running.stop()
 
 
-def test_who_is_let_in_and_what_is_written_down(server: Server, directory: Path) -> None:
-    made = tams(directory, "tokens", "create", "--scope", "read", "--scope", "write", "robot")
-    token = made.stdout.strip()
+def test_credentials_give_access_until_revoked_and_are_not_logged(server: Server, directory: Path) -> None:
+    process = tams(directory, "tokens", "create", "--scope", "read", "--scope", "write", "robot")
+    token = process.stdout.strip()
     token_id = token.split("_")[1]
-    assert token not in made.stderr
+    assert token not in process.stderr
 
     def status(path: str, **more: object) -> int:
         return requests.get(server.url + path, timeout=PATIENCE, **more).status_code  # type: ignore[arg-type]
@@ -113,22 +113,22 @@ def test_who_is_let_in_and_what_is_written_down(server: Server, directory: Path)
         assert secret not in log
 
 
-def test_commands_say_what_is_wrong(directory: Path) -> None:
+def test_commands_name_the_fault(directory: Path) -> None:
     for arguments, words in (
         (("users", "remove", "bob"), "tams: there is no user bob"),
         (("users", "passwd", "--password-stdin", "bob"), "tams: a password has 12 to 1024 characters"),
         (("users", "add", "--scope", "read", "--password-stdin", "a:b"), "tams: a user's name has"),
         (("tokens", "list"), "tams: "),
     ):
-        ended = tams(directory, *arguments)
-        assert ended.returncode == 1, arguments
-        assert ended.stderr.strip().splitlines()[-1].startswith(words)
-        assert "Traceback" not in ended.stderr
+        process = tams(directory, *arguments)
+        assert process.returncode == 1, arguments
+        assert process.stderr.strip().splitlines()[-1].startswith(words)
+        assert "Traceback" not in process.stderr
     assert tams(directory, "users", "list").stdout == "alice\tread\t\n"
 
 
-def test_a_server_that_nobody_could_log_in_to_does_not_start(tmp_path: Path) -> None:
-    ended = tams(tmp_path, "serve", "--port", "0", TAMS_AUTH="basic")
-    assert ended.returncode == 2
-    assert "holds no user" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_a_server_without_users_does_not_start(tmp_path: Path) -> None:
+    process = tams(tmp_path, "serve", "--port", "0", TAMS_AUTH="basic")
+    assert process.returncode == 2
+    assert "holds no user" in process.stderr
+    assert len(process.stderr.splitlines()) == 1

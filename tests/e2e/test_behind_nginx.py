@@ -1,6 +1,6 @@
-"""The store behind a real nginx, set up as the documentation says. Run by `make test-nginx`: it needs nginx.
+"""The store behind a real nginx that is configured as in the documentation. Run it with `make test-nginx`.
 
-Its name keeps it out of `make test`, which needs nothing but Python.
+It has the marker `nginx`, so `make test`, which needs only Python, leaves it out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOSTILE = ["a/instances", "/a", "a//b", "..", ".", "%2F", "a%2Finstances", "a b"
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an nginx with the `location` of the documentation before a store that trusts it."""
+    """Run an nginx with the `location` of the documentation in front of a store that trusts it; yield its URL."""
     home = tmp_path_factory.mktemp("nginx")
     store = TamsStore(home, TAMS_TRUSTED_PROXIES="127.0.0.1")
     store.start()
@@ -68,7 +68,7 @@ def _listens(port: int) -> bool:
 
 
 def get(url: str, target: str) -> tuple[int, dict[str, str], bytes]:
-    """GET of a target exactly as it is written."""
+    """GET a target exactly as it is written; return status, headers and body."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     connection.putrequest("GET", target)
@@ -83,8 +83,8 @@ def test_object_ids_of_any_characters_pass_nginx(proxied: str) -> None:
     answer = httpx.post(f"{proxied}/flows/{flow_id}/storage", json={"object_ids": HOSTILE})
     for second, allocated in enumerate(answer.json()["media_objects"]):
         put = allocated["put_url"]
-        stored = httpx.put(put["url"], content=b"media", headers={"Content-Type": put["content-type"]})
-        assert stored.status_code == 200
+        answer = httpx.put(put["url"], content=b"media", headers={"Content-Type": put["content-type"]})
+        assert answer.status_code == 200
         segment = {"object_id": allocated["object_id"], "timerange": f"[{second}:0_{second + 1}:0)"}
         assert httpx.post(f"{proxied}/flows/{flow_id}/segments", json=segment).status_code == 201
     for object_id in HOSTILE:
@@ -92,7 +92,7 @@ def test_object_ids_of_any_characters_pass_nginx(proxied: str) -> None:
         assert (status, json.loads(body)["id"]) == (200, object_id)
 
 
-def test_links_and_media_urls_begin_where_the_client_began(proxied: str) -> None:
+def test_links_and_media_urls_begin_with_the_url_of_nginx(proxied: str) -> None:
     client = Client(proxied)
     flow_id = client.make_flow(WAVE)
     (object_id,) = client.upload(flow_id, [b"media"])

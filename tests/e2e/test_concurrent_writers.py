@@ -1,4 +1,4 @@
-"""Sixteen clients write to one store of several processes: nobody meets a lock, nothing overlaps, nothing is lost."""
+"""Sixteen clients write to one store of several processes: no lock is refused, nothing overlaps, nothing is lost."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ SLOTS = 40
 
 @pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
-    """A fresh store on each engine. Nothing may have gone wrong in it at the end."""
-    started = TamsStore(tmp_path, TAMS_DATABASE_URL=request.getfixturevalue(f"new_{request.param}")())
-    started.start()
-    yield started
-    started.stop()
-    assert started.errors() == []
+    """Run a new store on each engine, and check at the end that it logged no error."""
+    tams_store = TamsStore(tmp_path, TAMS_DATABASE_URL=request.getfixturevalue(f"new_{request.param}")())
+    tams_store.start()
+    yield tams_store
+    tams_store.stop()
+    assert tams_store.errors() == []
 
 
 def writer(url: str, flow_id: str, number: int) -> Counter[int]:
-    """Register seconds chosen at random, change a tag of the same Flow, and make a Flow of one's own: the answers."""
-    chosen = random.Random(number)
+    """Register random seconds, add tags to the same Flow, and create another Flow; return the count of each status."""
+    chance = random.Random(number)
     answers: Counter[int] = Counter()
     with httpx.Client(base_url=url, timeout=60) as client:
         for turn in range(ROUNDS):
             allocated = client.post(f"/flows/{flow_id}/storage", json={"limit": 1})
             answers[allocated.status_code] += 1
-            start = chosen.randrange(SLOTS)
+            start = chance.randrange(SLOTS)
             segment = {
                 "object_id": allocated.json()["media_objects"][0]["object_id"],
-                "timerange": f"[{start}:0_{start + chosen.randint(1, 3)}:0)",
+                "timerange": f"[{start}:0_{start + chance.randint(1, 3)}:0)",
             }
             answers[client.post(f"/flows/{flow_id}/segments", json=segment).status_code] += 1
             answers[client.put(f"/flows/{flow_id}/tags/writer {number} {turn}", json="was here").status_code] += 1
-        own = str(uuid4())
-        document = {"id": own, "source_id": str(uuid4()), **WAVE}
-        answers[client.put(f"/flows/{own}", json=document).status_code] += 1
+        new_flow_id = str(uuid4())
+        document = {"id": new_flow_id, "source_id": str(uuid4()), **WAVE}
+        answers[client.put(f"/flows/{new_flow_id}", json=document).status_code] += 1
     return answers
 
 
@@ -59,14 +59,14 @@ def test_sixteen_writers_lose_nothing_and_meet_no_lock(store: TamsStore) -> None
     client = Client(store.url)
     flow_id = client.make_flow(WAVE)
     with ThreadPoolExecutor(WRITERS) as writers:
-        told = list(writers.map(lambda number: writer(store.url, flow_id, number), range(WRITERS)))
-    answers: Counter[int] = sum(told, Counter())
+        counters = list(writers.map(lambda number: writer(store.url, flow_id, number), range(WRITERS)))
+    answers: Counter[int] = sum(counters, Counter())
     segments = client.get(f"/flows/{flow_id}/segments?accept_get_urls=&limit=1000")
     stored = sorted(
         tuple(int(mark.split(":")[0]) for mark in segment["timerange"].strip("[)").split("_")) for segment in segments
     )
 
-    # Storage and Flows are 201, tags 204; a Segment is 201, or 400 where it would overlap another.
+    # Storage and Flows get 201, tags 204; a Segment gets 201, or 400 if it overlaps another.
     assert set(answers) <= {201, 204, 400}
     assert answers[204] == WRITERS * ROUNDS
     assert answers[201] == WRITERS * ROUNDS + WRITERS + len(stored)

@@ -1,4 +1,4 @@
-"""Deleting real media on each database, until nothing is left of it."""
+"""Deleting real media on each database, until nothing is left."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(params=[engine(name) for name in ("sqlite", "postgresql", "vast_roomy")])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TamsStore]:
-    """A fresh store of two processes that answer and one that works. Nothing may have gone wrong in it at the end."""
+    """Run a new store with two server processes and a worker, and check at the end that it logged no error."""
     new: NewDatabase | None = None if request.param == "sqlite" else request.getfixturevalue(f"new_{request.param}")
     yield from served(TamsStore(tmp_path, None if new is None else new()))

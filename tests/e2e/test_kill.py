@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of the work: what was answered is kept, what was accepted is done, nothing is half there."""
+"""`kill -9` in the middle of the work: acknowledged writes stay, accepted work is completed, no write is partial."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.kill]
 
 MANY = 8_000
 PIECE = bytes(range(256)) * 256
-BIG = 1000 * len(PIECE)  # more than will be sent
+BIG = 1000 * len(PIECE)  # more than the test sends before it kills the server
 
 
 def uses(object_id: str, numbers: range) -> list[Json]:
-    """One Object of a second again and again, second by second."""
+    """Return Segments that all use one Object of a second, each in another second."""
     return [segment(object_id, Span(number * SECOND, (number + 1) * SECOND), number * SECOND) for number in numbers]
 
 
 def has_gone_on(store: TamsStore, before: int) -> bool:
-    """Whether Segments were deleted since there were so many."""
+    """Return whether fewer than `before` Segments are left."""
     return store.rows()["segments"] < before
 
 
@@ -39,20 +39,22 @@ def start_of(item: Json) -> int:
 
 
 def remaining(client: Client, request: Json) -> Json:
-    """A Flow Delete Request as it is now."""
-    shown: Json = client.get(f"/flow-delete-requests/{request['id']}")
-    return shown
+    """Return the present state of a Flow Delete Request."""
+    state: Json = client.get(f"/flow-delete-requests/{request['id']}")
+    return state
 
 
 def is_done(client: Client, request: Json) -> bool:
-    """Whether it has ended well."""
-    shown = remaining(client, request)
-    assert shown["status"] != "error", shown
-    return bool(shown["status"] == "done")
+    """Return whether the Flow Delete Request is done; fail if it ended in an error."""
+    state = remaining(client, request)
+    assert state["status"] != "error", state
+    return bool(state["status"] == "done")
 
 
 class TestTheWorker:
-    def test_killed_twice_in_a_large_deletion_it_ends_it_and_keeps_what_others_need(self, mortal: TamsStore) -> None:
+    def test_killed_twice_during_a_large_deletion_it_completes_it_and_keeps_what_others_need(
+        self, mortal: TamsStore
+    ) -> None:
         mortal.start("--no-worker")
         client = Client(mortal.url)
         doomed, other = client.make_flow(WAVE), client.make_flow(WAVE)
@@ -75,11 +77,11 @@ class TestTheWorker:
             left = mortal.rows()["segments"]
             assert left > 1
             assert mortal.faults() == []
-            # What remains is told truly: the time up to which everything is gone.
-            shown = remaining(client, request)
-            assert shown["status"] == "started"
-            begins = parse_timestamp(shown["timerange_remaining"].partition("_")[0][1:])
-            assert begins == (MANY + 11 - left) * SECOND
+            # The remaining timerange begins where the deletion has stopped.
+            state = remaining(client, request)
+            assert state["status"] == "started"
+            start = parse_timestamp(state["timerange_remaining"].partition("_")[0][1:])
+            assert start == (MANY + 11 - left) * SECOND
 
         mortal.start_worker()
         eventually(lambda: is_done(client, request), "the deletion ends")
@@ -93,7 +95,7 @@ class TestTheWorker:
 
 
 class Writer:
-    """A client in a thread of its own that goes on until its server dies."""
+    """A client in a separate thread that works until its server dies."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._thread = threading.Thread(target=self._run, args=(work,))
@@ -108,7 +110,7 @@ class Writer:
 
 
 class TestTheServer:
-    def test_killed_under_load_it_has_kept_all_it_answered_for(self, mortal: TamsStore) -> None:
+    def test_killed_under_load_it_keeps_all_acknowledged_writes(self, mortal: TamsStore) -> None:
         mortal.start()
         client = Client(mortal.url)
         flow_id, doomed = client.make_flow(WAVE), client.make_flow(WAVE)
@@ -164,19 +166,19 @@ class TestTheServer:
         for path in mortal.unfinished_files():
             os.utime(path, (0, 0))
         mortal.start()
-        eventually(lambda: not mortal.unfinished_files(), "the rests of the dead uploads are swept")
+        eventually(lambda: not mortal.unfinished_files(), "the files of interrupted uploads are swept")
         client = Client(mortal.url)
-        # Of the registrations all that were answered are there, and at most the one that was not.
+        # All acknowledged registrations are stored, and at most one more.
         numbers = [start_of(item) // SECOND for item in client.segments(flow_id)]
         assert numbers in ([0, *acknowledged], [0, *acknowledged, len(acknowledged) + 1])
-        # So are the uploads; each can still be registered, and is whole.
+        # All acknowledged uploads are stored; each can still be registered, and is whole.
         after = 1_000_000
         for index, allocated in enumerate(uploads):
             first = (after + index) * SECOND
             client.register(flow_id, segment(allocated["object_id"], Span(first, first + SECOND), first))
-        found = client.segments(flow_id, f"[{after}:0_")
-        assert [client.fetch(item).decode() for item in found] == [item["object_id"] for item in uploads]
-        # Of the upload that was cut off nothing is to be seen, and it can be done again with the same URL.
+        segments = client.segments(flow_id, f"[{after}:0_")
+        assert [client.fetch(item).decode() for item in segments] == [item["object_id"] for item in uploads]
+        # The interrupted upload has left nothing, and can be repeated with the same URL.
         client.put_bytes(unfinished, PIECE * 3)
         client.register(flow_id, segment(unfinished["object_id"], Span(-SECOND, 0), -SECOND))
         assert client.fetch(client.segments(flow_id)[0]) == PIECE * 3
@@ -191,7 +193,10 @@ class TestTheServer:
         eventually(lambda: is_done(client, request), "the deletion ends")
         assert mortal.rows()["segments"] == len(client.segments(flow_id))
         client.expect(204, "DELETE", f"/flows/{flow_id}")
-        eventually(lambda: len(mortal.media_files()) <= 1, "the bytes are gone but those of one that was not answered")
+        eventually(
+            lambda: len(mortal.media_files()) <= 1,
+            "all bytes are gone except those of one upload that was not acknowledged",
+        )
         assert client.listed("/sources") == []
         assert mortal.faults() == []
 

@@ -1,4 +1,4 @@
-"""The whole way of real media once more, with the bytes in a bucket: they never pass through the store."""
+"""Real media from ingest to deletion, with the bytes in a bucket: they never pass through the store."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.s3]
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[Endpoint]:
-    """An S3 server."""
-    with s3_endpoint.running() as found:
-        yield found
+    """Run an S3 server."""
+    with s3_endpoint.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def running(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketStore]:
-    """A store for tests that leave each other's media alone. Nothing may have gone wrong in it at the end."""
+    """Run a store for the tests of this module, and check at the end that it logged no error."""
     store = BucketStore(tmp_path_factory.mktemp("tams"), endpoint)
     store.start()
     yield store
@@ -44,15 +44,15 @@ def running(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def store(endpoint: Endpoint, tmp_path: Path) -> Iterator[BucketStore]:
-    """A fresh store. Nothing may have gone wrong in it at the end."""
-    started = BucketStore(tmp_path, endpoint)
-    started.start()
-    yield started
-    started.stop()
-    assert started.errors() == []
+    """Run a new store, and check at the end that it logged no error."""
+    bucket_store = BucketStore(tmp_path, endpoint)
+    bucket_store.start()
+    yield bucket_store
+    bucket_store.stop()
+    assert bucket_store.errors() == []
 
 
-def test_clients_are_sent_to_the_bucket(archive: Archive, endpoint: Endpoint) -> None:
+def test_clients_get_urls_of_the_bucket(archive: Archive, endpoint: Endpoint) -> None:
     urls = [entry["url"] for item in archive.client.segments(archive.wave) for entry in item["get_urls"]]
     assert urls
     assert all(url.startswith(f"{endpoint.url}/") for url in urls)

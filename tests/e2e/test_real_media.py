@@ -1,4 +1,4 @@
-"""The whole way of real media on each database: in by Objects and Segments, out by time, and reused."""
+"""Real media on each database: ingested as Objects and Segments, read by time, and reused."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module", params=[engine(name) for name in ("sqlite", "postgresql", "vast_roomy")])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TamsStore]:
-    """A store of two processes that answer and one that works. Nothing may have gone wrong in it at the end."""
+    """Run a store with two server processes and a worker, and check at the end that it logged no error."""
     new: NewDatabase | None = None if request.param == "sqlite" else request.getfixturevalue(f"new_{request.param}")
     yield from served(TamsStore(tmp_path_factory.mktemp("tams"), None if new is None else new()))

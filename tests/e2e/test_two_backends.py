@@ -1,4 +1,4 @@
-"""Real media in two buckets: copied to the second, read from there, deleted from the first, whatever is killed."""
+"""Real media in two buckets: copied to the second, read from there, deleted from the first, also if workers die."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TAMS = Path(sys.executable).with_name("tams")
 
 @dataclass
 class Site:
-    """A store with two buckets at one server, asked through a proxy."""
+    """A store with two buckets of one server, which it reaches through a proxy."""
 
     store: TamsStore
     proxy: FaultyProxy
@@ -41,22 +41,22 @@ class Site:
         return Client(self.store.url)
 
     def keys(self) -> tuple[int, int]:
-        """How many keys each bucket has."""
+        """Return the number of keys in each bucket."""
         first, second = (len(keys_of(self.s3, bucket)) for bucket in self.buckets)
         return first, second
 
     def labels(self, object_id: str) -> list[str]:
-        """Where clients are sent for the Object."""
+        """Return the labels of the Object's URLs."""
         return [entry["label"] for entry in self.client.get(f"/objects/{object_id}")["get_urls"]]
 
     def copy(self, object_ids: list[str], storage_id: str = SECOND_ID) -> None:
-        """Ask for copies."""
+        """Request a copy of each Object."""
         client = self.client
         for object_id in object_ids:
             client.expect(201, "POST", f"/objects/{object_id}/instances", json={"storage_id": storage_id})
 
     def reconcile(self) -> subprocess.CompletedProcess[str]:
-        """`tams storage reconcile`, as an operator runs it."""
+        """Run `tams storage reconcile` as an operator does."""
         return subprocess.run(
             [TAMS, "storage", "reconcile", "--data-dir", self.store.data],
             env=self.variables | {"ENVIRONMENT": "development", "PATH": "/usr/bin:/bin"},
@@ -69,14 +69,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[Endpoint]:
-    """An S3 server."""
-    with s3_endpoint.running() as found:
-        yield found
+    """Run an S3 server."""
+    with s3_endpoint.running() as server:
+        yield server
 
 
 @pytest.fixture
 def site(endpoint: Endpoint, tmp_path: Path) -> Iterator[Site]:
-    """A store that is not started yet; jobs of the dead come back after five seconds."""
+    """Prepare a store that a test starts; the lease of a killed worker's jobs ends after five seconds."""
     proxy = proxy_before(endpoint)
     buckets = (endpoint.new_bucket(), endpoint.new_bucket())
     configuration = tmp_path / "backends.toml"
@@ -118,12 +118,12 @@ def test_a_recording_moves_from_one_backend_to_the_other(site: Site, recording: 
     eventually(lambda: site.keys() == (0, 42), "the first backend is empty")
     client.expect(400, "DELETE", f"/objects/{objects[0]}/instances", params={"label": "second"})
 
-    # What a player shows has not changed.
+    # Players still show the same media.
     assert len(archive.client.watch(archive.video, programme(0, 60))) == 1500
     assert [archive.client.fetch(item) for item in archive.client.segments(archive.wave)] == sound
-    compared = site.reconcile()
-    assert (compared.returncode, compared.stderr) == (0, ""), compared.stdout
-    assert "42 keys with bytes, 42 instances: 0 orphaned (0 deleted), 0 missing" in compared.stdout
+    process = site.reconcile()
+    assert (process.returncode, process.stderr) == (0, ""), process.stdout
+    assert "42 keys with bytes, 42 instances: 0 orphaned (0 deleted), 0 missing" in process.stdout
 
     for flow_id in (archive.multi, archive.video, archive.audio, archive.wave):
         client.expect(204, "DELETE", f"/flows/{flow_id}")
@@ -133,7 +133,7 @@ def test_a_recording_moves_from_one_backend_to_the_other(site: Site, recording: 
 
 
 def record(client: Client, count: int) -> tuple[str, list[str]]:
-    """A Flow, and so many Objects of a second in it."""
+    """Record `count` Objects of a second into a new Flow; return the ids of the Flow and of the Objects."""
     flow_id = client.make_flow(WAVE)
     objects = client.upload(flow_id, [f"sound {number}".encode() for number in range(count)])
     spans = [Span(number * SECOND, (number + 1) * SECOND) for number in range(count)]
@@ -143,7 +143,7 @@ def record(client: Client, count: int) -> tuple[str, list[str]]:
     return flow_id, objects
 
 
-def copies_asked(site: Site) -> int:
+def copy_requests(site: Site) -> int:
     return [step.operation for step in site.proxy.steps].count("copy_object")
 
 
@@ -154,7 +154,7 @@ def test_a_worker_killed_while_it_copies_is_replaced(site: Site, fault: str) -> 
     with site.proxy.failing("copy_object", fault):
         site.copy(objects)
         site.store.start_worker()
-        eventually(lambda: copies_asked(site) == 4, "the worker is in the middle of four copies")
+        eventually(lambda: copy_requests(site) == 4, "the worker is in the middle of four copies")
         site.store.kill_worker()
     assert all(site.labels(object_id) == ["first"] for object_id in objects)
     site.store.start_worker()
@@ -166,22 +166,22 @@ def test_a_worker_killed_while_it_copies_is_replaced(site: Site, fault: str) -> 
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang after"])
-def test_what_is_deleted_while_its_worker_is_dead_leaves_nothing(site: Site, fault: str) -> None:
+def test_a_deletion_while_the_worker_is_dead_leaves_nothing(site: Site, fault: str) -> None:
     site.store.start("--no-worker")
     client = site.client
     flow_id, objects = record(client, 8)
     with site.proxy.failing("copy_object", fault):
         site.copy(objects)
         site.store.start_worker()
-        eventually(lambda: copies_asked(site) == 4, "the worker is in the middle of four copies")
+        eventually(lambda: copy_requests(site) == 4, "the worker is in the middle of four copies")
         site.store.kill_worker()
-    kept = objects.pop()
-    client.expect(204, "DELETE", f"/objects/{kept}/instances", params={"label": "second"})
+    object_id = objects.pop()
+    client.expect(204, "DELETE", f"/objects/{object_id}/instances", params={"label": "second"})
     client.expect(204, "DELETE", f"/flows/{flow_id}/segments", params={"object_id": objects[0]})
     client.expect(204, "DELETE", f"/flows/{flow_id}/segments", params={"timerange": "[0:0_7:0)"})
     site.store.start_worker()
-    eventually(lambda: "copy-instance" not in site.store.job_kinds(), "the copies have come to their end")
-    eventually(lambda: site.keys() == (1, 0), "only what was kept is left")
+    eventually(lambda: "copy-instance" not in site.store.job_kinds(), "all copy jobs have ended")
+    eventually(lambda: site.keys() == (1, 0), "only one key is left")
     assert site.reconcile().returncode == 0
     site.store.stop()
     assert site.store.errors() == []

@@ -1,4 +1,4 @@
-"""Events on their way to real receivers: none is lost, none comes before its commit, and nobody waits for another."""
+"""Events to real receivers: none is lost, none is sent before its commit, and no receiver delays another."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KILLS = 8
 
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    """A receiver that runs."""
+    """Run a receiver."""
     process = Receiver(tmp_path)
     yield process
     process.close()
@@ -48,23 +48,23 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 
 @pytest.fixture
 def prompt(tmp_path: Path) -> Iterator[TamsStore]:
-    """A store whose own worker sends, and gives up after two repeats."""
-    started = TamsStore(tmp_path, **(LOCAL | {"TAMS_WEBHOOK_RETRIES": "0,0"}))
-    started.start()
-    yield started
-    started.stop()
+    """Run a store with its own worker, which gives up after two repeats."""
+    store = TamsStore(tmp_path, **(LOCAL | {"TAMS_WEBHOOK_RETRIES": "0,0"}))
+    store.start()
+    yield store
+    store.stop()
 
 
 def register(http: httpx.Client, url: str, **more: object) -> str:
-    """A webhook for everything; its id."""
+    """Register a webhook for every type of event; return its id."""
     answer = http.post("/service/webhooks", json={"url": url, "events": EVERYTHING, **more})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 def state(http: httpx.Client, webhook_id: str) -> Json:
-    found: Json = http.get(f"/service/webhooks/{webhook_id}").json()
-    return found
+    document: Json = http.get(f"/service/webhooks/{webhook_id}").json()
+    return document
 
 
 def data_flow(flow_id: str, **more: object) -> Json:
@@ -80,56 +80,56 @@ def data_flow(flow_id: str, **more: object) -> Json:
 
 
 def assert_complete(requests: list[Request]) -> None:
-    """By number without a gap, each number one event, and none sent before the one ahead of it was taken."""
+    """Check that sequence numbers have no gap, that each is one event, and that no event overtook an earlier one."""
     ids: dict[int, str] = {}
-    taken = 0
-    for each in requests:
-        assert each.sequence <= taken + 1, "an event got ahead"
-        assert ids.setdefault(each.sequence, each.event_id) == each.event_id, "a repeat has another id"
-        if each.taken:
-            taken = max(taken, each.sequence)
-    assert taken == len(ids) == len(set(ids.values()))
+    last_taken = 0
+    for request in requests:
+        assert request.sequence <= last_taken + 1, "an event overtook an earlier one"
+        assert ids.setdefault(request.sequence, request.event_id) == request.event_id, "a repeat has another id"
+        if request.taken:
+            last_taken = max(last_taken, request.sequence)
+    assert last_taken == len(ids) == len(set(ids.values()))
 
 
 class Changes:
-    """Clients that change the store, each its own Flow, and know what has to be told of it."""
+    """Clients that each change one Flow, and record the events that their changes have to cause."""
 
     def __init__(self, url: str, clients: int, changes: int) -> None:
-        self.told: dict[str, list[str]] = {}
-        """By Flow: what its events have to be, in order."""
+        self.expected: dict[str, list[str]] = {}
+        """By Flow: the events that it has to cause, in order."""
         self.answered: dict[tuple[str, str], float] = {}
         self.begun: dict[tuple[str, str], float] = {}
         self._url = url
-        self._each = changes // clients
+        self._changes_per_client = changes // clients
         self._threads = [threading.Thread(target=self._change) for _ in range(clients)]
         for thread in self._threads:
             thread.start()
 
     def wait(self) -> None:
-        """Until all of them are done."""
+        """Wait until all clients are done."""
         for thread in self._threads:
             thread.join()
 
     @property
     def running(self) -> bool:
-        """Whether one of them is not done."""
+        """Return whether a client is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def _change(self) -> None:
         with httpx.Client(base_url=self._url, timeout=60) as http:
             flow_id = str(uuid4())
-            told = self.told[flow_id] = []
-            began = time.time()
+            expected = self.expected[flow_id] = []
+            start = time.time()
             assert http.put(f"/flows/{flow_id}", json=data_flow(flow_id, label="0")).status_code == 201
-            self.begun[flow_id, "0"], self.answered[flow_id, "0"] = began, time.time()
-            told.append("flows/created 0")
-            asked = http.post(f"/flows/{flow_id}/storage", json={"limit": 1})
-            object_id = asked.json()["media_objects"][0]["object_id"]
-            for number in range(1, self._each):
+            self.begun[flow_id, "0"], self.answered[flow_id, "0"] = start, time.time()
+            expected.append("flows/created 0")
+            allocation = http.post(f"/flows/{flow_id}/storage", json={"limit": 1})
+            object_id = allocation.json()["media_objects"][0]["object_id"]
+            for number in range(1, self._changes_per_client):
                 name = str(number)
-                began = time.time()
+                start = time.time()
                 if number % 10 == 5:
-                    # Refused inside its transaction, after it had begun to write or not: nothing may be told of it.
+                    # Both are refused inside their transactions, possibly after a write: no event may report them.
                     body = [{"id": flow_id, "role": "refused"}]
                     refused = http.put(f"/flows/{flow_id}/flow_collection", json=body)
                     assert refused.status_code == 400
@@ -142,17 +142,17 @@ class Changes:
                         "ts_offset": f"{number}:0",
                     }
                     answer = http.post(f"/flows/{flow_id}/segments", json=segment)
-                    told.append(f"flows/segments_added [{number}:0_{number + 1}:0)")
+                    expected.append(f"flows/segments_added [{number}:0_{number + 1}:0)")
                 else:
                     answer = http.put(f"/flows/{flow_id}/label", json=name)
-                    told.append(f"flows/updated {name}")
+                    expected.append(f"flows/updated {name}")
                 assert answer.status_code in (201, 204), answer.text
-                self.begun[flow_id, told[-1].split()[1]] = began
-                self.answered[flow_id, told[-1].split()[1]] = time.time()
+                self.begun[flow_id, expected[-1].split()[1]] = start
+                self.answered[flow_id, expected[-1].split()[1]] = time.time()
 
 
 def about(request: Request) -> tuple[str, str] | None:
-    """The Flow of an event, and what it says happened; None for events of Sources."""
+    """Return the id of the event's Flow and a summary of the change, or None for events of Sources."""
     event = request.body["event"]
     if request.kind == "flows/segments_added":
         return event["flow_id"], f"{request.kind} {event['segments'][0]['timerange']}"
@@ -162,12 +162,12 @@ def about(request: Request) -> tuple[str, str] | None:
 
 
 def by_flow(requests: list[Request]) -> dict[str, list[str]]:
-    """What was told of each Flow, in order."""
-    told: dict[str, list[str]] = {}
+    """Return the summaries of the events of each Flow, in order."""
+    summaries: dict[str, list[str]] = {}
     for request in requests:
-        if (found := about(request)) is not None:
-            told.setdefault(found[0], []).append(found[1])
-    return told
+        if (change := about(request)) is not None:
+            summaries.setdefault(change[0], []).append(change[1])
+    return summaries
 
 
 def spawn_worker(store: TamsStore, variables: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -208,22 +208,22 @@ def test_workers_killed_at_any_moment_lose_nothing(
                 workers.append(spawn_worker(store, variables))
             changes.wait()
 
-            expected = sum(map(len, changes.told.values())) + len(changes.told)  # and a Source for each Flow
+            expected = sum(map(len, changes.expected.values())) + len(changes.expected)  # and a Source for each Flow
             for path in ("/steady", "/flaky"):
                 eventually(partial(_has_taken, receiver, path, expected), f"all events at {path}", every=0.5)
             for path in ("/steady", "/flaky"):
-                got = receiver.requests(path)
-                assert_complete(got)
-                assert by_flow(receiver.taken(path)) == changes.told
+                requests = receiver.requests(path)
+                assert_complete(requests)
+                assert by_flow(receiver.taken(path)) == changes.expected
                 assert len(receiver.taken(path)) == expected
-                for one in got:
-                    if (told := about(one)) is not None:
-                        assert one.at > changes.begun[told[0], told[1].split()[1]], "told before it was asked for"
-                print(f"{database} {path}: {expected} events, {kills} kills, {len(got)} requests")
-            assert "refused" not in "".join(each.text for each in receiver.requests())
+                for delivery in requests:
+                    if (change := about(delivery)) is not None:
+                        assert delivery.at > changes.begun[change[0], change[1].split()[1]], "sent before the change"
+                print(f"{database} {path}: {expected} events, {kills} kills, {len(requests)} requests")
+            assert "refused" not in "".join(delivery.text for delivery in receiver.requests())
             assert state(http, hooks["/steady"])["status"] == "started"
             assert receiver.taken("/dead") == []
-            assert {each.sequence for each in receiver.requests("/dead")} == {1}
+            assert {delivery.sequence for delivery in receiver.requests("/dead")} == {1}
     finally:
         for worker in workers:
             worker.kill()
@@ -246,15 +246,15 @@ def test_an_event_comes_within_a_second_whatever_other_receivers_do(prompt: Tams
             answered[flow_id] = time.time()
             time.sleep(0.3)
         eventually(lambda: len(receiver.taken("/steady")) == 22, "all events")
-        for each in receiver.taken("/steady"):
-            assert each.headers["x-key"] == "open sesame"
-            assert each.headers["content-type"] == "application/json"
-            flow = each.body["event"].get("flow")
+        for delivery in receiver.taken("/steady"):
+            assert delivery.headers["x-key"] == "open sesame"
+            assert delivery.headers["content-type"] == "application/json"
+            flow = delivery.body["event"].get("flow")
             if flow is not None and flow["id"] in answered:
-                assert each.at - answered[flow["id"]] < 1
+                assert delivery.at - answered[flow["id"]] < 1
 
 
-def test_a_receiver_that_fails_ends_in_error_and_gets_its_backlog_when_it_is_replayed(
+def test_a_receiver_that_keeps_failing_gets_its_backlog_when_it_is_replayed(
     prompt: TamsStore, receiver: Receiver
 ) -> None:
     def tams(*arguments: str) -> str:
@@ -272,7 +272,7 @@ def test_a_receiver_that_fails_ends_in_error_and_gets_its_backlog_when_it_is_rep
         http.put(f"/flows/{flow_id}", json=data_flow(flow_id, label="0")).raise_for_status()
         eventually(lambda: state(http, webhook_id)["status"] == "error", "the webhook is in error")
         assert state(http, webhook_id)["error"]["summary"] == "the receiver answered 500"
-        assert [each.sequence for each in receiver.requests("/broken")] == [1, 1, 1]
+        assert [delivery.sequence for delivery in receiver.requests("/broken")] == [1, 1, 1]
         for number in range(1, 50):
             http.put(f"/flows/{flow_id}/label", json=str(number)).raise_for_status()
         eventually(lambda: re.search(rf"{webhook_id}  error +51 waiting", tams("list")), "the backlog")
@@ -289,7 +289,7 @@ def test_a_receiver_that_fails_ends_in_error_and_gets_its_backlog_when_it_is_rep
         assert "not in error" in tams("replay", webhook_id)
 
 
-def test_nothing_is_sent_while_a_webhook_is_disabled_and_nothing_of_that_time_later(
+def test_events_of_the_time_in_which_a_webhook_is_disabled_are_never_sent(
     prompt: TamsStore, receiver: Receiver
 ) -> None:
     with httpx.Client(base_url=prompt.url, timeout=60) as http:
