@@ -68,7 +68,9 @@ class TestAdding:
         (event,) = new_events(store)
         assert [segment.object_id for segment in added_segments(event)] == [ids[0], ids[2]]
 
-    def test_where_all_are_refused_nothing_is_told(self, client: FlaskClient, store: Store, flow_id: str) -> None:
+    def test_a_request_that_stores_no_segment_writes_no_event(
+        self, client: FlaskClient, store: Store, flow_id: str
+    ) -> None:
         segments = [{"object_id": "unknown", "timerange": SECOND.format(n, n + 1)} for n in range(2)]
         for body, status in (([], 201), (segments, 200), (segments[0], 400), ([{"object_id": 5}], 400)):
             assert client.post(f"/flows/{flow_id}/segments", json=body).status_code == status
