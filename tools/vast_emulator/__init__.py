@@ -1,4 +1,5 @@
-"""A server that speaks VAST Database's protocol to the unmodified `vastdb` SDK: an engine with transactions, in memory.
+"""A server that speaks VAST Database's protocol to the unmodified `vastdb` SDK: a transactional engine in memory.
 
-In a test: `Emulator` of `emulator`. As a process: `python -m tools.vast_emulator`, and `Admin` of `admin` to steer it.
+In a test, use `emulator.Emulator`. As a separate process, run `python -m tools.vast_emulator` and control it with
+`admin.Admin`.
 """

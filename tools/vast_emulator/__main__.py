@@ -1,4 +1,4 @@
-"""`python -m tools.vast_emulator`: the emulator as a process of its own."""
+"""Run the VAST Database emulator as a separate process: `python -m tools.vast_emulator`."""
 
 import argparse
 import logging
@@ -11,17 +11,25 @@ from tools.vast_emulator.settings import Settings
 
 
 def main() -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.vast_emulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=9090, help="port; 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--access", default="emulator", help="access key (default: %(default)s)")
-    parser.add_argument("--secret", default="emulator-secret", help="secret key (default: %(default)s)")
-    parser.add_argument("--bucket", action="append", help=f"a bucket that exists (default: {BUCKET})")
-    parser.add_argument("--hostile", action="store_true", help="no order, tiny pages, conflicts unseen")
-    parser.add_argument("--chaos", type=float, metavar="RATE", help="share of requests that fail in a random way")
-    parser.add_argument("--seed", type=int, help="of the shuffle and of random faults")
-    parser.add_argument("--profile", type=Path, help="JSON file of settings, such as a cluster's profile")
+    parser.add_argument(
+        "--port", type=int, default=9090, help="port to listen on; 0 picks a free port (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--access", default="emulator", help="S3 access key that clients sign with (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--secret", default="emulator-secret", help="S3 secret key that clients sign with (default: %(default)s)"
+    )
+    parser.add_argument("--bucket", action="append", help=f"a bucket to create; repeatable (default: {BUCKET})")
+    parser.add_argument("--hostile", action="store_true", help="unordered rows, tiny pages, undetected write conflicts")
+    parser.add_argument("--chaos", type=float, metavar="RATE", help="share of requests that fail at random, 0 to 1")
+    parser.add_argument("--seed", type=int, help="seed of the row order and of random faults")
+    parser.add_argument(
+        "--profile", type=Path, help="JSON file of settings, or a profile from `tams vast probe --json`"
+    )
     parser.add_argument("--verbose", action="store_true", help="log every request")
     options = parser.parse_args()
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING)
@@ -29,10 +37,10 @@ def main() -> int:
     try:
         if options.profile is not None:
             settings.load_profile(options.profile)
-        chosen = {"chaos_rate": options.chaos, "seed": options.seed}
-        settings.update({name: value for name, value in chosen.items() if value is not None})
-    except (OSError, ValueError) as wrong:
-        parser.error(str(wrong))
+        overrides = {"chaos_rate": options.chaos, "seed": options.seed}
+        settings.update({name: value for name, value in overrides.items() if value is not None})
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     emulator = Emulator(
         settings,
         host=options.host,

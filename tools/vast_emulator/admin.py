@@ -1,15 +1,15 @@
-"""Orders over HTTP, for tests whose emulator is a process of its own.
+"""Administration over HTTP, for tests whose emulator is a separate process.
 
-Unsigned, and only for clients on the same machine. All bodies are JSON.
+Requests are unsigned and accepted only from the same machine. All bodies are JSON.
 
-    GET    /_emulator/counters      what was asked for     DELETE: count from nothing
-    GET    /_emulator/recent        the last requests
-    GET    /_emulator/settings      the switches           PUT: change some
-    GET    /_emulator/faults        the faults to come     POST: one more, DELETE: forget them
-    POST   /_emulator/release       do the held requests
-    GET    /_emulator/transactions  the open transactions
-    POST   /_emulator/keep          let what is committed now be what `reset` leaves
-    POST   /_emulator/reset         forget all data since `keep`, all counts and faults
+    GET    /_emulator/counters      request counts         DELETE: set them to zero
+    GET    /_emulator/recent        the latest requests
+    GET    /_emulator/settings      the settings           PUT: change some
+    GET    /_emulator/faults        the pending faults     POST: add one, DELETE: remove all
+    POST   /_emulator/release       execute the held requests
+    GET    /_emulator/transactions  ids of the open transactions
+    POST   /_emulator/keep          make the committed data the state that `reset` restores
+    POST   /_emulator/reset         remove all data committed since `keep`, all counts and faults
 """
 
 import dataclasses
@@ -28,26 +28,26 @@ _PREFIX = "/_emulator/"
 
 
 def is_for_admin(request: Request) -> bool:
-    """Whether a request is an order; no bucket has such a name."""
+    """Return True if a request is an administration request; no bucket has such a name."""
     return request.target.startswith(_PREFIX)
 
 
 def serve(cluster: Cluster, request: Request, client: str) -> Response:
-    """Carry out an order."""
+    """Execute an administration request."""
     try:
         if not ipaddress.ip_address(client).is_loopback:
-            raise ProtocolError(403, "AccessDenied", "orders are taken from this machine only")
+            raise ProtocolError(403, "AccessDenied", "administration requests are accepted from this machine only")
         try:
-            answer = _carry_out(cluster, request)
-        except (ValueError, TypeError) as wrong:
-            raise bad_request("InvalidArgument", str(wrong)) from wrong
-    except ProtocolError as refused:
-        return Response.of(refused)
+            answer = _execute(cluster, request)
+        except (ValueError, TypeError) as error:
+            raise bad_request("InvalidArgument", str(error)) from error
+    except ProtocolError as error:
+        return Response.of(error)
     return Response(headers={"Content-Type": "application/json"}, body=json.dumps(answer).encode())
 
 
-def _carry_out(cluster: Cluster, request: Request) -> Any:
-    order = json.loads(request.body) if request.body else {}
+def _execute(cluster: Cluster, request: Request) -> Any:
+    arguments = json.loads(request.body) if request.body else {}
     match request.method, request.target.removeprefix(_PREFIX):
         case "GET", "counters":
             return cluster.counters.as_dict()
@@ -58,11 +58,11 @@ def _carry_out(cluster: Cluster, request: Request) -> Any:
         case "GET", "settings":
             return cluster.settings.as_dict()
         case "PUT", "settings":
-            return cluster.settings.update(order)
+            return cluster.settings.update(arguments)
         case "GET", "faults":
             return [dataclasses.asdict(fault) for fault in cluster.faults.pending]
         case "POST", "faults":
-            return dataclasses.asdict(cluster.faults.fail(order.pop("kind"), order.pop("way"), **order))
+            return dataclasses.asdict(cluster.faults.fail(arguments.pop("kind"), arguments.pop("way"), **arguments))
         case "DELETE", "faults":
             return cluster.faults.clear()
         case "POST", "release":
@@ -74,11 +74,11 @@ def _carry_out(cluster: Cluster, request: Request) -> Any:
         case "POST", "reset":
             return cluster.reset()
         case method, name:
-            raise not_found("NoSuchOrder", f"{method} {name}")
+            raise not_found("NoSuchOrder", f"unknown administration request: {method} {name}")
 
 
 class Admin:
-    """The orders, from a test to the process at `endpoint`."""
+    """A client of the administration interface of the emulator process at `endpoint`."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -94,49 +94,49 @@ class Admin:
         seconds: float | None = None,
     ) -> None:
         """Let the nth request of a kind from now, and `times` in a row, fail."""
-        order = {"kind": kind, "way": way, "nth": nth, "times": times, "table": table, "seconds": seconds}
-        self._order("POST", "faults", order)
+        fault = {"kind": kind, "way": way, "nth": nth, "times": times, "table": table, "seconds": seconds}
+        self._request("POST", "faults", fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults to come, and the requests that are held."""
-        self._order("DELETE", "faults")
+        """Remove the pending faults, and drop the requests that are held."""
+        self._request("DELETE", "faults")
 
     def release(self) -> int:
-        """Do the requests that are held; how many there were."""
-        return int(self._order("POST", "release"))
+        """Execute the held requests; return their number."""
+        return int(self._request("POST", "release"))
 
     def counters(self) -> dict[str, Any]:
-        """What was asked for."""
-        return dict(self._order("GET", "counters"))
+        """Return the request counts."""
+        return dict(self._request("GET", "counters"))
 
     def reset_counters(self) -> None:
-        """Count from nothing."""
-        self._order("DELETE", "counters")
+        """Set the request counts to zero."""
+        self._request("DELETE", "counters")
 
     def recent(self) -> list[str]:
-        """The last requests."""
-        return list(self._order("GET", "recent"))
+        """Return the latest requests, oldest first."""
+        return list(self._request("GET", "recent"))
 
     def settings(self, **changes: Any) -> dict[str, Any]:
-        """The switches, some of them changed."""
+        """Change the settings that are named, and return all settings."""
         if changes:
-            self._order("PUT", "settings", changes)
-        return dict(self._order("GET", "settings"))
+            self._request("PUT", "settings", changes)
+        return dict(self._request("GET", "settings"))
 
     def transactions(self) -> list[int]:
-        """The open transactions."""
-        return list(self._order("GET", "transactions"))
+        """Return the ids of the open transactions."""
+        return list(self._request("GET", "transactions"))
 
     def keep(self) -> None:
-        """Let what is committed now be what `reset` leaves."""
-        self._order("POST", "keep")
+        """Make the committed data the state that `reset` restores."""
+        self._request("POST", "keep")
 
     def reset(self) -> None:
-        """Forget all data since `keep`, all counts and faults."""
-        self._order("POST", "reset")
+        """Remove all data committed since `keep`, all counts and faults."""
+        self._request("POST", "reset")
 
-    def _order(self, method: str, name: str, body: Any = None) -> Any:
+    def _request(self, method: str, name: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = HttpRequest(f"{self._endpoint}{_PREFIX}{name}", data=data, method=method)
-        with urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        with urlopen(request, timeout=60) as response:
+            return json.loads(response.read())

@@ -1,6 +1,6 @@
-"""One version of everything: schemas, tables and projections, found by id or by name.
+"""One version of the database: schemas, tables and projections, by id or by name.
 
-Tables are immutable; a catalog is changed only by the transaction that owns it, before it is published.
+Tables are immutable. Only the transaction that owns a catalog changes it, before it is published.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tools.vast_emulator.columns import Column
 from tools.vast_emulator.runs import RowIds
 from tools.vast_emulator.stores import Kinds, Store, is_sorted
 
-# The table that records what was imported into another one.
+# The name of the table that records which objects were imported into another table.
 IMPORTS = "vastdb-imported-objects"
 
 
@@ -39,13 +39,13 @@ class Projection:
 
     @property
     def column_ids(self) -> frozenset[int]:
-        """All its columns."""
+        """Return the ids of all columns of the projection."""
         return frozenset((*self.sorted_columns, *self.other_columns))
 
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
-    """What a client says of a vector index, and reads again; nothing is searched with it."""
+    """The description of a vector index, stored so that clients can read it back; no search uses it."""
 
     column: str
     metric: str
@@ -56,7 +56,7 @@ class VectorIndex:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One version of a table. `imports_of` is the table whose imports this one records, if it does."""
+    """One version of a table. `imports_of` is the id of the table whose imports this one records, if it does."""
 
     id: int
     schema_id: int
@@ -72,38 +72,40 @@ class Table:
 
     @property
     def kinds(self) -> Kinds:
-        """The type of every column by its key."""
+        """Return the type of every column by column key."""
         return {column.key: column.field.type for column in self.columns}
 
     @property
     def has_decimal_row_ids(self) -> bool:
-        """Whether row ids are decimals: they are where rows do not lie in the order of their insertion."""
+        """Return True if row ids are decimals, as in tables that do not store rows in insertion order."""
         return bool(self.sort_columns) or self.vector_index is not None
 
     def column(self, name: str) -> Column | None:
-        """A column by name."""
+        """Return the column with this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
     def projection(self, name: str) -> Projection | None:
-        """A projection by name."""
+        """Return the projection with this name, or None."""
         return next((projection for projection in self.projections if projection.name == name), None)
 
     def insert(self, batch: pa.RecordBatch, row_ids: RowIds) -> Self:
-        """This table with new rows."""
-        changed = self._put(batch, row_ids)
-        return replace(changed, inserted_rows=self.inserted_rows + len(row_ids))
+        """Return a version of this table with new rows."""
+        table = self._put(batch, row_ids)
+        return replace(table, inserted_rows=self.inserted_rows + len(row_ids))
 
     def load(self, rows: pa.Table, row_ids: RowIds) -> Self:
-        """This table with many new rows. The first ones are not sorted again, and shared by the table and those of
-        its projections in whose order they are.
+        """Return a version of this table with many new rows.
+
+        Rows loaded into an empty table in the order of its key are not sorted again. The table shares them with those
+        of its projections that have the same order.
         """
         batches = [batch for batch in rows.to_batches() if len(batch)]
         parts = np.split(row_ids, np.cumsum([len(batch) for batch in batches])[:-1]) if batches else []
         if not batches or self.store.runs or not is_sorted(rows, self.store.key):
-            changed = self
+            table = self
             for batch, part in zip(batches, parts, strict=True):
-                changed = changed.insert(batch, part)
-            return changed
+                table = table.insert(batch, part)
+            return table
         projections = []
         for projection in self.projections:
             kinds, store = self._kinds_of(projection), projection.store
@@ -118,26 +120,27 @@ class Table:
         return replace(self, store=store, projections=tuple(projections), inserted_rows=len(row_ids))
 
     def update(self, batch: pa.RecordBatch, row_ids: RowIds) -> Self:
-        """This table with the columns of the batch put into the rows of these ids, in ascending order; rows that
-        are not here stay so.
+        """Return a version of this table in which the rows with these ids have the values of the batch.
+
+        `row_ids` is in ascending order. Ids of rows that the table does not contain are ignored.
         """
         kinds = self.kinds
-        rows, found = self.store.fetch(row_ids, kinds)
-        if not len(found):
+        rows, present_ids = self.store.fetch(row_ids, kinds)
+        if not len(present_ids):
             return self
-        places = pa.array(row_ids.searchsorted(found))
+        places = pa.array(row_ids.searchsorted(present_ids))
         for name in batch.schema.names:
             if name in kinds:
                 rows = rows.set_column(rows.schema.get_field_index(name), name, batch[name].take(places))
-        return self.delete(row_ids)._put(rows.combine_chunks().to_batches()[0], found)
+        return self.delete(row_ids)._put(rows.combine_chunks().to_batches()[0], present_ids)
 
     def delete(self, row_ids: RowIds) -> Self:
-        """This table without the rows of these ids, in ascending order."""
+        """Return a version of this table without the rows with these ids, which are in ascending order."""
         projections = tuple(replace(p, store=p.store.remove(row_ids)) for p in self.projections)
         return replace(self, store=self.store.remove(row_ids), projections=projections)
 
     def compact(self) -> Self:
-        """The same rows, laid out to be read."""
+        """Return a version of this table whose rows are merged into fewer runs, for faster reads."""
         kinds = self.kinds
         store = self.store.compact(kinds)
         projections = tuple(
@@ -146,12 +149,12 @@ class Table:
         return replace(self, store=store, projections=projections)
 
     def resorted(self, sort_columns: tuple[int, ...]) -> Self:
-        """This table, sorted from now on."""
+        """Return a version of this table that is sorted by these columns."""
         store = self.store.resorted(tuple(str(column) for column in sort_columns), self.kinds)
         return replace(self, sort_columns=sort_columns, store=store)
 
     def project(self, projection: Projection) -> Self:
-        """This table with one more projection, filled."""
+        """Return a version of this table with another projection, filled with the table's rows."""
         key = tuple(str(column) for column in projection.sorted_columns)
         store = self.store.resorted(key, self._kinds_of(projection))
         return replace(self, projections=(*self.projections, replace(projection, store=store)))
@@ -175,7 +178,7 @@ class Table:
         return pa.RecordBatch.from_arrays(columns, names=list(kinds))
 
     def _with_sort_columns(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch that can be sorted: an insert may leave out the columns of the key."""
+        """Return the batch with all columns of the sorting key; an insert may leave some of them out."""
         for column in self.columns:
             if column.id in self.sort_columns and column.key not in batch.schema.names:
                 batch = batch.append_column(column.key, pa.nulls(len(batch), column.field.type))
@@ -194,7 +197,7 @@ class Catalog:
     _imports_ids: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> "Catalog":
-        """A catalog of the same things, to be changed."""
+        """Return a catalog with the same content, for a transaction to change."""
         return Catalog(
             self.number,
             dict(self.schemas),
@@ -205,12 +208,15 @@ class Catalog:
         )
 
     def schema(self, bucket: str, path: str) -> Schema | None:
-        """A schema by its path."""
-        found = self._schema_ids.get((bucket, path))
-        return None if found is None else self.schemas[found]
+        """Return the schema at this path, or None."""
+        schema_id = self._schema_ids.get((bucket, path))
+        return None if schema_id is None else self.schemas[schema_id]
 
     def child_schemas(self, bucket: str, path: str) -> Iterator[tuple[Schema, str]]:
-        """The schemas right below a path (empty: the bucket's own), with their last names, oldest first."""
+        """Yield the schemas directly below a path and their last names, oldest first.
+
+        An empty path stands for the top of the bucket.
+        """
         prefix = f"{path}/" if path else ""
         for schema in self.schemas.values():
             if schema.bucket == bucket and schema.path.startswith(prefix):
@@ -220,9 +226,9 @@ class Catalog:
 
     def put_schema(self, schema: Schema) -> None:
         """Add or replace a schema."""
-        before = self.schemas.get(schema.id)
-        if before is not None:
-            del self._schema_ids[before.bucket, before.path]
+        previous = self.schemas.get(schema.id)
+        if previous is not None:
+            del self._schema_ids[previous.bucket, previous.path]
         self.schemas[schema.id] = schema
         self._schema_ids[schema.bucket, schema.path] = schema.id
 
@@ -232,17 +238,17 @@ class Catalog:
         del self._schema_ids[schema.bucket, schema.path]
 
     def table(self, schema: Schema, name: str) -> Table | None:
-        """A table by its name."""
-        found = self._table_ids.get((schema.id, name))
-        return None if found is None else self.tables[found]
+        """Return the table of a schema with this name, or None."""
+        table_id = self._table_ids.get((schema.id, name))
+        return None if table_id is None else self.tables[table_id]
 
     def imports_table(self, table: Table) -> Table | None:
-        """The table that records what was imported into this one."""
-        found = self._imports_ids.get(table.id)
-        return None if found is None else self.tables[found]
+        """Return the table that records what was imported into `table`, or None."""
+        table_id = self._imports_ids.get(table.id)
+        return None if table_id is None else self.tables[table_id]
 
     def tables_of(self, schema: Schema) -> Iterator[Table]:
-        """The tables of a schema, oldest first."""
+        """Yield the tables of a schema, oldest first."""
         return (t for t in self.tables.values() if t.schema_id == schema.id and t.imports_of is None)
 
     def put_table(self, table: Table) -> None:
@@ -250,19 +256,19 @@ class Catalog:
         if table.imports_of is not None:
             self._imports_ids[table.imports_of] = table.id
         else:
-            before = self.tables.get(table.id)
-            if before is not None:
-                del self._table_ids[before.schema_id, before.name]
+            previous = self.tables.get(table.id)
+            if previous is not None:
+                del self._table_ids[previous.schema_id, previous.name]
             self._table_ids[table.schema_id, table.name] = table.id
         self.tables[table.id] = table
 
     def drop_table(self, table: Table) -> None:
-        """Remove a table and what belongs to it."""
+        """Remove a table and its imports_id table."""
         if table.imports_of is not None:
             del self._imports_ids[table.imports_of]
         else:
             del self._table_ids[table.schema_id, table.name]
-            imports = self._imports_ids.pop(table.id, None)
-            if imports is not None:
-                del self.tables[imports]
+            imports_id = self._imports_ids.pop(table.id, None)
+            if imports_id is not None:
+                del self.tables[imports_id]
         del self.tables[table.id]

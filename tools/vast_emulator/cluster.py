@@ -1,4 +1,4 @@
-"""A request from its signature to its response, with the failures that were ordered on the way."""
+"""The path of a request from its signature to its response, with any injected fault on the way."""
 
 import logging
 import threading
@@ -21,14 +21,14 @@ from tools.vast_emulator.signatures import verify
 logger = logging.getLogger(__name__)
 
 _ERRORS = {
-    Way.CONFLICT: ProtocolError(409, "TabularConflict", "a fault to order"),
-    Way.SLOW_DOWN: ProtocolError(503, "SlowDown", "a fault to order"),
-    Way.LOST_SLOW_DOWN: ProtocolError(503, "SlowDown", "a fault to order"),
-    Way.UNAVAILABLE: ProtocolError(503, "ServiceUnavailable", "a fault to order"),
-    Way.INTERNAL_ERROR: ProtocolError(500, "InternalError", "a fault to order"),
-    Way.EXPIRED: ProtocolError(404, "NoSuchTransaction", "a fault to order"),
+    Way.CONFLICT: ProtocolError(409, "TabularConflict", "an injected fault"),
+    Way.SLOW_DOWN: ProtocolError(503, "SlowDown", "an injected fault"),
+    Way.LOST_SLOW_DOWN: ProtocolError(503, "SlowDown", "an injected fault"),
+    Way.UNAVAILABLE: ProtocolError(503, "ServiceUnavailable", "an injected fault"),
+    Way.INTERNAL_ERROR: ProtocolError(500, "InternalError", "an injected fault"),
+    Way.EXPIRED: ProtocolError(404, "NoSuchTransaction", "an injected fault"),
 }
-# What a proxy before the cluster answers is no XML.
+# Errors of a proxy in front of the cluster are HTML, not XML.
 _PROXY = {
     Way.BAD_GATEWAY: Response(502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"),
     Way.LOST_BAD_GATEWAY: Response(502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"),
@@ -38,7 +38,7 @@ _PROXY = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What to send: a response, of which only the first half may go out, or nothing before the connection is closed."""
+    """A response to send, cut after its first half if `cut` is set; None closes the connection without a response."""
 
     response: Response | None
     cut: bool = False
@@ -60,29 +60,34 @@ class Cluster:
         self.reset()
 
     def keep(self) -> None:
-        """Let what is committed now be what `reset` leaves. It costs nothing: versions of tables are immutable."""
-        self._kept = self.engine.latest
+        """Make the committed data the state that `reset` restores. This costs nothing: versions of tables are
+        immutable.
+        """
+        self._baseline = self.engine.latest
 
     def reset(self) -> None:
-        """Forget all data since `keep`, all objects, counts and faults; transactions end, and settings stay."""
-        self.engine.restore(self._kept)
+        """Remove all data committed since `keep`, and all objects, counts and faults.
+
+        Open transactions end; settings stay as they are.
+        """
+        self.engine.restore(self._baseline)
         self.objects = Objects(self._buckets)
         self._routes = Routes(self.engine, self.objects, self.counters, self.settings)
         self.counters.reset()
         self.faults.clear()
 
     def stop(self) -> None:
-        """End whatever waits."""
+        """Interrupt requests that wait, and drop the held ones."""
         self._stopping.set()
         self.faults.clear()
 
     def serve(self, request: Request) -> Outcome:
-        """Answer a request."""
+        """Handle a request and count it."""
         route = self._routes.find(request)
         self.counters.request(route.kind, route.table)
         outcome = self._serve(request, route)
         status = "cut" if outcome.cut or outcome.response is None else str(outcome.response.status)
-        self.counters.answer(route.kind, request.target, status)
+        self.counters.response(route.kind, request.target, status)
         return outcome
 
     def _serve(self, request: Request, route: Route) -> Outcome:
@@ -96,8 +101,8 @@ class Cluster:
                 secret=self.secret,
                 now=datetime.now(UTC),
             )
-        except ProtocolError as refused:
-            return Outcome(Response.of(refused))
+        except ProtocolError as error:
+            return Outcome(Response.of(error))
         fault = self.faults.next(route.kind, route.table)
         return Outcome(self._execute(request, route)) if fault is None else self._fail(request, route, fault)
 
@@ -122,16 +127,18 @@ class Cluster:
                 self._execute(request, route)
             case Way.EXPIRED | Way.CONFLICT if fault.way == Way.EXPIRED or route.kind == "commit":
                 self.engine.expire(request.transaction)
-        answer = _PROXY.get(fault.way)
-        return Outcome(Response.of(_ERRORS.get(fault.way, _ERRORS[Way.INTERNAL_ERROR])) if answer is None else answer)
+        response = _PROXY.get(fault.way)
+        if response is None:
+            response = Response.of(_ERRORS.get(fault.way, _ERRORS[Way.INTERNAL_ERROR]))
+        return Outcome(response)
 
     def _execute(self, request: Request, route: Route) -> Response:
         try:
             return route.handler(request)
-        except ProtocolError as refused:
-            return Response.of(refused)
-        except pa.ArrowInvalid as wrong:
-            return Response.of(bad_request("InvalidArgument", str(wrong)))
-        except Exception as failure:
+        except ProtocolError as error:
+            return Response.of(error)
+        except pa.ArrowInvalid as error:
+            return Response.of(bad_request("InvalidArgument", str(error)))
+        except Exception as error:
             logger.exception("%s %s", request.method, request.target)
-            return Response.of(ProtocolError(500, "InternalError", f"{type(failure).__name__}: {failure}"))
+            return Response.of(ProtocolError(500, "InternalError", f"{type(error).__name__}: {error}"))

@@ -1,4 +1,4 @@
-"""Columns of a table: which types there are, and what may stand in a cell."""
+"""Columns of a table: the supported types, and the size limit of cells."""
 
 from dataclasses import dataclass
 
@@ -9,37 +9,39 @@ import pyarrow.types as pt
 from tools.vast_emulator.errors import ProtocolError, bad_request
 
 ROW_ID = "$row_id"
-# A column of this name shows the row ids, and sets them when an insert gives it.
+# A column with this name exposes the row ids; an insert that includes it sets them.
 VISIBLE_ROW_ID = "vastdb_rowid"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. Rows are kept by its id, so that a rename changes nothing but the name."""
+    """A column. Rows are stored by its id, so that a rename changes only the name."""
 
     id: int
     field: pa.Field
 
     @property
     def name(self) -> str:
-        """The name as clients know it."""
+        """Return the name that clients use."""
         return str(self.field.name)
 
     @property
     def key(self) -> str:
-        """The name under which its data are kept."""
+        """Return the name under which the column's cells are stored."""
         return str(self.id)
 
 
 def check_type(field: pa.Field, cell_limit: int) -> None:
-    """Refuse a field whose type VAST Database does not have."""
+    """Raise a 400 error if VAST Database does not support the type of a field."""
     kind = field.type
     if pt.is_fixed_size_list(kind):
         if kind.list_size < 1:
-            raise bad_request("TabularInvalidColumnTypeParam", f"{field.name}: a fixed list needs an element")
+            raise bad_request(
+                "TabularInvalidColumnTypeParam", f"{field.name}: a fixed-size list needs at least one element"
+            )
         element = kind.value_field
-        fits = _is_vector_element(element.type) and not element.nullable
-        if not fits or kind.list_size * element.type.bit_width // 8 > cell_limit:
+        is_vector = _is_vector_element(element.type) and not element.nullable
+        if not is_vector or kind.list_size * element.type.bit_width // 8 > cell_limit:
             raise bad_request("TabularUnsupportedColumnType", f"{field.name}: {kind}")
     elif pt.is_list(kind):
         check_type(kind.value_field, cell_limit)
@@ -64,10 +66,10 @@ def _is_scalar(kind: pa.DataType) -> bool:
 
 
 def check_cells(name: str, cells: pa.Array, limit: int, status: int) -> None:
-    """Refuse cells above `limit` bytes, with that status."""
+    """Raise an error with this HTTP status if a cell is larger than `limit` bytes."""
     largest = _largest_cell(cells)
     if largest > limit:
-        raise ProtocolError(status, "TabularCellTooLarge", f"{name}: a cell of {largest} bytes, {limit} are the most")
+        raise ProtocolError(status, "TabularCellTooLarge", f"{name}: a cell has {largest} bytes; the limit is {limit}")
 
 
 def _largest_cell(cells: pa.Array) -> int:

@@ -1,4 +1,4 @@
-"""What was asked for, and how much work it was."""
+"""Counts of requests and rows."""
 
 import threading
 from collections import Counter, deque
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Counts:
-    """Numbers since some moment."""
+    """Numbers of requests and rows over a period."""
 
     requests: Counter[str] = field(default_factory=Counter)  # by kind
     statuses: Counter[str] = field(default_factory=Counter)  # by kind and status: "select 200"
@@ -21,11 +21,11 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All requests."""
+        """Return the number of all requests."""
         return self.requests.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers as JSON can say them."""
+        """Return the numbers as a JSON object."""
         return {
             "total": self.total,
             "requests": dict(self.requests),
@@ -38,55 +38,55 @@ class Counts:
 
 
 class Counters:
-    """Counts since the start, and since any later moment that somebody asks for."""
+    """Counts since the start, and during each `counting` block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all = Counts()
-        self._listening: list[Counts] = []
-        self.recent: deque[str] = deque(maxlen=200)  # the last requests, as "kind target status"
+        self._listeners: list[Counts] = []
+        self.recent: deque[str] = deque(maxlen=200)  # the latest requests, as "kind target status"
 
     def request(self, kind: str, table: str | None) -> None:
-        """A request came."""
+        """Count a request."""
         with self._lock:
-            for counts in (self._all, *self._listening):
+            for counts in (self._all, *self._listeners):
                 counts.requests[kind] += 1
                 if table is not None:
                     counts.tables[f"{kind} {table}"] += 1
 
-    def answer(self, kind: str, target: str, status: str) -> None:
-        """A request was answered; the status is a number, or what was done instead of an answer."""
+    def response(self, kind: str, target: str, status: str) -> None:
+        """Count a response; `status` is the HTTP status, or "cut" if the connection was closed instead."""
         with self._lock:
             self.recent.append(f"{kind} {target} {status}")
-            for counts in (self._all, *self._listening):
+            for counts in (self._all, *self._listeners):
                 counts.statuses[f"{kind} {status}"] += 1
 
     def rows(self, *, looked_at: int = 0, sent: int = 0, written: int = 0) -> None:
-        """Rows were read or written."""
+        """Count rows that were read or written."""
         with self._lock:
-            for counts in (self._all, *self._listening):
+            for counts in (self._all, *self._listeners):
                 counts.rows_looked_at += looked_at
                 counts.rows_sent += sent
                 counts.rows_written += written
 
     @contextmanager
     def counting(self) -> Iterator[Counts]:
-        """The numbers of what happens inside."""
+        """Yield the counts of what happens during the block."""
         counts = Counts()
         with self._lock:
-            self._listening.append(counts)
+            self._listeners.append(counts)
         try:
             yield counts
         finally:
             with self._lock:
-                self._listening = [listening for listening in self._listening if listening is not counts]
+                self._listeners = [listener for listener in self._listeners if listener is not counts]
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers since the start, or the last reset."""
+        """Return the counts since the start, or since the last reset, as a JSON object."""
         with self._lock:
             return self._all.as_dict()
 
     def reset(self) -> None:
-        """Count from nothing again."""
+        """Set the counts to zero; `recent` and open `counting` blocks keep theirs."""
         with self._lock:
             self._all = Counts()

@@ -1,4 +1,4 @@
-"""Requests about what there is: schemas, tables, columns, projections, statistics."""
+"""Requests about definitions: schemas, tables, columns, projections and their statistics."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -39,28 +39,36 @@ _QUANTIZATIONS = ("scalar_8bit", "none")
 
 
 def find_schema(catalog: Catalog, bucket: str, path: str) -> Schema:
-    """A schema; 404 when there is none."""
-    found = catalog.schema(bucket, path)
-    if found is None:
-        raise not_found("TabularNoSuchSchema", f"there is no schema {bucket}/{path}")
-    return found
+    """Return a schema.
+
+    Raises:
+        ProtocolError: 404, the schema does not exist.
+    """
+    schema = catalog.schema(bucket, path)
+    if schema is None:
+        raise not_found("TabularNoSuchSchema", f"schema {bucket}/{path} does not exist")
+    return schema
 
 
 def find_table(catalog: Catalog, request: Request) -> Table:
-    """The table that a request is about; 404 when there is none."""
+    """Return the table that a request addresses.
+
+    Raises:
+        ProtocolError: 400, the path names no table; 404, the schema or table does not exist.
+    """
     if len(request.segments) < 3:
         raise bad_request("InvalidArgument", "the path names no table")
     *path, name = request.segments[1:]
-    found = catalog.table(find_schema(catalog, request.bucket, "/".join(path)), name)
-    if found is not None and request.query.get("sub-table") == IMPORTS:
-        found = catalog.imports_table(found)
-    if found is None:
-        raise not_found("TabularNoSuchTable", f"there is no table {name}")
-    return found
+    table = catalog.table(find_schema(catalog, request.bucket, "/".join(path)), name)
+    if table is not None and request.query.get("sub-table") == IMPORTS:
+        table = catalog.imports_table(table)
+    if table is None:
+        raise not_found("TabularNoSuchTable", f"table {name} does not exist")
+    return table
 
 
 class Definitions:
-    """The handlers of these requests."""
+    """The handlers of requests about definitions."""
 
     def __init__(self, engine: Engine, objects: Objects, settings: Settings) -> None:
         self._engine = engine
@@ -70,19 +78,19 @@ class Definitions:
     # Schemas.
 
     def list_schemas(self, request: Request) -> Response:
-        """GET /bucket[/schema]?schema."""
+        """Handle GET /bucket[/schema]?schema."""
         self._objects.require_bucket(request.bucket)
         path = "/".join(request.segments[1:])
         with self._engine.statement(request.transaction) as transaction:
             catalog = transaction.catalog
             if path:
                 find_schema(catalog, request.bucket, path)
-            found = [Entry(name, schema.id) for schema, name in catalog.child_schemas(request.bucket, path)]
-        page, headers = self._page(request, found)
+            entries = [Entry(name, schema.id) for schema, name in catalog.child_schemas(request.bucket, path)]
+        page, headers = self._page(request, entries)
         return Response(headers=headers, body=messages.list_of_schemas(request.bucket, page))
 
     def create_schema(self, request: Request) -> Response:
-        """POST /bucket/schema?schema."""
+        """Handle POST /bucket/schema?schema."""
         self._objects.require_bucket(request.bucket)
         path = "/".join(request.segments[1:])
         with self._engine.statement(request.transaction) as transaction:
@@ -93,7 +101,7 @@ class Definitions:
         return Response()
 
     def alter_schema(self, request: Request) -> Response:
-        """PUT /bucket/schema?schema: another name."""
+        """Handle PUT /bucket/schema?schema: rename the schema."""
         with self._engine.statement(request.transaction) as transaction:
             schema = find_schema(transaction.catalog, request.bucket, "/".join(request.segments[1:]))
             name = request.query.get("tabular-new-schema-name")
@@ -102,7 +110,7 @@ class Definitions:
         return Response()
 
     def drop_schema(self, request: Request) -> Response:
-        """DELETE /bucket/schema?schema."""
+        """Handle DELETE /bucket/schema?schema."""
         with self._engine.statement(request.transaction) as transaction:
             schema = find_schema(transaction.catalog, request.bucket, "/".join(request.segments[1:]))
             self._engine.execute(transaction, DropSchema(schema))
@@ -111,19 +119,19 @@ class Definitions:
     # Tables.
 
     def list_tables(self, request: Request) -> Response:
-        """GET /bucket/schema?table."""
+        """Handle GET /bucket/schema?table."""
         self._objects.require_bucket(request.bucket)
         path = "/".join(request.segments[1:])
         with self._engine.statement(request.transaction) as transaction:
             schema = find_schema(transaction.catalog, request.bucket, path)
-            found = [Entry.of_table(table) for table in transaction.catalog.tables_of(schema)]
-        page, headers = self._page(request, found)
+            entries = [Entry.of_table(table) for table in transaction.catalog.tables_of(schema)]
+        page, headers = self._page(request, entries)
         return Response(headers=headers, body=messages.list_of_tables(request.bucket, path, page))
 
     def create_table(self, request: Request) -> Response:
-        """POST /bucket/schema/table?table."""
+        """Handle POST /bucket/schema/table?table."""
         if request.query.get("sub-table") == IMPORTS:
-            raise ProtocolError(500, "InternalError", "a table has its imports table from the start")
+            raise ProtocolError(500, "InternalError", "the imports table is created with its table")
         *path, name = request.segments[1:]
         arrow_schema = read_schema(request.body)
         if any(key.startswith(b"VAST:table:partition-key") for key in arrow_schema.metadata or {}):
@@ -148,13 +156,13 @@ class Definitions:
         return Response()
 
     def alter_table(self, request: Request) -> Response:
-        """PUT /bucket/schema/table?table: another name, or a sorting key."""
+        """Handle PUT /bucket/schema/table?table: rename the table, or give it a sorting key."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
             sort_columns = self._sorting_key(request, table.columns)
             if sort_columns:
                 if table.sort_columns:
-                    raise bad_request("InvalidArgument", "the table has a sorting key already")
+                    raise bad_request("InvalidArgument", "the table already has a sorting key")
                 self._engine.execute(transaction, SortTable(table.id, sort_columns))
             name = request.query.get("tabular-new-table-name")
             if name:
@@ -164,13 +172,13 @@ class Definitions:
         return Response()
 
     def drop_table(self, request: Request) -> Response:
-        """DELETE /bucket/schema/table?table."""
+        """Handle DELETE /bucket/schema/table?table."""
         with self._engine.statement(request.transaction) as transaction:
             self._engine.execute(transaction, DropTable(find_table(transaction.catalog, request)))
         return Response()
 
     def table_statistics(self, request: Request) -> Response:
-        """GET /bucket/schema/table?stats."""
+        """Handle GET /bucket/schema/table?stats."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
         addresses = [(request.local_address, self._settings.addresses)] if self._settings.addresses else []
@@ -179,13 +187,13 @@ class Definitions:
     # Columns.
 
     def list_columns(self, request: Request) -> Response:
-        """GET /bucket/schema/table?column."""
+        """Handle GET /bucket/schema/table?column."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
         return self._columns(request, table, table.columns)
 
     def list_sorted_columns(self, request: Request) -> Response:
-        """GET /bucket/schema/table?sorted-columns."""
+        """Handle GET /bucket/schema/table?sorted-columns."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
         if not table.sort_columns:
@@ -197,15 +205,15 @@ class Definitions:
     def _columns(self, request: Request, table: Table, columns: Iterable[Column]) -> Response:
         by_id = {column.id: column for column in columns}
         page, headers = self._page(request, [Entry(column.name, column.id) for column in by_id.values()])
-        chosen = [by_id[entry.handle] for entry in page]
+        page_columns = [by_id[entry.handle] for entry in page]
         if request.flag("tabular-only-column-names"):
-            fields = [pa.field(column.name, pa.null()) for column in chosen]
+            fields = [pa.field(column.name, pa.null()) for column in page_columns]
         else:
-            fields = [_described(column, table.sort_columns) for column in chosen]
+            fields = [_described(column, table.sort_columns) for column in page_columns]
         return Response(headers=headers, body=stream_of(pa.schema(fields)))
 
     def add_columns(self, request: Request) -> Response:
-        """POST /bucket/schema/table?column."""
+        """Handle POST /bucket/schema/table?column."""
         columns = self._new_columns(read_schema(request.body))
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -213,7 +221,7 @@ class Definitions:
         return Response()
 
     def alter_column(self, request: Request) -> Response:
-        """PUT /bucket/schema/table?column: another name."""
+        """Handle PUT /bucket/schema/table?column: rename the column."""
         query = request.query
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -224,7 +232,7 @@ class Definitions:
         return Response()
 
     def drop_columns(self, request: Request) -> Response:
-        """DELETE /bucket/schema/table?column."""
+        """Handle DELETE /bucket/schema/table?column."""
         names = read_schema(request.body).names
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -235,24 +243,24 @@ class Definitions:
     # Projections.
 
     def list_projections(self, request: Request) -> Response:
-        """GET /bucket/schema/table?projection."""
+        """Handle GET /bucket/schema/table?projection."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
-        found = [Entry(p.name, p.id, p.store.rows, p.store.nbytes) for p in table.projections]
-        page, headers = self._page(request, found)
+        entries = [Entry(p.name, p.id, p.store.rows, p.store.nbytes) for p in table.projections]
+        page, headers = self._page(request, entries)
         path = "/".join(request.segments[1:-1])
         body = messages.list_of_projections(request.bucket, path, table.name, page)
         return Response(headers=headers, body=body)
 
     def create_projection(self, request: Request) -> Response:
-        """POST /bucket/schema/table?projection&name=..."""
+        """Handle POST /bucket/schema/table?projection&name=..."""
         sorted_names, other_names = messages.projection_columns(request.body)
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
             sorted_columns = tuple(_column(table, name).id for name in sorted_names)
             other_columns = tuple(_column(table, name).id for name in other_names)
             if not sorted_columns:
-                raise bad_request("InvalidArgument", "a projection needs a sorted column")
+                raise bad_request("InvalidArgument", "a projection needs at least one sorted column")
             name = request.query.get("name", "")
             store = Store(tuple(str(column) for column in sorted_columns))
             projection = Projection(self._engine.next_id(), name, sorted_columns, other_columns, store)
@@ -260,7 +268,7 @@ class Definitions:
         return Response()
 
     def alter_projection(self, request: Request) -> Response:
-        """PUT /bucket/schema/table?projection&name=...: another name."""
+        """Handle PUT /bucket/schema/table?projection&name=...: rename the projection."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
             projection = find_projection(table, request.query.get("name", ""))
@@ -270,7 +278,7 @@ class Definitions:
         return Response()
 
     def drop_projection(self, request: Request) -> Response:
-        """DELETE /bucket/schema/table?projection&name=..."""
+        """Handle DELETE /bucket/schema/table?projection&name=..."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
             projection = find_projection(table, request.query.get("name", ""))
@@ -278,15 +286,15 @@ class Definitions:
         return Response()
 
     def list_projection_columns(self, request: Request) -> Response:
-        """GET /bucket/schema/table?projection-columns&name=..."""
+        """Handle GET /bucket/schema/table?projection-columns&name=..."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
         projection = find_projection(table, request.query.get("name", ""))
-        shown = replace(table, sort_columns=projection.sorted_columns)
-        return self._columns(request, shown, (c for c in table.columns if c.id in projection.column_ids))
+        sorted_table = replace(table, sort_columns=projection.sorted_columns)
+        return self._columns(request, sorted_table, (c for c in table.columns if c.id in projection.column_ids))
 
     def projection_statistics(self, request: Request) -> Response:
-        """GET /bucket/schema/table?projection-stats&name=..."""
+        """Handle GET /bucket/schema/table?projection-stats&name=..."""
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
         projection = find_projection(table, request.query.get("name", ""))
@@ -296,7 +304,7 @@ class Definitions:
 
     def _new_columns(self, schema: pa.Schema) -> tuple[Column, ...]:
         if len(set(schema.names)) != len(schema.names):
-            raise bad_request("InvalidArgument", "two columns have one name")
+            raise bad_request("InvalidArgument", "two columns have the same name")
         for field in schema:
             check_type(field, self._settings.cell_limit)
         return tuple(Column(self._engine.next_id(), field.remove_metadata()) for field in schema)
@@ -309,22 +317,22 @@ class Definitions:
             raise unsupported("sorted tables")
         for place in places:
             if not 0 <= place < len(columns) or ordered_type(columns[place].field.type) is None:
-                raise bad_request("InvalidArgument", f"column {place} cannot be sorted by")
+                raise bad_request("InvalidArgument", f"column {place} cannot be part of a sorting key")
         return tuple(columns[place].id for place in places)
 
     def _page(self, request: Request, entries: list[Entry]) -> tuple[list[Entry], dict[str, str]]:
-        """The entries of one page, and the headers that say where the next one begins."""
+        """Return the entries of one page, and the headers that say where the next page starts."""
         exact = request.headers.get("tabular-name-exact-match")
         prefix = request.headers.get("tabular-name-prefix", "")
-        chosen = [e for e in entries if (e.name == exact if exact is not None else e.name.startswith(prefix))]
+        matches = [e for e in entries if (e.name == exact if exact is not None else e.name.startswith(prefix))]
         start = request.number("tabular-next-key")
-        rest = sorted((e for e in chosen if e.handle >= start), key=lambda e: e.handle)
-        most = request.number("tabular-max-keys", 1000)
+        rest = sorted((e for e in matches if e.handle >= start), key=lambda e: e.handle)
+        limit = request.number("tabular-max-keys", 1000)
         if self._settings.list_page is not None:
-            most = min(most, self._settings.list_page)
-        page = [] if request.flag("tabular-list-count-only") else rest[:most]
+            limit = min(limit, self._settings.list_page)
+        page = [] if request.flag("tabular-list-count-only") else rest[:limit]
         truncated = bool(page) and len(rest) > len(page)
-        return page, _list_headers(len(chosen), rest[len(page)].handle if truncated else 0, truncated=truncated)
+        return page, _list_headers(len(matches), rest[len(page)].handle if truncated else 0, truncated=truncated)
 
 
 def _list_headers(count: int, next_key: int, *, truncated: bool) -> dict[str, str]:
@@ -336,7 +344,7 @@ def _list_headers(count: int, next_key: int, *, truncated: bool) -> dict[str, st
 
 
 def _described(column: Column, sort_columns: tuple[int, ...]) -> pa.Field:
-    """A column as lists show it, with its place in the sorting key."""
+    """Return a column as column lists show it, with its position in the sorting key."""
     if column.id not in sort_columns:
         return column.field.with_metadata({"VAST:sort_type": "Unsorted"})
     place = str(sort_columns.index(column.id))
@@ -344,18 +352,22 @@ def _described(column: Column, sort_columns: tuple[int, ...]) -> pa.Field:
 
 
 def _column(table: Table, name: str) -> Column:
-    found = table.column(name)
-    if found is None:
-        raise not_found("TabularNoSuchColumn", f"there is no column {name}")
-    return found
+    column = table.column(name)
+    if column is None:
+        raise not_found("TabularNoSuchColumn", f"column {name} does not exist")
+    return column
 
 
 def find_projection(table: Table, name: str) -> Projection:
-    """A projection of a table; 404 when there is none."""
-    found = table.projection(name)
-    if found is None:
-        raise not_found("TabularNoSuchProjection", f"there is no projection {name}")
-    return found
+    """Return a projection of a table.
+
+    Raises:
+        ProtocolError: 404, the projection does not exist.
+    """
+    projection = table.projection(name)
+    if projection is None:
+        raise not_found("TabularNoSuchProjection", f"projection {name} does not exist")
+    return projection
 
 
 def _vector_index(request: Request, columns: tuple[Column, ...]) -> VectorIndex | None:
@@ -363,8 +375,8 @@ def _vector_index(request: Request, columns: tuple[Column, ...]) -> VectorIndex 
     name = request.headers.get(f"{prefix}column")
     if name is None:
         return None
-    found = next((column for column in columns if column.name == name), None)
-    if found is None or not pt.is_fixed_size_list(found.field.type):
+    column = next((column for column in columns if column.name == name), None)
+    if column is None or not pt.is_fixed_size_list(column.field.type):
         raise bad_request("InvalidArgument", f"invalid vector indexed column name {name}")
     metric = request.headers.get(f"{prefix}distance-metric", "")
     if metric not in _METRICS:

@@ -1,4 +1,4 @@
-"""The emulator as a test holds it: started in this process, with everything in reach."""
+"""The emulator for tests in the same process: the server, and direct access to its parts."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ BUCKET = "vastdb"
 
 
 class Emulator:
-    """A cluster of one address. `with Emulator() as emulator: session = emulator.connect()`."""
+    """A cluster with one address: `with Emulator() as emulator: session = emulator.connect()`."""
 
     def __init__(
         self,
@@ -41,20 +41,20 @@ class Emulator:
         self._server = Server((host, port), self._cluster)
         self._thread: threading.Thread | None = None
 
-    # Life.
+    # Starting and stopping.
 
     def start(self) -> Self:
-        """Answer requests from now on."""
+        """Serve requests in a separate thread."""
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
 
     def serve_forever(self) -> None:
-        """Answer requests in this thread, until it is interrupted."""
+        """Serve requests in this thread until it is interrupted."""
         self._server.serve_forever()
 
     def stop(self) -> None:
-        """Close all connections and listen no more."""
+        """Close all connections and the listening socket."""
         self._cluster.stop()
         if self._thread is not None:
             self._server.shutdown()
@@ -71,49 +71,49 @@ class Emulator:
         self.stop()
 
     def keep(self) -> None:
-        """Let what is committed now be what `reset` leaves."""
+        """Make the committed data the state that `reset` restores."""
         self._cluster.keep()
 
     def reset(self) -> None:
-        """Forget all data since `keep`, all counts and faults; settings stay."""
+        """Remove all data committed since `keep`, all counts and faults; settings stay as they are."""
         self._cluster.reset()
 
     # Parts.
 
     @property
     def endpoint(self) -> str:
-        """Where it listens, as a URL."""
+        """Return the URL that the emulator listens on."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
     @property
     def access(self) -> str:
-        """The access key."""
+        """Return the access key."""
         return self._cluster.access
 
     @property
     def secret(self) -> str:
-        """The secret key."""
+        """Return the secret key."""
         return self._cluster.secret
 
     @property
     def settings(self) -> Settings:
-        """The switches; a change holds from the next request on."""
+        """Return the settings; a change applies from the next request on."""
         return self._cluster.settings
 
     @property
     def faults(self) -> Faults:
-        """The failures to come."""
+        """Return the pending faults."""
         return self._cluster.faults
 
     @property
     def counters(self) -> Counters:
-        """What was asked for."""
+        """Return the request counters."""
         return self._cluster.counters
 
     @property
     def engine(self) -> Engine:
-        """The transactions."""
+        """Return the engine that runs the transactions."""
         return self._cluster.engine
 
     def fail(
@@ -126,21 +126,21 @@ class Emulator:
         table: str | None = None,
         seconds: float | None = None,
     ) -> Fault:
-        """Let the nth request of a kind from now, and `times` in a row (0: for ever), fail."""
+        """Let the nth request of a kind from now, and `times` in a row (0: without end), fail."""
         return self.faults.fail(kind, way, nth=nth, times=times, table=table, seconds=seconds)
 
     @contextmanager
     def counting(self) -> Iterator[Counts]:
-        """The numbers of what happens inside."""
+        """Yield the counts of what happens during the block."""
         with self.counters.counting() as counts:
             yield counts
 
     def connect(self, **options: Any) -> vastdb.session.Session:
-        """A session of the SDK with the right key; it never waits for ever."""
+        """Return an SDK session with the right key and a timeout of 30 seconds."""
         options = {"timeout": 30, "endpoint": self.endpoint, "access": self.access, "secret": self.secret} | options
         return vastdb.connect(**options)
 
-    # Data, past the protocol.
+    # Data, without the protocol.
 
     def load(
         self,
@@ -151,44 +151,50 @@ class Emulator:
         sorting_key: Sequence[str] = (),
         bucket: str = BUCKET,
     ) -> None:
-        """Commit rows in bulk. A table that is not there is made, with these columns and this sorting key; the first
-        rows of a table are not sorted again if they are in the order of its key.
+        """Commit rows in bulk.
+
+        The schema and the table are created if they do not exist, with these columns and this sorting key. Rows loaded
+        into an empty table in the order of its key are not sorted again.
         """
         data = rows if isinstance(rows, pa.Table) else pa.Table.from_batches(rows)
         operations: list[Operation] = []
-        found_schema, found = self._find(bucket, schema, table)
-        if found_schema is None:
-            found_schema = Schema(self.engine.next_id(), bucket, schema)
-            operations.append(CreateSchema(found_schema))
-        if found is None:
-            found = self._new_table(found_schema, table, data.schema, sorting_key)
-            operations.append(CreateTable(found))
-        columns = {column.name: column for column in found.columns}
+        schema_entry, table_entry = self._find(bucket, schema, table)
+        if schema_entry is None:
+            schema_entry = Schema(self.engine.next_id(), bucket, schema)
+            operations.append(CreateSchema(schema_entry))
+        if table_entry is None:
+            table_entry = self._new_table(schema_entry, table, data.schema, sorting_key)
+            operations.append(CreateTable(table_entry))
+        columns = {column.name: column for column in table_entry.columns}
         for field in data.schema:
             if field.name not in columns or columns[field.name].field.type != field.type:
                 raise ValueError(f"table {table} has no column {field.name} of type {field.type}")
         data = data.rename_columns([columns[name].key for name in data.column_names])
-        operations.append(LoadRows(found.id, data, self.engine.allocate_rows(found.id, len(data))))
+        operations.append(LoadRows(table_entry.id, data, self.engine.allocate_rows(table_entry.id, len(data))))
         self.engine.change(*operations)
 
     def rows(self, schema: str, table: str, *, bucket: str = BUCKET) -> pa.Table:
-        """All committed rows of a table, oldest first; KeyError when there is no such table."""
-        _, found = self._find(bucket, schema, table)
-        if found is None:
+        """Return all committed rows of a table, oldest first.
+
+        Raises:
+            KeyError: The table does not exist.
+        """
+        _, table_entry = self._find(bucket, schema, table)
+        if table_entry is None:
             raise KeyError(f"{bucket}/{schema}/{table}")
-        kinds = found.kinds
-        data = select_all(found.store, kinds)
-        return data.rename_columns([column.name for column in found.columns])
+        kinds = table_entry.kinds
+        data = select_all(table_entry.store, kinds)
+        return data.rename_columns([column.name for column in table_entry.columns])
 
     def tables(self, schema: str, *, bucket: str = BUCKET) -> list[str]:
-        """The names of the committed tables of a schema."""
-        found, _ = self._find(bucket, schema, "")
-        return [] if found is None else [table.name for table in self.engine.latest.tables_of(found)]
+        """Return the names of the committed tables of a schema."""
+        schema_entry, _ = self._find(bucket, schema, "")
+        return [] if schema_entry is None else [table.name for table in self.engine.latest.tables_of(schema_entry)]
 
     def _find(self, bucket: str, schema: str, table: str) -> tuple[Schema | None, Table | None]:
         catalog = self.engine.latest
-        found = catalog.schema(bucket, schema)
-        return found, None if found is None else catalog.table(found, table)
+        schema_entry = catalog.schema(bucket, schema)
+        return schema_entry, None if schema_entry is None else catalog.table(schema_entry, table)
 
     def _new_table(self, schema: Schema, name: str, fields: pa.Schema, sorting_key: Sequence[str]) -> Table:
         for field in fields:

@@ -1,7 +1,7 @@
 """Transactions over catalogs: snapshots, own writes, conflicts, commits.
 
-A transaction keeps the list of its operations and a catalog of its own on which they are done already. A commit does
-them again on the newest catalog and publishes the result.
+A transaction keeps the list of its operations and its own catalog, to which they are already applied. A commit applies
+them again to the newest catalog and publishes the result.
 """
 
 import itertools
@@ -24,21 +24,21 @@ from tools.vast_emulator.settings import Settings
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """One transaction. All changes are made under its lock."""
+    """A transaction. All changes to it are made under its lock."""
 
     id: int
     origin: int  # the connection that began it
     snapshot: Catalog
     last_used: float
-    own: Catalog | None = None  # the snapshot and the operations; None while there are none
+    own: Catalog | None = None  # the snapshot with the operations applied; None before the first operation
     operations: list[Operation] = field(default_factory=list)
-    held: set[Hashable] = field(default_factory=set)  # names and rows that no other transaction may change
+    locks: set[Hashable] = field(default_factory=set)  # names and rows that no other transaction may change
     state: str = "open"
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def catalog(self) -> Catalog:
-        """What the transaction sees, its own writes included."""
+        """Return the catalog that the transaction sees, with its own writes."""
         return self.snapshot if self.own is None else self.own
 
 
@@ -50,10 +50,11 @@ class Engine:
         self._latest = Catalog()
         self._published: deque[tuple[float, Catalog]] = deque([(float("-inf"), self._latest)])
         self._transactions: dict[int, Transaction] = {}
-        # Held by whoever changes what transactions share; a commit holds `_committing` as well, from start to end.
+        # Guards the state that transactions share. A commit also holds `_committing`, from start to end.
         self._shared = threading.RLock()
         self._committing = threading.RLock()
-        # Names and rows that an open transaction has changed, and how; and those of commits, with the latest of each.
+        # Names and rows that an open transaction has changed: its id, and the kind of change.
+        # `_changed` has those of committed transactions: the number of the latest commit by kind of change.
         self._holders: dict[Hashable, tuple[int, str]] = {}
         self._changed: dict[Hashable, dict[str, int]] = {}
         self._rolled_back: dict[int, Transaction] = {}
@@ -63,35 +64,35 @@ class Engine:
 
     @property
     def latest(self) -> Catalog:
-        """What is committed."""
+        """Return the newest committed catalog."""
         return self._latest
 
     @property
     def open_transactions(self) -> list[int]:
-        """The ids of the transactions that have not ended."""
+        """Return the ids of the transactions that have not ended."""
         with self._shared:
             return list(self._transactions)
 
     def next_id(self) -> int:
-        """An id for a schema, a table, a column or a projection; later ones are greater."""
+        """Return an id for a schema, table, column or projection; ids ascend."""
         return next(self._ids)
 
     def allocate_rows(self, table_id: int, count: int) -> RowIds:
-        """Ids for new rows, consecutive; they are used up whether the transaction commits or not."""
+        """Return consecutive ids for new rows; they are used up even if the transaction does not commit."""
         with self._shared:
             first = self._next_row.get(table_id, 0)
             self._next_row[table_id] = first + count
         return np.arange(first, first + count, dtype=np.int64)
 
     def take_rows(self, table_id: int, row_ids: RowIds) -> None:
-        """Let later ids of a table be greater than these, which a client chose."""
+        """Reserve row ids that a client chose, so that later ids of the table are greater."""
         with self._shared:
             self._next_row[table_id] = max(self._next_row.get(table_id, 0), int(row_ids.max()) + 1)
 
     # Transactions.
 
     def begin(self, origin: int = 0) -> Transaction:
-        """A new transaction, seeing what was committed."""
+        """Start a transaction that sees what is committed now."""
         now = time.monotonic()
         with self._shared:
             self._expire(now)
@@ -114,19 +115,23 @@ class Engine:
                     self._end(transaction, "expired")
 
     def find(self, number: int) -> Transaction:
-        """An open transaction; 404 when there is none of this id, or none any more."""
+        """Return an open transaction.
+
+        Raises:
+            ProtocolError: 404, no open transaction has this id.
+        """
         now = time.monotonic()
         with self._shared:
             self._expire(now)
             transaction = self._transactions.get(number)
             if transaction is None:
-                raise not_found("NoSuchTransaction", f"there is no open transaction {number}")
+                raise not_found("NoSuchTransaction", f"no open transaction has the id {number}")
             transaction.last_used = now
         return transaction
 
     @contextmanager
     def statement(self, number: int) -> Iterator[Transaction]:
-        """The transaction of a statement, locked; 0 is a transaction for this statement alone."""
+        """Yield the transaction of a statement, locked; 0 stands for a transaction of this statement alone."""
         transaction = self.find(number) if number else self.begin()
         try:
             with transaction.lock:
@@ -141,19 +146,24 @@ class Engine:
             self.commit(transaction.id)
 
     def view(self, transaction: Transaction) -> Catalog:
-        """The catalog that a query of this transaction reads."""
+        """Return the catalog that a query of this transaction reads."""
         with transaction.lock:
             if self._settings.snapshots == "read_committed" and transaction.snapshot is not self._latest:
                 transaction.snapshot = self._latest
                 if transaction.own is not None:
                     transaction.own = _replay(transaction.operations, transaction.snapshot)
-            shown = (*self._settings.own_writes, "define")
-            if all(kind_of(operation) in shown for operation in transaction.operations):
+            visible_kinds = (*self._settings.own_writes, "define")
+            if all(kind_of(operation) in visible_kinds for operation in transaction.operations):
                 return transaction.catalog
-            return _replay([each for each in transaction.operations if kind_of(each) in shown], transaction.snapshot)
+            operations = [op for op in transaction.operations if kind_of(op) in visible_kinds]
+            return _replay(operations, transaction.snapshot)
 
     def rollback(self, number: int, origin: int = 0) -> None:
-        """End a transaction without a trace; 404 when it has ended already."""
+        """Roll back a transaction.
+
+        Raises:
+            ProtocolError: 404, the transaction has already ended; 403, the settings refuse it on this connection.
+        """
         model = self._settings.rollback
         transaction = self.find(number)
         elsewhere = transaction.origin != origin
@@ -162,19 +172,19 @@ class Engine:
         if model == "ignored" or (model == "ignored_elsewhere" and elsewhere):
             return
         if not self.expire(number):
-            raise not_found("NoSuchTransaction", f"transaction {number} was committed meanwhile")
+            raise not_found("NoSuchTransaction", f"transaction {number} was committed in the meantime")
         if self._settings.commit_after_rollback == "stored":
             self._rolled_back[number] = transaction
 
     def expire(self, number: int) -> bool:
-        """End a transaction as if it had been idle for too long; whether it was open still."""
+        """End a transaction as if it had been idle for too long; return True if it was open."""
         with self._shared:
             transaction = self._transactions.get(number)
         if transaction is None:
             return False
         if self._end_if_open(transaction, "rolled back"):
             return True
-        with self._committing:  # a commit came first, and is over now
+        with self._committing:  # a commit was faster; wait for its end
             return False
 
     def _end_if_open(self, transaction: Transaction, state: str) -> bool:
@@ -187,7 +197,7 @@ class Engine:
     def _end(self, transaction: Transaction, state: str) -> None:
         transaction.state = state
         self._transactions.pop(transaction.id, None)
-        for name in transaction.held:
+        for name in transaction.locks:
             if self._holders.get(name, (0, ""))[0] == transaction.id:
                 del self._holders[name]
         if not self._transactions and not self._settings.visibility_delay:
@@ -196,55 +206,63 @@ class Engine:
     # Statements.
 
     def execute(self, transaction: Transaction, operation: Operation) -> None:
-        """Do an operation in a transaction, whose lock the caller holds; 409 when another one stands in the way."""
+        """Execute an operation in a transaction whose lock the caller holds.
+
+        Raises:
+            ProtocolError: 409, the operation conflicts with another transaction.
+        """
         model = self._settings.row_conflicts
         if is_definition(operation) or model in ("statement", "while_open"):
-            self._hold(transaction, names_of(operation), kind_of(operation))
+            self._lock_names(transaction, names_of(operation), kind_of(operation))
         own = transaction.snapshot.copy() if transaction.own is None else transaction.own
         operation.apply(own)
         transaction.own = own
         transaction.operations.append(operation)
 
-    def _hold(self, transaction: Transaction, names: tuple[Hashable, ...], kind: str) -> None:
+    def _lock_names(self, transaction: Transaction, names: tuple[Hashable, ...], kind: str) -> None:
         with self._shared:
             self._expire(time.monotonic())
             if transaction.state != "open":
                 raise not_found("NoSuchTransaction", "the transaction has ended")
             for name in names:
-                holder, held = self._holders.get(name, (transaction.id, ""))
-                if holder != transaction.id and self._is_seen(held, kind):
-                    raise conflict("another transaction has changed this and has not ended")
+                holder, earlier_kind = self._holders.get(name, (transaction.id, ""))
+                if holder != transaction.id and self._conflicts(earlier_kind, kind):
+                    raise conflict("an open transaction has changed this")
                 if self._was_changed(name, kind, transaction) and not (
                     kind != "define" and self._settings.row_conflicts == "while_open"
                 ):
-                    raise conflict("another transaction has changed this and was committed")
+                    raise conflict("a committed transaction has changed this")
             self._holders.update(dict.fromkeys(names, (transaction.id, kind)))
-            transaction.held.update(names)
+            transaction.locks.update(names)
 
     def _was_changed(self, name: Hashable, kind: str, transaction: Transaction) -> bool:
-        """Whether a commit that the transaction does not see has changed it in a way that matters to it."""
+        """Return True if a commit after the transaction's snapshot has changed `name` in a conflicting way."""
         return any(
-            number > transaction.snapshot.number and self._is_seen(earlier, kind)
+            number > transaction.snapshot.number and self._conflicts(earlier, kind)
             for earlier, number in self._changed.get(name, {}).items()
         )
 
-    def _is_seen(self, first: str, second: str) -> bool:
+    def _conflicts(self, first: str, second: str) -> bool:
         return "define" in (first, second) or f"{first}/{second}" in self._settings.conflict_pairs
 
     # Commits.
 
     def commit(self, number: int) -> None:
-        """Publish a transaction; 404 when it has ended, 409 (and it has ended) when it cannot be."""
-        self._bring_back(number)
+        """Publish a transaction.
+
+        Raises:
+            ProtocolError: 404, the transaction has ended; 409, it conflicts with another one, and has ended now.
+        """
+        self._reopen(number)
         transaction = self.find(number)
         with transaction.lock:
             if not transaction.operations and self._end_if_open(transaction, "committed"):
                 return
-            # Taken before the state is changed: whoever sees that state can wait for the end.
+            # Taken before the state changes, so that a caller that sees the state can wait for the end.
             with self._committing:
                 self._commit(transaction)
 
-    def _bring_back(self, number: int) -> None:
+    def _reopen(self, number: int) -> None:
         with self._shared:
             transaction = self._rolled_back.pop(number, None)
             if transaction is not None:
@@ -257,7 +275,7 @@ class Engine:
                 raise not_found("NoSuchTransaction", f"transaction {transaction.id} has ended")
             transaction.state = "committing"
         try:
-            self._check_rows(transaction)
+            self._check_row_conflicts(transaction)
             steps = self._steps(transaction)
         except BaseException:
             with self._shared:
@@ -268,18 +286,18 @@ class Engine:
             time.sleep(self._settings.commit_gap)
         with self._shared:
             self._publish(steps[-1])
-            self._remember(transaction)
+            self._record_changes(transaction)
             self._end(transaction, "committed")
 
-    def _check_rows(self, transaction: Transaction) -> None:
+    def _check_row_conflicts(self, transaction: Transaction) -> None:
         if self._settings.row_conflicts == "commit":
             for operation in transaction.operations:
                 for name in () if is_definition(operation) else names_of(operation):
                     if self._was_changed(name, kind_of(operation), transaction):
-                        raise conflict("another transaction has changed a row of this one and was committed")
+                        raise conflict("a committed transaction has changed a row that this one changes")
 
     def _steps(self, transaction: Transaction) -> list[Catalog]:
-        """The catalogs to publish, one after the other: one, unless commits are not atomic."""
+        """Return the catalogs to publish one after the other: a single one if commits are atomic."""
         operations = transaction.operations
         if self._settings.atomic_commits:
             parts = [operations]
@@ -294,7 +312,7 @@ class Engine:
         return steps
 
     def _finished(self, catalog: Catalog, operations: list[Operation]) -> Catalog:
-        """The catalog as it is to be published: its tables laid out to be read."""
+        """Return the catalog as it is published: its changed tables compacted."""
         for table_id in {table_of(operation) for operation in operations}:
             table = None if table_id is None else catalog.tables.get(table_id)
             if table is not None:
@@ -309,18 +327,18 @@ class Engine:
         else:
             self._published = deque([(float("-inf"), catalog)])
 
-    def _remember(self, transaction: Transaction) -> None:
-        # Nobody can be in conflict with what was committed before they began.
+    def _record_changes(self, transaction: Transaction) -> None:
+        # A transaction cannot conflict with what was committed before it began.
         if len(self._transactions) > 1 or self._settings.visibility_delay:
             for operation in transaction.operations:
                 for name in names_of(operation):
                     self._changed.setdefault(name, {})[kind_of(operation)] = self._latest.number
             oldest = min(other.snapshot.number for other in self._transactions.values())
             if len(self._changed) > 100_000:
-                self._changed = {name: of for name, of in self._changed.items() if max(of.values()) > oldest}
+                self._changed = {name: kinds for name, kinds in self._changed.items() if max(kinds.values()) > oldest}
 
     def restore(self, catalog: Catalog) -> None:
-        """Publish what was committed once, and end all transactions."""
+        """Publish an earlier catalog again, and end all transactions."""
         with self._committing, self._shared:
             for transaction in list(self._transactions.values()):
                 self._end(transaction, "rolled back")
@@ -329,7 +347,7 @@ class Engine:
             self._published = deque([(float("-inf"), self._latest)])
 
     def change(self, *operations: Operation) -> None:
-        """Commit operations of our own, past all conflicts."""
+        """Commit operations outside of all transactions, without conflict checks."""
         with self._committing, self._shared:
             catalog = self._latest.copy()
             for operation in operations:
@@ -345,5 +363,5 @@ def _replay(operations: list[Operation], base: Catalog) -> Catalog:
 
 
 def _by_table(operations: list[Operation]) -> list[Operation]:
-    """Definitions first, then the rows table by table."""
+    """Return definitions first, then the changes of rows table by table."""
     return sorted(operations, key=lambda operation: table_of(operation) or 0)

@@ -1,10 +1,10 @@
-"""The one exception by which any part of the emulator refuses a request."""
+"""The exception with which any part of the emulator rejects a request."""
 
 from xml.sax.saxutils import escape
 
 
 class ProtocolError(Exception):
-    """A refusal as the client shall see it: an HTTP status and an S3-style code and message."""
+    """An error as the client sees it: an HTTP status and an S3-style code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -13,7 +13,7 @@ class ProtocolError(Exception):
         self.message = message
 
     def xml(self) -> bytes:
-        """The S3-style body."""
+        """Return the S3-style response body."""
         document = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message></Error>"
@@ -22,20 +22,20 @@ class ProtocolError(Exception):
 
 
 def bad_request(code: str, message: str) -> ProtocolError:
-    """400: the request can never succeed as it stands."""
+    """Return a 400 error: the request can never succeed as it stands."""
     return ProtocolError(400, code, message)
 
 
 def not_found(code: str, message: str) -> ProtocolError:
-    """404: what the request names is not there, for this transaction."""
+    """Return a 404 error: what the request names does not exist for this transaction."""
     return ProtocolError(404, code, message)
 
 
 def conflict(message: str) -> ProtocolError:
-    """409: another transaction, or what the object contains, stands in the way."""
+    """Return a 409 error: another transaction, or the content of the object, prevents the change."""
     return ProtocolError(409, "TabularConflict", message)
 
 
 def unsupported(message: str) -> ProtocolError:
-    """501: VAST Database has this, the emulator has not."""
+    """Return a 501 error: VAST Database has this feature, the emulator does not."""
     return ProtocolError(501, "NotImplemented", message)

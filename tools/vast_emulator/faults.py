@@ -1,8 +1,8 @@
-"""Faults to order: the nth request of a kind from now fails in some way."""
+"""Injected faults: the nth request of a kind from now fails in a chosen way."""
 
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,26 +10,26 @@ from tools.vast_emulator.settings import Settings
 
 
 class Way(StrEnum):
-    """How a request fails."""
+    """A way in which a request fails."""
 
-    CONFLICT = "conflict"  # 409; a commit that is refused so ends its transaction
+    CONFLICT = "conflict"  # 409; on a commit, it also ends the transaction
     SLOW_DOWN = "slow_down"  # 503 SlowDown, which the SDK retries
     UNAVAILABLE = "unavailable"  # 503
     INTERNAL_ERROR = "internal_error"  # 500
-    BAD_GATEWAY = "bad_gateway"  # 502, not from the cluster
-    GATEWAY_TIMEOUT = "gateway_timeout"  # 504, not from the cluster
+    BAD_GATEWAY = "bad_gateway"  # 502 from a proxy, not from the cluster
+    GATEWAY_TIMEOUT = "gateway_timeout"  # 504 from a proxy, not from the cluster
     EXPIRED = "expired"  # the transaction is rolled back; 404
-    CUT = "cut"  # not done; the connection is closed
-    LOST = "lost"  # done; the connection is closed instead of an answer
-    LOST_BAD_GATEWAY = "lost_bad_gateway"  # done; 502
-    LOST_SLOW_DOWN = "lost_slow_down"  # done; 503 SlowDown
-    LATE = "late"  # the connection is closed; done some seconds later, or when the test says so
-    STALL = "stall"  # done and answered some seconds later
-    CUT_STREAM = "cut_stream"  # done; the connection is closed in the middle of the answer
-    FAILED_STREAM = "failed_stream"  # a select: 200, and in the body that the query failed
+    CUT = "cut"  # not executed; the connection is closed
+    LOST = "lost"  # executed; the connection is closed instead of a response
+    LOST_BAD_GATEWAY = "lost_bad_gateway"  # executed; 502
+    LOST_SLOW_DOWN = "lost_slow_down"  # executed; 503 SlowDown
+    LATE = "late"  # the connection is closed; executed some seconds later, or when the test calls `release`
+    STALL = "stall"  # executed and answered some seconds later
+    CUT_STREAM = "cut_stream"  # executed; the connection is closed in the middle of the response
+    FAILED_STREAM = "failed_stream"  # a select: 200, with a body that reports that the query failed
 
 
-# Kinds of requests that change something, for faults in any of them.
+# Kinds of requests that change data or definitions; a fault of kind "write" applies to all of them.
 WRITES = frozenset(
     {
         "begin", "commit", "rollback", "insert", "update", "delete", "import",
@@ -37,35 +37,35 @@ WRITES = frozenset(
         "add_columns", "alter_column", "drop_columns", "create_projection", "alter_projection", "drop_projection",
     }
 )  # fmt: skip
-_ANYWHERE = (Way.SLOW_DOWN, Way.BAD_GATEWAY, Way.CUT, Way.LOST, Way.UNAVAILABLE)
-_ONLY: dict[str, tuple[Way, ...]] = {
-    "commit": (*_ANYWHERE, Way.CONFLICT, Way.LATE, Way.EXPIRED, Way.LOST_BAD_GATEWAY),
-    "select": (*_ANYWHERE, Way.CUT_STREAM),
-    "insert": (*_ANYWHERE, Way.CONFLICT, Way.EXPIRED),
-    "update": (*_ANYWHERE, Way.CONFLICT, Way.EXPIRED),
-    "delete": (*_ANYWHERE, Way.CONFLICT, Way.EXPIRED),
+_CHAOS_WAYS = (Way.SLOW_DOWN, Way.BAD_GATEWAY, Way.CUT, Way.LOST, Way.UNAVAILABLE)
+_CHAOS_WAYS_BY_KIND: dict[str, tuple[Way, ...]] = {
+    "commit": (*_CHAOS_WAYS, Way.CONFLICT, Way.LATE, Way.EXPIRED, Way.LOST_BAD_GATEWAY),
+    "select": (*_CHAOS_WAYS, Way.CUT_STREAM),
+    "insert": (*_CHAOS_WAYS, Way.CONFLICT, Way.EXPIRED),
+    "update": (*_CHAOS_WAYS, Way.CONFLICT, Way.EXPIRED),
+    "delete": (*_CHAOS_WAYS, Way.CONFLICT, Way.EXPIRED),
 }
 
 
 @dataclass(slots=True)
 class Fault:
-    """A failure to come."""
+    """A fault that is yet to happen."""
 
-    kind: str  # of request; "*" is any, "write" any that changes something
+    kind: str  # kind of request; "*" matches all, "write" all of WRITES
     way: Way
-    nth: int = 1  # 1 is the next one of its kind
-    times: int = 1  # so many in a row; 0: for ever
-    table: str | None = None  # only requests to the table of this name
-    seconds: float | None = None  # of `late` (None: until `release`) and `stall`
+    nth: int = 1  # 1 is the next request of the kind
+    times: int = 1  # number of requests in a row; 0: without end
+    table: str | None = None  # matches only requests to the table with this name
+    seconds: float | None = None  # duration of `late` (None: until `release`) and `stall`
 
     def matches(self, kind: str, table: str | None) -> bool:
-        """Whether this request is one that the fault counts."""
+        """Return True if the fault counts requests of this kind to this table."""
         of_kind = self.kind in (kind, "*") or (self.kind == "write" and kind in WRITES)
         return of_kind and (self.table is None or self.table == table)
 
 
 class Faults:
-    """The failures to come, and the requests that will be done later."""
+    """The pending faults, and the requests that are held back."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -92,7 +92,7 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Forget what is to come; requests that are held are dropped."""
+        """Remove the pending faults, and drop the requests that are held."""
         with self._lock:
             self._faults.clear()
             self._held.clear()
@@ -102,38 +102,38 @@ class Faults:
 
     @property
     def pending(self) -> list[Fault]:
-        """What is to come."""
+        """Return the faults that are yet to happen."""
         with self._lock:
             return list(self._faults)
 
     @property
     def held(self) -> int:
-        """How many requests wait for `release`."""
+        """Return the number of requests that wait for `release`."""
         with self._lock:
             return len(self._held)
 
     def next(self, kind: str, table: str | None) -> Fault | None:
-        """The failure of this request, if it is to fail. Every fault that counts such requests counts this one."""
-        chosen = None
+        """Return the fault of this request, or None. Every pending fault that matches the request counts it."""
+        due = None
         with self._lock:
             for fault in list(self._faults):
                 if not fault.matches(kind, table):
                     continue
                 if fault.nth > 1:
                     fault.nth -= 1
-                elif chosen is None:
-                    chosen = fault
+                elif due is None:
+                    due = fault
                     if fault.times == 1:
                         self._faults.remove(fault)
                     elif fault.times:
                         fault.times -= 1
-            if chosen is None and self._settings.chaos_rate and self._random.random() < self._settings.chaos_rate:
-                way = self._random.choice(_ONLY.get(kind, _ANYWHERE))
-                chosen = Fault(kind, way, seconds=self._random.random() * 0.2)
-        return chosen
+            if due is None and self._settings.chaos_rate and self._random.random() < self._settings.chaos_rate:
+                way = self._random.choice(_CHAOS_WAYS_BY_KIND.get(kind, _CHAOS_WAYS))
+                due = Fault(kind, way, seconds=self._random.random() * 0.2)
+        return due
 
     def hold(self, request: Callable[[], object], seconds: float | None) -> None:
-        """Do a request later: after some seconds, or when it is released."""
+        """Execute a request later: after some seconds, or on `release`."""
         with self._lock:
             if seconds is None:
                 self._held.append(request)
@@ -144,13 +144,9 @@ class Faults:
                 self._timers = [*(t for t in self._timers if t.is_alive()), timer]
 
     def release(self) -> int:
-        """Do the held requests now; how many there were."""
+        """Execute the requests requests now; return their number."""
         with self._lock:
-            held, self._held = self._held, []
-        _run(held)
-        return len(held)
-
-
-def _run(requests: Iterable[Callable[[], object]]) -> None:
-    for request in requests:
-        request()
+            requests, self._held = self._held, []
+        for request in requests:
+            request()
+        return len(requests)

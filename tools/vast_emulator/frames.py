@@ -1,4 +1,4 @@
-"""The answer to a select: frames of Arrow messages, one stream for every leaf of every column."""
+"""The response to a select: frames of Arrow messages, one stream for every leaf of every column."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -14,14 +14,14 @@ _FAILED = 0xFFFFFFFD
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
-class Answer:
-    """The body of an answer, as it is built."""
+class SelectBody:
+    """The body of the response to a select, built sub-split by sub-split."""
 
     def __init__(self) -> None:
         self._body = BytesIO()
 
     def add(self, sub_split: int, next_place: int, columns: Sequence[pa.Array], rows: int) -> None:
-        """The rows of one sub-split."""
+        """Append the rows of one sub-split; `next_place` is where its next request starts."""
         header = struct.pack("<LQ", sub_split, next_place)
         for batch in _batches(columns, rows):
             for message in (batch.schema.serialize(), batch.serialize(), _END_OF_STREAM):
@@ -29,18 +29,18 @@ class Answer:
                 self._body.write(message)
 
     def complete(self) -> bytes:
-        """The whole body."""
+        """Return the whole body."""
         self._body.write(struct.pack("<L", _COMPLETED))
         return self._body.getvalue()
 
 
 def failed(code: int) -> bytes:
-    """A body that says that the query failed."""
+    """Return a body that reports a failed query."""
     return struct.pack("<LQL", _FAILED, code, 0)
 
 
 def _batches(columns: Sequence[pa.Array], rows: int) -> Iterator[pa.RecordBatch]:
-    """A batch of one column for every leaf; without columns, a batch that has nothing but rows."""
+    """Yield a batch of one column for every leaf; without columns, one batch that has only a number of rows."""
     if not columns:
         yield pa.RecordBatch.from_arrays([pa.nulls(rows)], names=["rows"]).select([])
     for column in columns:
@@ -49,7 +49,7 @@ def _batches(columns: Sequence[pa.Array], rows: int) -> Iterator[pa.RecordBatch]
 
 
 def _leaves(array: pa.Array) -> Iterator[pa.Array]:
-    """The array once for each of its leaves, with nothing but that leaf and the nesting above it."""
+    """Yield the array once for each of its leaves, reduced to that leaf and the nesting above it."""
     kind, buffers = array.type, array.buffers()
     if pt.is_struct(kind):
         for number in range(kind.num_fields):
@@ -68,7 +68,7 @@ def _leaves(array: pa.Array) -> Iterator[pa.Array]:
 
 
 def _elements(array: pa.Array) -> pa.Array:
-    """What a list or a map refers to; the entries of a map as a struct."""
+    """Return the elements of a list, or the entries of a map as a struct."""
     if pt.is_list(array.type):
         return array.values
     kind = array.type
@@ -77,7 +77,7 @@ def _elements(array: pa.Array) -> pa.Array:
 
 
 def row_id_array(row_ids: NDArray[np.int64], decimal_tag: int | None) -> pa.Array:
-    """Row ids as clients get them: uint64, or decimals whose upper half is the tag."""
+    """Return row ids as clients receive them: uint64, or decimals whose upper half is the tag."""
     if decimal_tag is None:
         return pa.array(row_ids.astype(np.uint64))
     halves = np.empty((len(row_ids), 2), dtype=np.uint64)
@@ -87,7 +87,7 @@ def row_id_array(row_ids: NDArray[np.int64], decimal_tag: int | None) -> pa.Arra
 
 
 def row_ids_of(array: pa.Array, decimal_tag: int | None) -> NDArray[np.int64]:
-    """Row ids as clients give them back; -1 for one that was never given out."""
+    """Return the row ids that a client sent; -1 for an id that was never assigned."""
     if decimal_tag is None:
         return np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.int64)
     packed = np.frombuffer(array.buffers()[1], dtype=np.uint64)

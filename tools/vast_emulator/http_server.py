@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the cluster, a thread for each connection."""
+"""The HTTP/1.1 server in front of the cluster, with a thread for each connection."""
 
 import itertools
 import logging
@@ -16,8 +16,8 @@ from tools.vast_emulator.exchange import Request, Response
 
 logger = logging.getLogger(__name__)
 
-# No request is as large but an object that is uploaded.
-_MOST_BODY = 1 << 30
+# Bytes. Only an uploaded object is as large as this.
+_MAX_BODY = 1 << 30
 
 
 class Server(ThreadingHTTPServer):
@@ -36,17 +36,17 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Connection)
 
     def server_bind(self) -> None:
-        """Bind, without asking a name server who we are."""
+        """Bind without looking up the host's name."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
-    def opened(self, connection: socket.socket) -> None:
-        """A connection is served."""
+    def add_connection(self, connection: socket.socket) -> None:
+        """Add a connection to those that `disconnect` closes."""
         with self._lock:
             self._connections.add(connection)
 
-    def closed(self, connection: socket.socket) -> None:
-        """A connection is no longer served."""
+    def remove_connection(self, connection: socket.socket) -> None:
+        """Forget a connection that has ended."""
         with self._lock:
             self._connections.discard(connection)
 
@@ -55,22 +55,22 @@ class Server(ThreadingHTTPServer):
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            _shut(connection)
+            _shut_down(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection broke in a way that its thread did not expect."""
+        """Log a connection error that the connection's thread did not handle."""
         logger.debug("connection from %s broke: %s", client_address, sys.exception())
 
 
-def _shut(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        logger.debug("a connection was closed already")
+        logger.debug("the connection was closed already")
 
 
 class _Connection(BaseHTTPRequestHandler):
-    """One connection. All that is written goes out in one piece, at the end of an answer."""
+    """A connection. Each response is written in one piece, at its end."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -84,36 +84,36 @@ class _Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self._number = next(self.server.numbers)
-        self.server.opened(self.connection)
+        self.server.add_connection(self.connection)
 
     def finish(self) -> None:
         try:
             super().finish()
         finally:
-            self.server.closed(self.connection)
+            self.server.remove_connection(self.connection)
 
     def handle(self) -> None:
         try:
             super().handle()
         except (ConnectionError, TimeoutError):
-            logger.debug("a client went away")
+            logger.debug("the client closed the connection")
 
     def handle_expect_100(self) -> bool:
-        """The client waits for this before it sends the body, so it must not wait in our buffer."""
+        """Flush the interim response: the client waits for it before it sends the body."""
         proceed = super().handle_expect_100()
         self.wfile.flush()
         return proceed
 
     def version_string(self) -> str:
-        """What the SDK reads the version of the cluster from."""
+        """Return the value of the header `Server`, from which the SDK reads the version of the cluster."""
         return f"vast {self.server.cluster.settings.version}"
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the standard library's
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the standard library
         logger.debug(format, *args)
 
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > _MOST_BODY:
+        if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > _MAX_BODY:
             self.send_error(411)
             self.close_connection = True
             return
@@ -134,7 +134,7 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._send(self.server.cluster.serve(request))
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names are the standard library's
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - named by the standard library
 
     def _send(self, outcome: Outcome) -> None:
         response = outcome.response

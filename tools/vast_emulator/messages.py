@@ -1,4 +1,4 @@
-"""The small FlatBuffers messages: lists and statistics that are answered, definitions that are asked for."""
+"""The small FlatBuffers messages: lists and statistics in responses, definitions in requests."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from tools.vast_emulator.catalog import Table, VectorIndex
 from tools.vast_emulator.errors import bad_request
 from tools.vast_emulator.stores import Store
 
-# The top bit of a sorting score says that everything is sorted; the emulator sorts when it stores.
+# The top bit of a sorting score means that all rows are sorted; the emulator sorts rows when it stores them.
 _SORTED = -(1 << 63)
 
 
@@ -43,13 +43,13 @@ class Entry:
 
     @classmethod
     def of_table(cls, table: Table) -> "Entry":
-        """The entry of a table."""
+        """Return the entry of a table."""
         store = table.store
         return cls(table.name, table.id, store.rows, store.nbytes, bool(table.sort_columns), table.inserted_rows)
 
 
 def list_of_schemas(bucket: str, entries: Sequence[Entry]) -> bytes:
-    """The answer to a list of schemas."""
+    """Encode the response to a request for the list of schemas."""
     builder = flatbuffers.Builder(1024)
     items = _vector(builder, ListSchemasResponse.StartSchemasVector, [_details(builder, e) for e in entries])
     name = builder.CreateString(bucket)
@@ -60,7 +60,7 @@ def list_of_schemas(bucket: str, entries: Sequence[Entry]) -> bytes:
 
 
 def list_of_tables(bucket: str, schema: str, entries: Sequence[Entry]) -> bytes:
-    """The answer to a list of tables."""
+    """Encode the response to a request for the list of tables."""
     builder = flatbuffers.Builder(1024)
     items = _vector(builder, ListTablesResponse.StartTablesVector, [_details(builder, e) for e in entries])
     bucket_name, schema_name = builder.CreateString(bucket), builder.CreateString(schema)
@@ -72,7 +72,7 @@ def list_of_tables(bucket: str, schema: str, entries: Sequence[Entry]) -> bytes:
 
 
 def list_of_projections(bucket: str, schema: str, table: str, entries: Sequence[Entry]) -> bytes:
-    """The answer to a list of projections."""
+    """Encode the response to a request for the list of projections."""
     builder = flatbuffers.Builder(1024)
     items = _vector(builder, ListProjectionsResponse.StartProjectionsVector, [_details(builder, e) for e in entries])
     names = [builder.CreateString(name) for name in (bucket, schema, table)]
@@ -85,7 +85,7 @@ def list_of_projections(bucket: str, schema: str, table: str, entries: Sequence[
 
 
 def table_statistics(table: Table, addresses: Sequence[tuple[str, int]]) -> bytes:
-    """The answer to a question for a table's statistics; addresses are (first, count)."""
+    """Encode the response to a request for a table's statistics; addresses are (first, count)."""
     builder = flatbuffers.Builder(1024)
     ranges = []
     for first, count in addresses:
@@ -112,7 +112,7 @@ def table_statistics(table: Table, addresses: Sequence[tuple[str, int]]) -> byte
 
 
 def projection_statistics(store: Store) -> bytes:
-    """The answer to a question for a projection's statistics; it is never behind its table."""
+    """Encode the response to a request for a projection's statistics; a projection is always in sync."""
     builder = flatbuffers.Builder(128)
     GetProjectionTableStatsResponse.Start(builder)
     GetProjectionTableStatsResponse.AddNumRows(builder, store.rows)
@@ -161,7 +161,7 @@ def _finish(builder: flatbuffers.Builder, root: int) -> bytes:
 
 
 def projection_columns(body: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The sorted and the other columns of a projection that is to be created."""
+    """Return the names of the sorted and of the other columns of a projection to be created."""
     request = _read(CreateProjectionRequest.CreateProjectionRequest, body)
     columns = [request.Columns(number) for number in range(request.ColumnsLength())]
     by_sorting: dict[bool, list[str]] = {True: [], False: []}
@@ -171,14 +171,14 @@ def projection_columns(body: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def new_projection_name(body: bytes) -> str | None:
-    """The new name of a projection that is to be changed."""
+    """Return the new name in a request to rename a projection, or None."""
     name = _read(AlterProjectionTableRequest.AlterProjectionTableRequest, body).NewName()
     return None if name is None else str(name.decode())
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """A Parquet object that is to be imported; `partitions` is an Arrow stream of one row, or empty."""
+    """A Parquet object to be imported; `partitions` is an Arrow stream of one row, or empty."""
 
     bucket: str
     name: str
@@ -186,7 +186,7 @@ class ImportedFile:
 
 
 def files_to_import(body: bytes) -> tuple[list[ImportedFile], list[str]]:
-    """The files to import, and the names of the columns by which their rows are to be matched."""
+    """Return the files to import, and the names of the columns that match their rows with existing ones."""
     request = _read(ImportDataRequest.ImportDataRequest, body)
     files = []
     for file in _items(request, 0, S3File.S3File):
@@ -197,7 +197,10 @@ def files_to_import(body: bytes) -> tuple[list[ImportedFile], list[str]]:
 
 
 def _items(message: Any, field: int, kind: Callable[[], Any]) -> Iterator[Any]:
-    """The members of a vector of tables. The generated accessor of this message imports a module that is not there."""
+    """Yield the members of a vector of tables.
+
+    The generated accessor of this message imports a module that does not exist.
+    """
     table = message._tab
     offset = table.Offset(4 + 2 * field)
     for number in range(table.VectorLen(offset) if offset else 0):
@@ -208,5 +211,5 @@ def _items(message: Any, field: int, kind: Callable[[], Any]) -> Iterator[Any]:
 
 def _read(kind: Any, body: bytes) -> Any:
     if len(body) < 8:
-        raise bad_request("MalformedRequest", "the body is no message")
+        raise bad_request("MalformedRequest", "the body is too short for a message")
     return kind.GetRootAs(body)

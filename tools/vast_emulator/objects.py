@@ -1,4 +1,4 @@
-"""The S3 side of the cluster: buckets, and the objects that Parquet files are imported from."""
+"""The S3 interface of the cluster: buckets, and the objects that Parquet files are imported from."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object."""
+    """An object and its metadata."""
 
     data: bytes
     etag: str
@@ -25,13 +25,13 @@ class StoredObject:
 
     @classmethod
     def of(cls, data: bytes) -> "StoredObject":
-        """An object of these bytes."""
+        """Return an object with this content, stored now."""
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return cls(data, f'"{digest}"', datetime.now(UTC).replace(microsecond=0))
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that describe it."""
+        """Return the response headers that describe the object."""
         return {
             "ETag": self.etag,
             "Last-Modified": format_datetime(self.stored, usegmt=True),
@@ -41,25 +41,29 @@ class StoredObject:
 
 
 class Objects:
-    """Buckets and their objects, outside of all transactions."""
+    """Buckets and their objects. Transactions do not apply to them."""
 
     def __init__(self, buckets: tuple[str, ...]) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[str, dict[str, StoredObject]] = {bucket: {} for bucket in buckets}
 
     def require_bucket(self, bucket: str) -> None:
-        """404 unless there is such a bucket."""
+        """Raise a 404 error if the bucket does not exist."""
         if bucket not in self._buckets:
-            raise not_found("NoSuchBucket", f"there is no bucket {bucket}")
+            raise not_found("NoSuchBucket", f"bucket {bucket} does not exist")
 
     def find(self, bucket: str, name: str) -> StoredObject:
-        """An object; 404 when there is none."""
+        """Return an object.
+
+        Raises:
+            ProtocolError: 404, the bucket or the object does not exist.
+        """
         self.require_bucket(bucket)
         with self._lock:
-            found = self._buckets[bucket].get(name)
-        if found is None:
-            raise not_found("NoSuchKey", f"there is no object {bucket}/{name}")
-        return found
+            stored = self._buckets[bucket].get(name)
+        if stored is None:
+            raise not_found("NoSuchKey", f"object {bucket}/{name} does not exist")
+        return stored
 
     def put(self, bucket: str, name: str, data: bytes) -> StoredObject:
         """Store an object."""
@@ -72,25 +76,25 @@ class Objects:
     # Requests.
 
     def head_bucket(self, request: Request) -> Response:
-        """HEAD /bucket."""
+        """Handle HEAD /bucket."""
         self.require_bucket(request.bucket)
         return Response()
 
     def put_bucket(self, request: Request) -> Response:
-        """PUT /bucket."""
+        """Handle PUT /bucket."""
         with self._lock:
             self._buckets.setdefault(request.bucket, {})
         return Response()
 
     def list_objects(self, request: Request) -> Response:
-        """GET /bucket: objects by prefix; the SDK asks so for snapshots, of which there are none."""
+        """Handle GET /bucket: list objects by prefix. The SDK lists snapshots in this way; there are none."""
         self.require_bucket(request.bucket)
         prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
         with self._lock:
-            found = sorted((k, v) for k, v in self._buckets[request.bucket].items() if k.startswith(prefix))
+            objects = sorted((k, v) for k, v in self._buckets[request.bucket].items() if k.startswith(prefix))
         contents: list[str] = []
         folders: dict[str, None] = {}
-        for name, stored in found:
+        for name, stored in objects:
             head, cut, _ = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
             if cut:
                 folders[prefix + head + cut] = None
@@ -109,7 +113,7 @@ class Objects:
         return Response(headers={"Content-Type": "application/xml"}, body=body.encode())
 
     def put_object(self, request: Request) -> Response:
-        """PUT /bucket/name, or a copy of another object."""
+        """Handle PUT /bucket/name: store an object, or copy another one."""
         if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
             raise unsupported("uploads in signed chunks")
         source = request.headers.get("x-amz-copy-source")
@@ -126,26 +130,26 @@ class Objects:
         return Response(headers={"Content-Type": "application/xml"}, body=body.encode())
 
     def get_object(self, request: Request) -> Response:
-        """GET /bucket/name, or a range of it."""
+        """Handle GET /bucket/name: return an object, or a range of its bytes."""
         stored = self.find(request.bucket, "/".join(request.segments[1:]))
-        wanted = _RANGE.fullmatch(request.headers.get("range", ""))
-        if wanted is None:
+        byte_range = _RANGE.fullmatch(request.headers.get("range", ""))
+        if byte_range is None:
             return Response(headers=stored.headers, body=stored.data)
         size = len(stored.data)
-        first = int(wanted[1]) if wanted[1] else size - int(wanted[2])
-        last = min(int(wanted[2]), size - 1) if wanted[1] and wanted[2] else size - 1
+        first = int(byte_range[1]) if byte_range[1] else size - int(byte_range[2])
+        last = min(int(byte_range[2]), size - 1) if byte_range[1] and byte_range[2] else size - 1
         if first > last:
-            raise ProtocolError(416, "InvalidRange", f"{size} bytes")
+            raise ProtocolError(416, "InvalidRange", f"the object has {size} bytes")
         headers = stored.headers | {"Content-Range": f"bytes {first}-{last}/{size}"}
         return Response(206, headers, stored.data[first : last + 1])
 
     def head_object(self, request: Request) -> Response:
-        """HEAD /bucket/name."""
+        """Handle HEAD /bucket/name."""
         stored = self.find(request.bucket, "/".join(request.segments[1:]))
         return Response(headers=stored.headers | {"Content-Length": str(len(stored.data))})
 
     def delete_object(self, request: Request) -> Response:
-        """DELETE /bucket/name."""
+        """Handle DELETE /bucket/name."""
         self.require_bucket(request.bucket)
         with self._lock:
             self._buckets[request.bucket].pop("/".join(request.segments[1:]), None)

@@ -1,4 +1,4 @@
-"""Predicates, bound to the columns of a table: which zones they can match, and which rows they do match."""
+"""Predicates, bound to the columns of a table: which zones they may match, and which rows they match."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
+from typing_extensions import override
 
-from tools.vast_emulator.runs import Mask, RunData, in_order, ordered_type
+from tools.vast_emulator.runs import Mask, RunData, as_ordered, ordered_type
 
-# The cells of one column in the rows that are looked at.
+# Returns the cells of one column in the rows that are being examined.
 Cells = Callable[[str], pa.Array]
 
 _KERNELS: dict[str, Callable[[Any, Any], pa.Array]] = {
@@ -32,11 +33,11 @@ class Predicate(Protocol):
     """A condition on a row."""
 
     def zones(self, run: RunData) -> Mask:
-        """Which zones of a run may hold a row that matches; too many is allowed, too few is not."""
+        """Return which zones of a run may hold a matching row; it may be too many, never too few."""
         ...
 
     def rows(self, cells: Cells) -> pa.Array:
-        """Which rows match; null counts as no."""
+        """Return which rows match; null counts as false."""
         ...
 
 
@@ -46,15 +47,15 @@ class Operand:
 
     key: str
     path: tuple[int, ...]
-    kind: pa.DataType  # of the column or field
+    kind: pa.DataType  # type of the column or field
 
     def of(self, cells: Cells) -> pa.Array:
-        """The cells of this column or field, in the type in which they are compared."""
-        found = cells(self.key)
+        """Return the cells of this column or field, in the type in which they are compared."""
+        cells_of_field = cells(self.key)
         for child in self.path:
-            found = pc.struct_field(found, indices=[child])
+            cells_of_field = pc.struct_field(cells_of_field, indices=[child])
         kind = ordered_type(self.kind)
-        return found if kind is None else in_order(found, kind)
+        return cells_of_field if kind is None else as_ordered(cells_of_field, kind)
 
 
 def _all(run: RunData) -> Mask:
@@ -62,108 +63,118 @@ def _all(run: RunData) -> Mask:
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
-    """A column against a value; `value` is the value as zones are compared with it."""
+class Compare(Predicate):
+    """Compares a column with a value; `value` is in the form that zones are compared with."""
 
     function: str
     operand: Operand
     scalar: pa.Scalar
     value: Any
 
+    @override
     def zones(self, run: RunData) -> Mask:
         bounds = None if self.operand.path else run.bounds(self.operand.key)
         if bounds is None:
             return _all(run)
         if not bounds.valid.any():
-            # All cells are null, so that what stands for the bounds need not be of the value's type.
+            # All cells are null: the placeholders in the bounds candidates have another type than the value.
             return bounds.valid
         least, greatest, value = bounds.least, bounds.greatest, self.value
         match self.function:
             case "equal":
-                may = (least <= value) & (greatest >= value)
+                candidates = (least <= value) & (greatest >= value)
             case "less":
-                may = least < value
+                candidates = least < value
             case "less_equal":
-                may = least <= value
+                candidates = least <= value
             case "greater":
-                may = greatest > value
+                candidates = greatest > value
             case "greater_equal":
-                may = greatest >= value
+                candidates = greatest >= value
             case _:
-                # A NaN is not equal to anything and does not show in the bounds.
-                may = _all(run) if pt.is_floating(self.operand.kind) else (least != value) | (greatest != value)
-        result: Mask = bounds.valid & may.astype(bool)
+                # A NaN is equal to nothing and does not appear in the bounds.
+                candidates = _all(run) if pt.is_floating(self.operand.kind) else (least != value) | (greatest != value)
+        result: Mask = bounds.valid & candidates.astype(bool)
         return result
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         return _KERNELS[self.function](self.operand.of(cells), self.scalar)
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
-    """A column against many values: what a list of equalities comes to."""
+class OneOf(Predicate):
+    """Compares a column with many values; it replaces a list of equalities."""
 
     operand: Operand
     values: pa.Array
     ordered: Sequence[Any] = field(repr=False)  # the values in ascending order, as zones are compared with them
 
+    @override
     def zones(self, run: RunData) -> Mask:
         bounds = None if self.operand.path else run.bounds(self.operand.key)
         if bounds is None:
             return _all(run)
-        may = np.zeros(len(bounds.valid), dtype=bool)
+        candidates = np.zeros(len(bounds.valid), dtype=bool)
         for zone in np.flatnonzero(bounds.valid):
             place = bisect_left(self.ordered, bounds.least[zone])
-            may[zone] = place < len(self.ordered) and self.ordered[place] <= bounds.greatest[zone]
-        return may
+            candidates[zone] = place < len(self.ordered) and self.ordered[place] <= bounds.greatest[zone]
+        return candidates
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         return pc.is_in(self.operand.of(cells), value_set=self.values)
 
 
 @dataclass(frozen=True, slots=True)
-class IsNull:
-    """Whether a cell is null, or is not."""
+class IsNull(Predicate):
+    """Tests whether a cell is null (`null` is True) or is not null."""
 
     operand: Operand
-    wanted: bool
+    null: bool
 
+    @override
     def zones(self, run: RunData) -> Mask:
         bounds = None if self.operand.path else run.bounds(self.operand.key)
         if bounds is None:
             return _all(run)
-        return bounds.nulls if self.wanted else bounds.valid
+        return bounds.nulls if self.null else bounds.valid
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
-        found = self.operand.of(cells)
-        return pc.is_null(found) if self.wanted else pc.is_valid(found)
+        column = self.operand.of(cells)
+        return pc.is_null(column) if self.null else pc.is_valid(column)
 
 
 @dataclass(frozen=True, slots=True)
-class Contains:
-    """Whether a text contains another."""
+class Contains(Predicate):
+    """Tests whether a text contains another."""
 
     operand: Operand
     text: bytes
 
+    @override
     def zones(self, run: RunData) -> Mask:
-        return IsNull(self.operand, wanted=False).zones(run)
+        return IsNull(self.operand, null=False).zones(run)
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         return pc.match_substring(self.operand.of(cells), self.text)
 
 
 @dataclass(frozen=True, slots=True)
-class CompareVector:
-    """A fixed list against a list of as many values, the first difference deciding."""
+class CompareVector(Predicate):
+    """Compares a fixed-size list with a list of the same length; the first difference decides."""
 
     function: str
     operand: Operand
     values: pa.Array
 
+    @override
     def zones(self, run: RunData) -> Mask:
         return _all(run)
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         vectors = self.operand.of(cells)
         size = vectors.type.list_size
@@ -188,56 +199,63 @@ class CompareVector:
 
 
 def _element_buffers(vectors: pa.Array) -> list[pa.Buffer | None]:
-    """The elements of null vectors hold anything: what they compare to does not count, but null they must not be."""
+    """Return the buffers of the elements, without their validity.
+
+    Elements of null vectors have arbitrary values. Their results are ignored, but they must not be null.
+    """
     return [None, vectors.buffers()[2]]
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf:
-    """Every one of these; without any, every row."""
+class AllOf(Predicate):
+    """Matches rows that match all terms; without terms, every row."""
 
     terms: tuple[Predicate, ...]
 
+    @override
     def zones(self, run: RunData) -> Mask:
         return reduce(np.logical_and, (term.zones(run) for term in self.terms), _all(run))
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         return reduce(pc.and_kleene, (term.rows(cells) for term in self.terms))
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one of these."""
+class AnyOf(Predicate):
+    """Matches rows that match at least one term."""
 
     terms: tuple[Predicate, ...]
 
+    @override
     def zones(self, run: RunData) -> Mask:
         return reduce(np.logical_or, (term.zones(run) for term in self.terms))
 
+    @override
     def rows(self, cells: Cells) -> pa.Array:
         return reduce(pc.or_kleene, (term.rows(cells) for term in self.terms))
 
 
 def mirrored(function: str) -> str:
-    """The function that says the same of the arguments in the other order."""
+    """Return the function that is equivalent when the arguments are swapped."""
     return _MIRRORS.get(function, function)
 
 
 def any_of(terms: Sequence[Predicate]) -> Predicate:
-    """At least one of these, with the equalities of one column taken together."""
+    """Return a predicate that at least one term matches, with many equalities of one column merged."""
     if len(terms) == 1:
         return terms[0]
-    equal = [term for term in terms if isinstance(term, Compare) and term.function == "equal"]
-    if len(equal) < 4 or len({term.operand for term in equal}) > 1:
+    equalities = [term for term in terms if isinstance(term, Compare) and term.function == "equal"]
+    if len(equalities) < 4 or len({term.operand for term in equalities}) > 1:
         return AnyOf(tuple(terms))
-    values = pa.array([term.scalar.as_py() for term in equal], type=equal[0].scalar.type)
-    merged = OneOf(equal[0].operand, values, sorted(term.value for term in equal))
+    values = pa.array([term.scalar.as_py() for term in equalities], type=equalities[0].scalar.type)
+    merged = OneOf(equalities[0].operand, values, sorted(term.value for term in equalities))
     rest = [term for term in terms if not (isinstance(term, Compare) and term.function == "equal")]
     return AnyOf((merged, *rest)) if rest else merged
 
 
 def constrained(predicate: Predicate) -> set[str]:
-    """The columns of which the predicate says something that every matching row fulfils."""
+    """Return the keys of the columns that the predicate restricts for every matching row."""
     match predicate:
         case AllOf(terms):
             return set().union(*(constrained(term) for term in terms))

@@ -1,4 +1,4 @@
-"""The body of a select: which columns are asked for, under which predicate."""
+"""The body of a select: its columns and its predicate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ from tools.vast_emulator.runs import ordered_type
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the request's schema: a column, and the way to one of its fields."""
+    """A position in the request's schema: a column, and the path to one of its fields."""
 
     column: str
     path: tuple[int, ...]
@@ -64,7 +64,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A function of the predicate and its arguments."""
+    """A function of the filter and its arguments."""
 
     function: str
     arguments: tuple["Invocation | Position | Value", ...]
@@ -72,14 +72,14 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A literal, before it is known which column it is compared with."""
+    """A literal, not yet converted to the type of the column that it is compared with."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A select as the client wrote it: columns by name, in the order of the answer."""
+    """A select as the client wrote it: columns by name, in the order of the response."""
 
     columns: tuple[str, ...]
     decimal_row_ids: bool  # the type in which the client expects row ids
@@ -109,21 +109,25 @@ _LITERALS: dict[int, Any] = {
 }
 
 
-# Bodies above this are not worth their memory.
-_REMEMBERED = 1 << 18
+# Larger bodies, in bytes, are not worth the cache's memory.
+_MAX_CACHED = 1 << 18
 
 
 def decode(body: bytes) -> Query:
-    """Read a Relation message; a body that is none is a 400."""
+    """Read a Relation message.
+
+    Raises:
+        ProtocolError: 400, the body is not a Relation message.
+    """
     try:
-        return _remembered(body) if len(body) <= _REMEMBERED else _decode(body)
-    except (ValueError, TypeError, IndexError, AttributeError, KeyError) as wrong:
-        raise bad_request("MalformedQuery", f"the query cannot be read: {wrong}") from wrong
+        return _decode_cached(body) if len(body) <= _MAX_CACHED else _decode(body)
+    except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
+        raise bad_request("MalformedQuery", f"the query cannot be read: {error}") from error
 
 
 # The pages of one select carry the same body.
 @lru_cache(maxsize=128)
-def _remembered(body: bytes) -> Query:
+def _decode_cached(body: bytes) -> Query:
     return _decode(body)
 
 
@@ -141,19 +145,22 @@ def _decode(body: bytes) -> Query:
     columns: dict[str, None] = {}
     for number in range(source.ProjectionLength()):
         columns[positions[source.Projection(number).Position()].column] = None
-    found = source.Filter()
-    return Query(tuple(columns), decimal, None if found is None else _expression(found, positions))
+    expression = source.Filter()
+    return Query(tuple(columns), decimal, None if expression is None else _expression(expression, positions))
 
 
 def _as(kind: Callable[[], Any], union: Any) -> Any:
-    """A member of a union as what it is."""
+    """Return the member of a union, as an instance of `kind`."""
     member = kind()
     member.Init(union.Bytes, union.Pos)
     return member
 
 
 def _enumerate(node: Any, column: str, path: tuple[int, ...], positions: list[Position]) -> None:
-    """Positions count all nodes of all columns, each before its children."""
+    """Append the positions of a node and its descendants.
+
+    Positions number all nodes of all columns, each before its children.
+    """
     positions.append(Position(column, path))
     for number in range(node.ChildrenLength()):
         child_path = (*path, number) if node.TypeType() == Type.Struct_ else path
@@ -177,23 +184,23 @@ def _expression(expression: Any, positions: list[Position]) -> Invocation | Posi
 
 def _literal(literal: Any) -> Any:
     kind = literal.ImplType()
-    found = _as(_LITERALS[kind], literal.Impl())
+    value = _as(_LITERALS[kind], literal.Impl())
     if kind == LiteralImpl.ListLiteral:
-        return [_literal(found.Values(number)) for number in range(found.ValuesLength())]
+        return [_literal(value.Values(number)) for number in range(value.ValuesLength())]
     if kind in (LiteralImpl.BinaryLiteral, LiteralImpl.DecimalLiteral):
-        octets = bytes(found.Value(number) & 0xFF for number in range(found.ValueLength()))
+        octets = bytes(value.Value(number) & 0xFF for number in range(value.ValueLength()))
         return octets if kind == LiteralImpl.BinaryLiteral else int.from_bytes(octets, "little", signed=True)
-    return found.Value()
+    return value.Value()
 
 
 def bind(
     expression: Invocation | Position | Value | None, column: Callable[[str], tuple[str, pa.DataType]]
 ) -> Predicate | None:
-    """The predicate on the columns that `column` finds by name, as (key, type)."""
+    """Return the predicate on the columns that `column` looks up by name, as (key, type)."""
     if expression is None:
         return None
     if not isinstance(expression, Invocation):
-        raise bad_request("MalformedQuery", "the filter is no function")
+        raise bad_request("MalformedQuery", "the filter is not a function")
     function, arguments = expression.function, expression.arguments
     if function in ("and", "or"):
         terms = [term for term in (bind(argument, column) for argument in arguments) if term is not None]
@@ -201,14 +208,14 @@ def bind(
             return any_of(terms) if terms else None
         return terms[0] if len(terms) == 1 else AllOf(tuple(terms)) if terms else None
     if function in ("is_null", "is_valid") and len(arguments) == 1 and isinstance(arguments[0], Position):
-        return IsNull(_operand(arguments[0], column), wanted=function == "is_null")
+        return IsNull(_operand(arguments[0], column), null=function == "is_null")
     match arguments:
         case (Position() as position, Value() as value):
             pass
         case (Value() as value, Position() as position):
             function = mirrored(function)
         case _:
-            raise bad_request("MalformedQuery", f"{function} of these arguments")
+            raise bad_request("MalformedQuery", f"{function} does not accept these arguments")
     return _compare(function, _operand(position, column), value.value)
 
 
@@ -224,10 +231,10 @@ def _compare(function: str, operand: Operand, value: Any) -> Predicate:
     if function == "match_substring" and (pt.is_string(kind) or pt.is_binary(kind)):
         return Contains(operand, value)
     if function not in FUNCTIONS:
-        raise bad_request("MalformedQuery", f"there is no function {function} for {kind}")
+        raise bad_request("MalformedQuery", f"function {function} is not defined for {kind}")
     if pt.is_fixed_size_list(kind) and isinstance(value, list):
         if len(value) != kind.list_size:
-            raise bad_request("MalformedQuery", f"{len(value)} values for {kind}")
+            raise bad_request("MalformedQuery", f"{len(value)} values are compared with {kind}")
         values = [_scalar(element, kind.value_type).as_py() for element in value]
         return CompareVector(function, operand, pa.array(values, type=kind.value_type))
     scalar = _scalar(value, kind)
@@ -239,7 +246,7 @@ def _compare(function: str, operand: Operand, value: Any) -> Predicate:
 
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
-    """A literal in the type of the column. The bytes of a text need not be valid UTF-8."""
+    """Return a literal in the type of the column. The bytes of a text may be invalid UTF-8."""
     try:
         if pt.is_string(kind) or pt.is_binary(kind):
             return pa.scalar(value, type=pa.binary())
@@ -254,5 +261,5 @@ def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
             buffer = pa.py_buffer(int(value).to_bytes(2, "little"))
             return pa.Array.from_buffers(kind, 1, [None, buffer])[0]
         return pa.scalar(value, type=kind)
-    except (pa.ArrowException, OverflowError, TypeError) as wrong:
-        raise bad_request("MalformedQuery", f"{value!r} is no {kind}: {wrong}") from wrong
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        raise bad_request("MalformedQuery", f"{value!r} is not of type {kind}: {error}") from error

@@ -1,4 +1,4 @@
-"""Which handler answers which request, and what kind of request it is for counters and faults."""
+"""Routing of requests to handlers, and the kind of each request for counters and faults."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Handler = Callable[[Request], Response]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A kind of request, its handler, and the table that it is about."""
+    """A kind of request, its handler, and the table that the request addresses."""
 
     kind: str
     handler: Handler
@@ -26,7 +26,7 @@ class Route:
 
 
 class Routes:
-    """All routes to the parts of one emulator."""
+    """The routes of one emulator."""
 
     def __init__(self, engine: Engine, objects: Objects, counters: Counters, settings: Settings) -> None:
         self._engine = engine
@@ -74,33 +74,33 @@ class Routes:
             "PUT": ("put_object", objects.put_object),
             "DELETE": ("delete_object", objects.delete_object),
         }
-        self._names = frozenset(command for _, command in self._commands)
-        self._absent = ("blob-expansion", "partitions")
+        self._command_names = frozenset(command for _, command in self._commands)
+        self._unsupported = ("blob-expansion", "partitions")
 
     def find(self, request: Request) -> Route:
-        """The route of a request."""
+        """Return the route of a request."""
         query, segments = request.query, request.segments
-        command = next((name for name in query if name in self._names), None)
+        command = next((name for name in query if name in self._command_names), None)
         if command is None:
-            absent = next((name for name in self._absent if name in query), None)
-            if absent is not None:
-                return Route("unsupported", _refuse(unsupported(absent)))
-            known = {0: {}, 1: self._bucket}.get(len(segments), self._object)
-            found = known.get(request.method)
+            unsupported_name = next((name for name in self._unsupported if name in query), None)
+            if unsupported_name is not None:
+                return Route("unsupported", _raising(unsupported(unsupported_name)))
+            handlers = {0: {}, 1: self._bucket}.get(len(segments), self._object)
+            entry = handlers.get(request.method)
         elif command == "transaction" and request.method == "GET":
             asks_version = "tabular-get-vast-version" in request.headers
-            found = ("version", self._version) if asks_version else ("keep_alive", self._keep_alive)
+            entry = ("version", self._version) if asks_version else ("keep_alive", self._keep_alive)
         else:
-            found = self._commands.get((request.method, command))
-        if found is None:
+            entry = self._commands.get((request.method, command))
+        if entry is None:
             refusal = ProtocolError(405, "MethodNotAllowed", f"{request.method} {command or 'of an object'}")
-            return Route("unsupported", _refuse(refusal))
-        kind, handler = found
-        about_table = command not in (None, "schema", "transaction") and kind != "list_tables"
-        return Route(kind, handler, segments[-1] if about_table and segments else None)
+            return Route("unsupported", _raising(refusal))
+        kind, handler = entry
+        addresses_table = command not in (None, "schema", "transaction") and kind != "list_tables"
+        return Route(kind, handler, segments[-1] if addresses_table and segments else None)
 
     def _version(self, request: Request) -> Response:
-        """GET /?transaction: the answer is in the header `Server`, which every response has."""
+        """Handle GET /?transaction: the version is in the header `Server`, which every response has."""
         return Response()
 
     def _begin(self, request: Request) -> Response:
@@ -119,8 +119,8 @@ class Routes:
         return Response()
 
 
-def _refuse(error: ProtocolError) -> Handler:
-    def refuse(request: Request) -> Response:
+def _raising(error: ProtocolError) -> Handler:
+    def handler(request: Request) -> Response:
         raise error
 
-    return refuse
+    return handler

@@ -13,7 +13,7 @@ from tools.vast_emulator.definitions import find_projection, find_table
 from tools.vast_emulator.engine import Engine, Transaction
 from tools.vast_emulator.errors import ProtocolError, bad_request
 from tools.vast_emulator.exchange import Request, Response, read_batch, stream_of
-from tools.vast_emulator.frames import Answer, row_id_array, row_ids_of
+from tools.vast_emulator.frames import SelectBody, row_id_array, row_ids_of
 from tools.vast_emulator.operations import DeleteRows, InsertRows, UpdateRows
 from tools.vast_emulator.predicates import Predicate, constrained
 from tools.vast_emulator.queries import Query, bind, decode
@@ -22,13 +22,13 @@ from tools.vast_emulator.scan import Page, Scan, Share, gather, shorten
 from tools.vast_emulator.settings import Settings
 from tools.vast_emulator.stores import Kinds, Store
 
-# A select of this split asks for nothing but an estimate, in row groups, of the rows that match.
+# A select of this split requests only an estimate of the matching rows, in row groups.
 _ESTIMATE = 0xFFFFFFFC
 _DEFAULT_LIMIT = 128 * 1024
 
 
 class Rows:
-    """The handlers of these requests."""
+    """The handlers of requests about rows."""
 
     def __init__(self, engine: Engine, counters: Counters, settings: Settings) -> None:
         self._engine = engine
@@ -36,7 +36,7 @@ class Rows:
         self._settings = settings
 
     def insert(self, request: Request) -> Response:
-        """POST /bucket/schema/table?rows."""
+        """Handle POST /bucket/schema/table?rows."""
         batch = self._batch(request)
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -46,7 +46,7 @@ class Rows:
         return Response(body=stream_of(ids.schema, ids))
 
     def insert_batch(self, transaction: Transaction, table: Table, batch: pa.RecordBatch) -> RowIds:
-        """Insert rows whose columns are named as clients do; their ids."""
+        """Insert rows whose columns have the names that clients use; return the row ids."""
         external = VISIBLE_ROW_ID in batch.schema.names
         if external:
             row_ids: RowIds = batch[VISIBLE_ROW_ID].to_numpy(zero_copy_only=False).astype(np.int64)
@@ -59,12 +59,12 @@ class Rows:
             row_ids = self._engine.allocate_rows(table.id, len(batch))
             if table.column(VISIBLE_ROW_ID):
                 batch = batch.append_column(VISIBLE_ROW_ID, pa.array(row_ids))
-        kept = self._kept(table, batch)
-        self._engine.execute(transaction, InsertRows(table.id, kept, row_ids, external))
+        stored_batch = self._stored_batch(table, batch)
+        self._engine.execute(transaction, InsertRows(table.id, stored_batch, row_ids, external))
         return row_ids
 
     def update(self, request: Request) -> Response:
-        """PUT /bucket/schema/table?rows."""
+        """Handle PUT /bucket/schema/table?rows."""
         batch = self._batch(request)
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -75,13 +75,13 @@ class Rows:
                 if name in fixed:
                     raise bad_request("TabularUnsupportedUpdate", f"column {name} cannot be updated")
             row_ids, order = self._row_ids(table, batch)
-            values = self._kept(table, batch.drop_columns([ROW_ID])).take(order)
+            values = self._stored_batch(table, batch.drop_columns([ROW_ID])).take(order)
             self._engine.execute(transaction, UpdateRows(table.id, values, row_ids))
         self._counters.rows(written=len(row_ids))
         return Response()
 
     def delete(self, request: Request) -> Response:
-        """DELETE /bucket/schema/table?rows."""
+        """Handle DELETE /bucket/schema/table?rows."""
         batch = self._batch(request)
         with self._engine.statement(request.transaction) as transaction:
             table = find_table(transaction.catalog, request)
@@ -97,16 +97,16 @@ class Rows:
     def _check_size(self, request: Request) -> None:
         limit = self._settings.request_limit
         if len(request.body) > limit:
-            message = f"{len(request.body)} bytes, {limit} are the most"
+            message = f"the request has {len(request.body)} bytes; the limit is {limit}"
             raise ProtocolError(self._settings.limit_status, "TabularRequestTooLarge", message)
 
-    def _kept(self, table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch as it is kept: its columns those of the table, by key, and its cells within the limit."""
+    def _stored_batch(self, table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch as it is stored: columns named by column key, types and cell sizes checked."""
         keys = []
         for field in batch.schema:
             column = table.column(field.name)
             if column is None:
-                raise bad_request("TabularMismatchColumnName", f"there is no column {field.name}")
+                raise bad_request("TabularMismatchColumnName", f"column {field.name} does not exist")
             if not _same_type(field, column.field):
                 raise bad_request("TabularMismatchColumnType", f"{field.name}: {field.type}, not {column.field.type}")
             if self._settings.oversized_cells == "refused":
@@ -115,25 +115,25 @@ class Rows:
         return pa.RecordBatch.from_arrays(batch.columns, names=keys)
 
     def _row_ids(self, table: Table, batch: pa.RecordBatch) -> tuple[RowIds, pa.Array]:
-        """The row ids of a batch in ascending order, each once, and which rows of the batch they are."""
+        """Return the distinct row ids of a batch in ascending order, and the row of the batch that each stands for."""
         if ROW_ID not in batch.schema.names:
-            raise bad_request("TabularMismatchColumnName", f"there is no {ROW_ID}")
+            raise bad_request("TabularMismatchColumnName", f"column {ROW_ID} is missing")
         column = batch[ROW_ID]
         if column.type != row_id_type(table) or column.null_count:
             raise bad_request("TabularMismatchColumnType", f"{ROW_ID}: {column.type}, not {row_id_type(table)}")
-        given = row_ids_of(column, tag_of(table))
-        first = self._settings.duplicate_row_ids == "first"
-        # `unique` keeps the first of equal ids; the last of them is the first one in the other direction.
-        row_ids, places = np.unique(given if first else given[::-1], return_index=True)
-        if len(row_ids) < len(given) and self._settings.duplicate_row_ids == "refused":
+        batch_ids = row_ids_of(column, tag_of(table))
+        keep_first = self._settings.duplicate_row_ids == "first"
+        # `unique` keeps the first of equal ids; reversing the batch makes it keep the last.
+        row_ids, places = np.unique(batch_ids if keep_first else batch_ids[::-1], return_index=True)
+        if len(row_ids) < len(batch_ids) and self._settings.duplicate_row_ids == "refused":
             raise bad_request("InvalidArgument", "Found duplicate row ids")
         known = row_ids >= 0
-        return row_ids[known], pa.array(places[known] if first else len(given) - 1 - places[known])
+        return row_ids[known], pa.array(places[known] if keep_first else len(batch_ids) - 1 - places[known])
 
     # Select.
 
     def select(self, request: Request) -> Response:
-        """GET /bucket/schema/table?data."""
+        """Handle GET /bucket/schema/table?data."""
         self._check_size(request)
         if request.number("tabular-schedule-id") < 0:
             raise bad_request("InvalidArgument", "tabular-schedule-id is negative")
@@ -143,19 +143,19 @@ class Rows:
         if ROW_ID in query.columns and query.decimal_row_ids != table.has_decimal_row_ids:
             raise bad_request("TabularMismatchColumnType", f"{ROW_ID} is {row_id_type(table)}")
         used: dict[str, None] = {}
-        predicate = bind(query.filter, _finder(table, used))
-        keys = [_finder(table, used)(name)[0] for name in query.columns if name != ROW_ID]
+        predicate = bind(query.filter, _column_finder(table, used))
+        keys = [_column_finder(table, used)(name)[0] for name in query.columns if name != ROW_ID]
         store = _store(table, predicate, {int(key) for key in used}, request)
         scan = Scan(store, table.kinds, predicate, self._settings)
         split, splits, group = _split(request)
         if split == _ESTIMATE:
             return _estimate(scan)
         pages = scan.pages(_share(request, split, splits, group, self._limit(request)))
-        answer = Answer()
+        body = SelectBody()
         for sub_split, page in pages.items():
-            self._add(answer, sub_split, page, query, keys, table, store.key)
+            self._add(body, sub_split, page, query, keys, table, store.key)
         self._counters.rows(looked_at=scan.rows_looked_at)
-        return Response(headers={"Content-Type": "application/octet-stream"}, body=answer.complete())
+        return Response(headers={"Content-Type": "application/octet-stream"}, body=body.complete())
 
     def _limit(self, request: Request) -> int:
         limit = request.number("tabular-limit-rows", _DEFAULT_LIMIT)
@@ -163,7 +163,7 @@ class Rows:
 
     def _add(
         self,
-        answer: Answer,
+        body: SelectBody,
         sub_split: int,
         page: Page,
         query: Query,
@@ -173,24 +173,26 @@ class Rows:
     ) -> None:
         columns, row_ids = gather(page, keys, table.kinds)
         rows = shorten(page, columns, self._settings.page_bytes)
-        found = dict(zip((name for name in query.columns if name != ROW_ID), columns, strict=True))
+        arrays = dict(zip((name for name in query.columns if name != ROW_ID), columns, strict=True))
         if ROW_ID in query.columns:
-            found[ROW_ID] = row_id_array(row_ids, tag_of(table))
+            arrays[ROW_ID] = row_id_array(row_ids, tag_of(table))
         order = np.arange(rows) if rows < len(row_ids) else None
         if not self._settings.shuffle and not _is_ordered(page):
             order = _order(gather(page, sorted_by, table.kinds)[0], row_ids, rows)
-        shown = [found[name] if order is None else found[name].take(pa.array(order)) for name in query.columns]
+        columns_in_order = [
+            arrays[name] if order is None else arrays[name].take(pa.array(order)) for name in query.columns
+        ]
         self._counters.rows(sent=rows)
-        answer.add(sub_split, page.next, shown, rows)
+        body.add(sub_split, page.next, columns_in_order, rows)
 
 
 def _is_ordered(page: Page) -> bool:
-    """Whether all rows of a page come from one run, which is in order."""
+    """Return True if all rows of a page come from one run, which is in order."""
     return len({id(part.data) for part in page.parts}) < 2
 
 
 def _order(columns: Sequence[pa.Array], row_ids: RowIds, rows: int) -> RowIds:
-    """The order of the first rows by these columns, then by row id."""
+    """Return the order of the first `rows` rows by these columns, then by row id."""
     keys = pa.Table.from_arrays([*columns, pa.array(row_ids)], names=[str(n) for n in range(len(columns) + 1)])
     order = pc.sort_indices(keys.slice(0, rows), sort_keys=[(name, "ascending") for name in keys.column_names])
     result: RowIds = order.to_numpy().astype(np.int64)
@@ -198,24 +200,24 @@ def _order(columns: Sequence[pa.Array], row_ids: RowIds, rows: int) -> RowIds:
 
 
 def tag_of(table: Table) -> int | None:
-    """The upper half of the decimal row ids of a table; None when they are plain integers."""
+    """Return the upper half of a table's decimal row ids; None if its row ids are plain integers."""
     return table.id if table.has_decimal_row_ids else None
 
 
 def row_id_type(table: Table) -> pa.DataType:
-    """The type of a table's row ids."""
+    """Return the type of a table's row ids."""
     return pa.decimal128(38, 0) if table.has_decimal_row_ids else pa.uint64()
 
 
-def _same_type(given: pa.Field, wanted: pa.Field) -> bool:
-    return bool(given.type == wanted.type and given.nullable == wanted.nullable)
+def _same_type(first: pa.Field, second: pa.Field) -> bool:
+    return bool(first.type == second.type and first.nullable == second.nullable)
 
 
-def _finder(table: Table, used: dict[str, None]) -> Callable[[str], tuple[str, pa.DataType]]:
+def _column_finder(table: Table, used: dict[str, None]) -> Callable[[str], tuple[str, pa.DataType]]:
     def find(name: str) -> tuple[str, pa.DataType]:
         column = table.column(name)
         if column is None:
-            raise bad_request("TabularMismatchColumnName", f"there is no column {name}")
+            raise bad_request("TabularMismatchColumnName", f"column {name} does not exist")
         used[column.key] = None
         return column.key, column.field.type
 
@@ -223,12 +225,12 @@ def _finder(table: Table, used: dict[str, None]) -> Callable[[str], tuple[str, p
 
 
 def _store(table: Table, predicate: Predicate | None, needed: set[int], request: Request) -> Store:
-    """The copy of the rows to read: the projection that is named, or one that suits the predicate."""
+    """Return the copy of the rows to read: the projection that the request names, or one that suits the predicate."""
     name = request.query.get("name")
     if name:
         projection = find_projection(table, name)
         if not needed <= projection.column_ids:
-            raise bad_request("InvalidArgument", f"projection {name} has not all of these columns")
+            raise bad_request("InvalidArgument", f"projection {name} lacks a column of the query")
         return projection.store
     if predicate is None or not request.flag("tabular-enable-sorted-projections"):
         return table.store
@@ -245,37 +247,37 @@ def _store(table: Table, predicate: Predicate | None, needed: set[int], request:
 def _split(request: Request) -> tuple[int, int, int]:
     parts = request.headers.get("tabular-split", "0,1,8").split(",")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        raise bad_request("InvalidArgument", f"tabular-split: {parts}")
+        raise bad_request("InvalidArgument", f"tabular-split: invalid value {','.join(parts)}")
     split, splits, group = (int(part) for part in parts)
     if splits < 1 or group < 1 or (split >= splits and split != _ESTIMATE):
-        raise bad_request("InvalidArgument", f"tabular-split: {parts}")
+        raise bad_request("InvalidArgument", f"tabular-split: invalid value {','.join(parts)}")
     return split, splits, group
 
 
 def _share(request: Request, split: int, splits: int, group: int, limit: int) -> Share:
     sub_splits = request.number("tabular-num-of-subsplits", 1)
     if not 1 <= sub_splits <= 1024 or limit < 1:
-        raise bad_request("InvalidArgument", f"{sub_splits} sub-splits of {limit} rows")
+        raise bad_request("InvalidArgument", f"invalid number of sub-splits or rows: {sub_splits} of {limit}")
     starts = {}
     for sub_split in range(sub_splits):
         value = request.headers.get(f"tabular-start-row-id-{sub_split}", f"{sub_split},0")
         number, _, place = value.partition(",")
         if number != str(sub_split) or not place.isdecimal():
-            raise bad_request("InvalidArgument", f"tabular-start-row-id-{sub_split}: {value}")
+            raise bad_request("InvalidArgument", f"tabular-start-row-id-{sub_split}: invalid value {value}")
         starts[sub_split] = int(place)
     return Share(split, splits, group, starts, sub_splits, limit)
 
 
 def _estimate(scan: Scan) -> Response:
-    """An answer with one row for each row group that may match."""
+    """Return a response with one row for each row group that may match."""
     groups = -(-scan.matching_zones() * ZONE_ROWS // scan.settings.group_rows)
-    answer = Answer()
-    answer.add(0, 0, [], groups)
-    return Response(body=answer.complete())
+    body = SelectBody()
+    body.add(0, 0, [], groups)
+    return Response(body=body.complete())
 
 
 def select_all(store: Store, kinds: Kinds) -> pa.Table:
-    """All rows of a store."""
+    """Return all rows of a store, in the order of their ids."""
     scan = Scan(store, kinds, None, Settings())
     page = scan.pages(Share(0, 1, 1, {0: 0}, 1, 1 << 62))[0]
     columns, row_ids = gather(page, list(kinds), kinds)

@@ -1,7 +1,7 @@
-"""Rows as they are kept: immutable runs in the order of a key, with the least and greatest value of every zone.
+"""Stored rows: immutable runs in the order of a key, with the least and greatest value of every zone.
 
-A run never changes, so a snapshot of a table is the runs it had; deleting a row makes a new `Run` that shares the
-data and marks the row dead.
+A run never changes, so a snapshot of a table is the list of runs that it had. Deleting a row creates a new `Run` that
+shares the data and marks the row as dead.
 """
 
 import itertools
@@ -24,7 +24,7 @@ CHUNK_ROWS = 16 * ZONE_ROWS
 
 
 class Chunk:
-    """Up to CHUNK_ROWS rows: a record batch whose columns are named by column id, and the rows' ids."""
+    """At most CHUNK_ROWS rows: a record batch whose columns are named by column id, and the rows' ids."""
 
     def __init__(self, batch: pa.RecordBatch, row_ids: RowIds) -> None:
         self.batch = batch
@@ -37,24 +37,24 @@ class Chunk:
 
     @cached_property
     def span(self) -> tuple[int, int]:
-        """The least and the greatest row id."""
+        """Return the least and the greatest row id."""
         return int(self.row_ids.min()), int(self.row_ids.max())
 
     def offsets(self, row_ids: RowIds) -> RowIds:
-        """Where the rows of these ids, in ascending order, lie in this chunk; ids that are not here are left out."""
+        """Return the offsets in this chunk of the rows with these ids, which are in ascending order; skip other ids."""
         least, greatest = self.span
-        wanted = row_ids[np.searchsorted(row_ids, least) : np.searchsorted(row_ids, greatest, side="right")]
-        if not len(wanted):
-            return wanted
+        candidates = row_ids[np.searchsorted(row_ids, least) : np.searchsorted(row_ids, greatest, side="right")]
+        if not len(candidates):
+            return candidates
         ids, order = self._by_row_id
-        places = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-        found: RowIds = order[places[ids[places] == wanted]]
-        return found
+        places = np.minimum(np.searchsorted(ids, candidates), len(ids) - 1)
+        offsets: RowIds = order[places[ids[places] == candidates]]
+        return offsets
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A stretch of at most ZONE_ROWS rows in one chunk; `slot` is the place of its first row in the run."""
+    """A stretch of at most ZONE_ROWS rows in one chunk; `slot` is the position of its first row in the run."""
 
     chunk: int
     start: int
@@ -64,16 +64,16 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is known of one column in every zone of a run. Where `valid` is false, least and greatest mean nothing."""
+    """Facts about one column in every zone of a run. Without `valid`, `least` and `greatest` are placeholders."""
 
     least: NDArray[Any]
     greatest: NDArray[Any]
-    valid: Mask  # some cell is not null
-    nulls: Mask  # some cell is null
+    valid: Mask  # at least one cell is not null
+    nulls: Mask  # at least one cell is null
 
 
 class RunData:
-    """The rows of a run, whichever of them are dead."""
+    """The rows of a run, dead ones included."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         self.chunks = tuple(chunks)
@@ -83,7 +83,7 @@ class RunData:
 
     @classmethod
     def of(cls, batches: Sequence[pa.RecordBatch], row_ids: Sequence[RowIds]) -> Self:
-        """A run of these batches, which are in order already."""
+        """Return a run of these batches, which are already in order."""
         chunks: list[Chunk] = []
         for batch, ids in zip(batches, row_ids, strict=True):
             starts = range(0, len(ids), CHUNK_ROWS)
@@ -92,7 +92,7 @@ class RunData:
 
     @cached_property
     def zones(self) -> tuple[Zone, ...]:
-        """All zones in order."""
+        """Return all zones in order."""
         zones: list[Zone] = []
         slot = 0
         for number, chunk in enumerate(self.chunks):
@@ -104,18 +104,18 @@ class RunData:
 
     @cached_property
     def nbytes(self) -> int:
-        """About the size of the data."""
+        """Return the approximate size of the data."""
         return sum(int(chunk.batch.nbytes) for chunk in self.chunks)
 
     def column(self, chunk: int, key: str, kind: pa.DataType) -> pa.Array:
-        """A column of a chunk; nulls where the column is younger than the run."""
+        """Return a column of a chunk; nulls if the column was added after the run was written."""
         place = self.places.get(key)
         if place is None:
             return pa.nulls(len(self.chunks[chunk].row_ids), kind)
         return self.chunks[chunk].batch.column(place)
 
     def bounds(self, key: str) -> Bounds | None:
-        """The bounds of a column; None when its type has no order that can be used."""
+        """Return the bounds of a column; None if values of its type are not compared."""
         if key not in self._bounds:
             self._bounds[key] = self._measure(key)
         return self._bounds[key]
@@ -123,15 +123,15 @@ class RunData:
     def _measure(self, key: str) -> Bounds | None:
         place = self.places.get(key)
         if place is None:
-            nothing = np.zeros(len(self.zones), dtype=np.int64)
-            return Bounds(nothing, nothing, nothing.astype(bool), ~nothing.astype(bool))
+            placeholder = np.zeros(len(self.zones), dtype=np.int64)
+            return Bounds(placeholder, placeholder, placeholder.astype(bool), ~placeholder.astype(bool))
         kind = ordered_type(self.chunks[0].batch.column(place).type)
         if kind is None:
             return None
         least, greatest, valid, nulls = [], [], [], []
         for zone in self.zones:
             cells = self.chunks[zone.chunk].batch.column(place).slice(zone.start, zone.stop - zone.start)
-            ends = pc.min_max(in_order(cells, kind))
+            ends = pc.min_max(as_ordered(cells, kind))
             least.append(ends["min"].as_py())
             greatest.append(ends["max"].as_py())
             valid.append(cells.null_count < len(cells))
@@ -140,7 +140,7 @@ class RunData:
 
 
 def ordered_type(kind: pa.DataType) -> pa.DataType | None:
-    """The type in which cells of a type are compared; None when they cannot be."""
+    """Return the type in which cells of a type are compared; None if they are not compared."""
     if pt.is_string(kind) or pt.is_binary(kind):
         return pa.binary()
     if pt.is_date32(kind) or pt.is_time32(kind):
@@ -154,26 +154,26 @@ def ordered_type(kind: pa.DataType) -> pa.DataType | None:
     return None
 
 
-def in_order(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The cells in the type in which they are compared."""
+def as_ordered(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return the cells in the type in which they are compared."""
     return cells if cells.type == kind else cells.cast(kind)
 
 
 def _values(values: list[Any], kind: pa.DataType) -> NDArray[Any]:
-    """The bounds as an array that compares quickly, or at least compares."""
+    """Return the bounds as an array of a numeric type if possible, else of objects."""
     if pt.is_signed_integer(kind):
         return np.array([0 if value is None else value for value in values], dtype=np.int64)
     if pt.is_floating(kind):
         return np.array([0.0 if value is None else value for value in values], dtype=np.float64)
-    some = next((value for value in values if value is not None), 0)
+    placeholder = next((value for value in values if value is not None), 0)
     array = np.empty(len(values), dtype=object)
-    array[:] = [some if value is None else value for value in values]
+    array[:] = [placeholder if value is None else value for value in values]
     return array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A run as one version of a table has it."""
+    """The rows of a run in one version of a table."""
 
     data: RunData
     dead: Mapping[int, Mask]
@@ -181,16 +181,16 @@ class Run:
 
     @property
     def live_rows(self) -> int:
-        """Rows that are not dead."""
+        """Return the number of rows that are not dead."""
         return self.data.rows - self.dead_rows
 
     def alive(self, zone: Zone) -> Mask | None:
-        """Which rows of a zone live; None for all."""
+        """Return which rows of a zone are alive; None if all are."""
         dead = self.dead.get(zone.chunk)
         return None if dead is None else ~dead[zone.start : zone.stop]
 
     def find(self, row_ids: RowIds) -> Iterator[tuple[int, RowIds]]:
-        """The living rows of these ids, which are in ascending order, as (chunk, offsets in it)."""
+        """Yield the live rows with these ids, which are in ascending order, as (chunk, offsets in it)."""
         for number, chunk in enumerate(self.data.chunks):
             offsets = chunk.offsets(row_ids)
             dead = self.dead.get(number)
@@ -200,7 +200,7 @@ class Run:
                 yield number, offsets
 
     def without(self, row_ids: RowIds) -> "Run":
-        """This run with the rows of these ids dead."""
+        """Return this run with the rows with these ids marked as dead."""
         dead, count = dict(self.dead), self.dead_rows
         for number, offsets in self.find(row_ids):
             mask = dead.get(number)
@@ -211,7 +211,7 @@ class Run:
         return self if count == self.dead_rows else Run(self.data, dead, count)
 
     def living(self) -> Iterator[tuple[int, pa.RecordBatch, RowIds]]:
-        """All living rows, chunk by chunk."""
+        """Yield all live rows chunk by chunk."""
         for number, chunk in enumerate(self.data.chunks):
             dead = self.dead.get(number)
             if dead is None:
@@ -221,6 +221,6 @@ class Run:
 
 
 def all_row_ids(runs: Sequence[Run]) -> RowIds:
-    """The ids of all living rows, in no order."""
+    """Return the ids of all live rows, unordered."""
     parts = [ids for _, _, ids in itertools.chain.from_iterable(run.living() for run in runs)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Reading a store: which rows one request gets, in which order, and where the next request goes on.
+"""Reading a store: which rows one request gets, in which order, and where the next request continues.
 
-Every zone of a store has a place, and so has every row in it; a request begins at a place and its answer says the next
-one. Places stay what they are as long as the transaction does, its own writes included, for they only append.
+Every zone of a store has a place, and so has every row in it. A request starts at a place, and its response names the
+next one. Places are stable for the duration of a transaction: its own writes only append.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,20 @@ from tools.vast_emulator.stores import Kinds, Store
 
 Places = NDArray[np.int64]
 
-# The next place of a sub-split that has no more rows.
+# The next place of a sub-split without further rows.
 FINISHED = (1 << 48) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a store that a request asks for: one of `splits`, cut into sub-splits, each from its start on."""
+    """The part of a store that a request reads: one of `splits`, divided into sub-splits, each from its start on."""
 
     split: int
     splits: int
-    group: int  # row groups that a sub-split reads before it leaves some to the next one
-    starts: Mapping[int, int]  # by sub-split; all of them are in `range(sub_splits)`
+    group: int  # consecutive row groups of a sub-split before those of the next one
+    starts: Mapping[int, int]  # place by sub-split, which is in `range(sub_splits)`
     sub_splits: int
-    limit: int  # rows of each sub-split in the answer, at most
+    limit: int  # maximum number of rows of each sub-split in the response
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(slots=True)
 class Page:
-    """The rows of one sub-split in the answer, and where it goes on."""
+    """The rows of one sub-split in the response, and where its next page starts."""
 
     parts: list[Part] = field(default_factory=list)
     places: list[Places] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Scan:
     rows_looked_at: int = 0
 
     def pages(self, share: Share) -> dict[int, Page]:
-        """A page for every sub-split that is asked for."""
+        """Return a page for every sub-split of the request."""
         pages = {sub: Page() for sub, start in share.starts.items() if start != FINISHED}
         order = _order(self.settings)
         place, slot = 0, 0
@@ -81,7 +81,7 @@ class Scan:
         return pages
 
     def matching_zones(self) -> int:
-        """How many zones may hold matching rows."""
+        """Return the number of zones that may hold matching rows."""
         return sum(int(self._candidates(run).sum()) for run in self.store.runs)
 
     def _candidates(self, run: Run) -> Mask:
@@ -102,20 +102,20 @@ class Scan:
             if page.next != FINISHED:
                 continue
             mine = (owners == share.split * share.sub_splits + sub) & (places >= share.starts[sub])
-            chosen = np.flatnonzero(mine)
+            selection = np.flatnonzero(mine)
             if order is not None:
-                chosen = chosen[np.argsort(places[chosen])]
+                selection = selection[np.argsort(places[selection])]
             room = share.limit - page.rows
-            if len(chosen) >= room:
-                chosen = chosen[:room]
-                page.next = int(places[chosen[-1]]) + 1
-            if len(chosen):
-                page.parts.append(Part(run.data, zone.chunk, offsets[chosen] + zone.start))
-                page.places.append(places[chosen])
-                page.rows += len(chosen)
+            if len(selection) >= room:
+                selection = selection[:room]
+                page.next = int(places[selection[-1]]) + 1
+            if len(selection):
+                page.parts.append(Part(run.data, zone.chunk, offsets[selection] + zone.start))
+                page.places.append(places[selection])
+                page.rows += len(selection)
 
     def _matches(self, run: Run, zone: Zone) -> Places:
-        """The matching rows of a zone, counted from its first."""
+        """Return the offsets of the matching rows of a zone from its start."""
         rows = zone.stop - zone.start
         alive = run.alive(zone)
         if self.predicate is None:
@@ -128,23 +128,23 @@ class Scan:
         return np.flatnonzero(matches if alive is None else matches & alive)
 
     def _owners(self, slots: Places, share: Share) -> Places:
-        """Which sub-split of which split every row belongs to."""
+        """Return the number of the sub-split that each row belongs to, counted over all splits."""
         if share.splits * share.sub_splits == 1:
             return np.zeros(len(slots), dtype=np.int64)
         if self.settings.shuffle:
-            # Groups of eight rows, dealt out by a multiplicative hash.
+            # Groups of eight rows, distributed by a multiplicative hash.
             groups = (slots >> 3) * 2654435761 + self.settings.seed
             return (groups >> 7) % (share.splits * share.sub_splits)
         return slots // (self.settings.group_rows * share.group) % (share.splits * share.sub_splits)
 
 
 def _order(settings: Settings) -> Places | None:
-    """The order in which the rows of a zone are given; None: as they lie."""
+    """Return the order in which the rows of a zone are returned; None for the stored order."""
     return np.random.default_rng(settings.seed).permutation(ZONE_ROWS) if settings.shuffle else None
 
 
 def gather(page: Page, keys: Sequence[str], kinds: Kinds) -> tuple[list[pa.Array], NDArray[np.int64]]:
-    """The columns of a page's rows, and their ids."""
+    """Return the columns of a page's rows, and the row ids."""
     columns = []
     for key in keys:
         kind = kinds[key]
@@ -155,7 +155,7 @@ def gather(page: Page, keys: Sequence[str], kinds: Kinds) -> tuple[list[pa.Array
 
 
 def shorten(page: Page, columns: list[pa.Array], limit: int) -> int:
-    """How many rows of a page fit into `limit` bytes, at least one; the page goes on after them."""
+    """Return how many rows of a page fit into `limit` bytes, at least one; set where the next page starts."""
     size = sum(int(column.nbytes) for column in columns)
     if size <= limit or page.rows <= 1:
         return page.rows

@@ -1,7 +1,7 @@
-"""VAST's own tests of the SDK (it ships them) run against the emulator: the measure of how like a cluster it is.
+"""A run of the SDK's own tests, which VAST ships, against the emulator: a measure of how alike a cluster it is.
 
-`python -m tools.vast_emulator.sdk_tests [pytest arguments]` prints how many passed of those that need a server, and
-fails when one did not. Some of them wait for minutes, for a cluster to sort.
+`python -m tools.vast_emulator.sdk_tests [pytest arguments]` prints how many of the tests that need a server passed, and
+fails if one did not. Some of them wait for minutes until a cluster has sorted its rows.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-# What the tests import, and the SDK itself does not need.
+# Packages that the tests import and the SDK itself does not need, by module.
 _NEEDED = {
     "boto3": "boto3",
     "duckdb": "duckdb<1.4",
@@ -24,7 +24,7 @@ _NEEDED = {
     "pytest_check": "pytest-check",
     "pytest_retry": "pytest-retry",
 }
-# Fixtures that lead to a server. A test with none of them tests the SDK alone.
+# Fixtures that connect to a server. A test that uses none of them tests only the SDK.
 _SERVER_FIXTURES = frozenset({"session", "session_provider", "tabular_endpoint_urls", "clean_bucket_name", "s3"})
 _DRIVER = "needs the native ADBC driver, which speaks to a query engine that the emulator does not have"
 _CATALOG = "reads rows of VAST's own catalog or audit log"
@@ -40,23 +40,23 @@ _NOT_APPLICABLE = {
 
 @dataclass
 class Tally:
-    """A plugin of pytest that keeps to the tests that need a server, and counts what becomes of them."""
+    """A pytest plugin that selects the tests that need a server, and counts their results."""
 
     passed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)  # modules that VAST itself skips
+    left_out: dict[str, str] = field(default_factory=dict)  # modules that skip themselves, and why
     without_server: int = 0
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note a module that skips itself."""
+        """Record a module that skips itself."""
         if report.skipped:
             self.left_out[report.nodeid] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what needs no server, and what no emulator can do."""
-        kept = []
+        """Deselect tests that need no server or that do not apply to an emulator."""
+        selected = []
         for item in items:
             reason = next((why for part, why in _NOT_APPLICABLE.items() if part in item.nodeid), None)
             if not _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
@@ -64,8 +64,8 @@ class Tally:
             elif reason is not None:
                 self.not_applicable[item.nodeid] = reason
             else:
-                kept.append(item)
-        items[:] = kept
+                selected.append(item)
+        items[:] = selected
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test by its worst phase."""
@@ -77,7 +77,7 @@ class Tally:
             self.passed.append(report.nodeid)
 
     def summary(self) -> str:
-        """What to tell."""
+        """Return the summary to print."""
         lines = ["", "Not applicable:"]
         lines += [f"  {_short(test)}: {why}" for test, why in self.not_applicable.items()]
         lines += [f"Skipped by VAST itself: {_short(module)}: {why}" for module, why in self.left_out.items()]
@@ -98,30 +98,30 @@ def _short(test: str) -> str:
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    """An emulator as a process; its endpoint."""
+    """Start an emulator process and yield its endpoint."""
     command = [sys.executable, "-m", "tools.vast_emulator", "--port", "0", "--access", "sdk", "--secret", "tests"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
-            found = re.search(r"http://\S+", line)
-            if found is None:
+            endpoint = re.search(r"http://\S+", line)
+            if endpoint is None:
                 raise RuntimeError(f"the emulator did not start: {line!r}")
-            yield found[0]
+            yield endpoint[0]
         finally:
             process.terminate()
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests; 0 when all that can pass did."""
+    """Run the tests; return 0 if all that apply passed."""
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         print(f"VAST's tests need more packages: pip install {' '.join(repr(name) for name in missing)}")
         return 2
-    found = importlib.util.find_spec("vastdb")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("vastdb")
+    if spec is None or spec.origin is None:
         print("VAST's tests come with the SDK: pip install vastdb")
         return 2
-    package = Path(found.origin).parent
+    package = Path(spec.origin).parent
     tally = Tally()
     with _emulator() as endpoint, tempfile.TemporaryDirectory() as scratch:
         options = [

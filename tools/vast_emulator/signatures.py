@@ -1,4 +1,6 @@
-"""AWS Signature Version 4, verified: every request but the admin's must be signed with the configured key."""
+"""Verification of AWS Signature Version 4: every request except those of `admin` must be signed with the configured
+key.
+"""
 
 import hashlib
 import hmac
@@ -20,26 +22,29 @@ _UNSIGNED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 def verify(
     method: str, target: str, headers: Mapping[str, str], body: bytes, *, access: str, secret: str, now: datetime
 ) -> None:
-    """Refuse (403) a request that was not signed with this key, or not now.
+    """Check that a request was signed with this key, at most 15 minutes from now.
 
-    `target` is the request's path and query as they were sent; the names of headers are in lower case.
+    `target` is the request's path and query as sent; header names are in lower case.
+
+    Raises:
+        ProtocolError: 403, the signature is missing or invalid.
     """
-    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
-    if found is None:
+    match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if match is None:
         raise _denied("AccessDenied", "the request is not signed")
-    if not hmac.compare_digest(found["access"].encode(), access.encode()):
-        raise _denied("InvalidAccessKeyId", "there is no such access key")
+    if not hmac.compare_digest(match["access"].encode(), access.encode()):
+        raise _denied("InvalidAccessKeyId", "the access key is unknown")
     stamp = headers.get("x-amz-date", "")
     try:
         sent = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError as wrong:
-        raise _denied("AccessDenied", "x-amz-date is missing or no date") from wrong
+    except ValueError as error:
+        raise _denied("AccessDenied", "x-amz-date is missing or invalid") from error
     if abs(now - sent) > _SKEW:
-        raise _denied("RequestTimeTooSkewed", f"signed at {stamp}")
-    scope = found["scope"].split("/")
+        raise _denied("RequestTimeTooSkewed", f"the request was signed at {stamp}, more than 15 minutes from now")
+    scope = match["scope"].split("/")
     if len(scope) != 4 or scope[0] != stamp[:8] or scope[2:] != ["s3", "aws4_request"]:
-        raise _denied("SignatureDoesNotMatch", f"scope {found['scope']}")
-    names = found["headers"].split(";")
+        raise _denied("SignatureDoesNotMatch", f"invalid scope {match['scope']}")
+    names = match["headers"].split(";")
     if not {"host", "x-amz-date"} <= set(names):
         raise _denied("SignatureDoesNotMatch", "host and x-amz-date must be signed")
     payload = _payload_hash(headers, body)
@@ -51,13 +56,13 @@ def verify(
                 _canonical_query(target.partition("?")[2]),
                 *(f"{name}:{' '.join(headers.get(name, '').split())}" for name in names),
                 "",
-                found["headers"],
+                match["headers"],
                 payload,
             ]
         )
-        if hmac.compare_digest(_signature(secret, scope, stamp, request), found["signature"]):
+        if hmac.compare_digest(_signature(secret, scope, stamp, request), match["signature"]):
             return
-    raise _denied("SignatureDoesNotMatch", "the request was signed with another key, or changed on its way")
+    raise _denied("SignatureDoesNotMatch", "the request was signed with another key, or changed after it was signed")
 
 
 def _denied(code: str, message: str) -> ProtocolError:
@@ -65,17 +70,20 @@ def _denied(code: str, message: str) -> ProtocolError:
 
 
 def _payload_hash(headers: Mapping[str, str], body: bytes) -> str:
-    said = headers.get("x-amz-content-sha256")
-    if said in _UNSIGNED:
-        return said
+    declared = headers.get("x-amz-content-sha256")
+    if declared in _UNSIGNED:
+        return declared
     actual = hashlib.sha256(body).hexdigest()
-    if said is not None and said != actual:
-        raise _denied("XAmzContentSHA256Mismatch", "the body is not what x-amz-content-sha256 says")
+    if declared is not None and declared != actual:
+        raise _denied("XAmzContentSHA256Mismatch", "the body does not match x-amz-content-sha256")
     return actual
 
 
 def _canonical_paths(path: str) -> tuple[str, ...]:
-    """S3 signs the path as it is sent; the SDK encodes it once more, which differs where something was encoded."""
+    """Return the paths that may have been signed: the path as sent (S3), and encoded once more (the SDK).
+
+    The two differ only if the path has percent-encoded characters.
+    """
     path = path or "/"
     return (path, quote(path, safe="/-_.~")) if "%" in path else (path,)
 
@@ -86,9 +94,9 @@ def _canonical_query(query: str) -> str:
 
 
 def _signature(secret: str, scope: list[str], stamp: str, request: str) -> str:
-    key = f"AWS4{secret}".encode()
+    signing_key = f"AWS4{secret}".encode()
     for part in scope:
-        key = hmac.digest(key, part.encode(), "sha256")
+        signing_key = hmac.digest(signing_key, part.encode(), "sha256")
     digest = hashlib.sha256(request.encode()).hexdigest()
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, "/".join(scope), digest])
-    return hmac.new(key, text.encode(), "sha256").hexdigest()
+    return hmac.new(signing_key, text.encode(), "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A store keeps the rows of a table, or of a projection of it, as runs in the order of a key."""
+"""Stores: the rows of a table, or of a projection of it, as runs in the order of a key."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tools.vast_emulator.runs import ZONE_ROWS, RowIds, Run, RunData
 
-# Runs of about one size that may stand side by side before they are merged into one.
+# Number of runs of about the same size that are merged into one.
 FAN_OUT = 8
 _ROW_ID = "row id"
 
@@ -21,70 +21,70 @@ Kinds = Mapping[str, pa.DataType]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One version of a store: `key` names the columns that rows are sorted by (none: the row id)."""
+    """One version of a store. `key` names the columns that rows are sorted by; empty: by row id."""
 
     key: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
 
     @property
     def rows(self) -> int:
-        """Living rows."""
+        """Return the number of live rows."""
         return sum(run.live_rows for run in self.runs)
 
     @property
     def nbytes(self) -> int:
-        """About the size of the data, dead rows included."""
+        """Return the approximate size of the data, dead rows included."""
         return sum(run.data.nbytes for run in self.runs)
 
     def insert(self, batch: pa.RecordBatch, row_ids: RowIds) -> Self:
-        """This store with a run of new rows."""
+        """Return this store with a run of new rows."""
         if not len(row_ids):
             return self
         batch, row_ids = _sorted(pa.Table.from_batches([batch]), row_ids, self.key)
         return replace(self, runs=(*self.runs, Run(RunData.of([batch], [row_ids]), {})))
 
     def load(self, batches: Iterable[pa.RecordBatch], row_ids: Sequence[RowIds]) -> Self:
-        """This store with one run of batches that are in the order of the key already, one after the other."""
+        """Return this store with one run of batches, which are already in the order of the key."""
         return replace(self, runs=(*self.runs, Run(RunData.of(list(batches), row_ids), {})))
 
     def remove(self, row_ids: RowIds) -> Self:
-        """This store without the rows of these ids, which are in ascending order."""
+        """Return this store without the rows with these ids, which are in ascending order."""
         return replace(self, runs=tuple(run.without(row_ids) for run in self.runs))
 
     def fetch(self, row_ids: RowIds, kinds: Kinds) -> tuple[pa.Table, RowIds]:
-        """The living rows of these ids, which are in ascending order: their columns, and which were found."""
-        batches, found = [], []
+        """Return the columns and the ids of the live rows with these ids, which are in ascending order."""
+        batches, present_ids = [], []
         for run in self.runs:
             for number, offsets in run.find(row_ids):
                 places = pa.array(offsets)
                 batches.append(
                     [run.data.column(number, key, kind).take(places) for key, kind in kinds.items()],
                 )
-                found.append(run.data.chunks[number].row_ids[offsets])
+                present_ids.append(run.data.chunks[number].row_ids[offsets])
         schema = pa.schema(list(kinds.items()))
         tables = [pa.Table.from_arrays(columns, schema=schema) for columns in batches]
-        ids = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+        ids = np.concatenate(present_ids) if present_ids else np.zeros(0, dtype=np.int64)
         return (pa.concat_tables(tables) if tables else schema.empty_table()), ids
 
     def compact(self, kinds: Kinds) -> Self:
-        """The same rows in fewer runs, where there are many of one size or a run is mostly dead."""
+        """Return the same rows in fewer runs, if group have about the same size or a run is mostly dead."""
         runs = [run for run in self.runs if run.live_rows]
         while True:
             tiers: dict[int, list[Run]] = defaultdict(list)
             for run in runs:
                 tiers[_tier(run)].append(run)
-            many = next((tier for tier in tiers.values() if len(tier) >= FAN_OUT), None)
-            if many is None:
-                # A merge takes half of the time that reading past so many dead rows would take later.
-                many = [run for run in runs if run.dead_rows > max(run.live_rows, ZONE_ROWS)]
-            if not many:
+            group = next((tier for tier in tiers.values() if len(tier) >= FAN_OUT), None)
+            if group is None:
+                # Merging takes half the time that skipping so many dead rows would take later.
+                group = [run for run in runs if run.dead_rows > max(run.live_rows, ZONE_ROWS)]
+            if not group:
                 return self if len(runs) == len(self.runs) else replace(self, runs=tuple(runs))
-            place = runs.index(many[0])
-            runs = [run for run in runs if run not in many]
-            runs.insert(place, _merge(many, self.key, kinds))
+            place = runs.index(group[0])
+            runs = [run for run in runs if run not in group]
+            runs.insert(place, _merge(group, self.key, kinds))
 
     def resorted(self, key: tuple[str, ...], kinds: Kinds) -> Self:
-        """The same rows by another key, in one run."""
+        """Return the same rows in the order of another key, in one run."""
         living = [run for run in self.runs if run.live_rows]
         return replace(self, key=key, runs=(_merge(living, key, kinds),) if living else ())
 
@@ -112,7 +112,7 @@ def _merge(runs: Sequence[Run], key: tuple[str, ...], kinds: Kinds) -> Run:
 
 
 def _sorted(rows: pa.Table, row_ids: RowIds, key: tuple[str, ...]) -> tuple[pa.RecordBatch, RowIds]:
-    """The rows in the order of the key, then of their ids."""
+    """Return the rows in the order of the key, then of their ids."""
     if key:
         keys = pa.Table.from_arrays([rows[name] for name in key], names=[str(n) for n in range(len(key))])
         keys = keys.append_column(_ROW_ID, pa.array(row_ids))
@@ -134,7 +134,10 @@ def _one_batch(rows: pa.Table) -> pa.RecordBatch:
 
 
 def is_sorted(rows: pa.Table, key: Sequence[str]) -> bool:
-    """Whether the rows are in the order of the key, as far as neighbouring batches and their ends can say."""
+    """Return True if the rows are in the order of the key.
+
+    With a key of several columns, each batch, and the last and first row of neighbouring batches, are checked.
+    """
     if not key:
         return True
     if len(key) == 1:
@@ -151,4 +154,4 @@ def is_sorted(rows: pa.Table, key: Sequence[str]) -> bool:
         for batch in rows.to_batches()
         if len(batch)
     ]
-    return all(before[1] <= after[0] for before, after in pairwise(ends))
+    return all(previous[1] <= following[0] for previous, following in pairwise(ends))

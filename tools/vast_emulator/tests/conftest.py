@@ -1,4 +1,4 @@
-"""An emulator for each test, and a session of the SDK. Without the SDK there is nothing to test here."""
+"""Fixtures: an emulator for each test, and an SDK session. Without the SDK, no test is collected."""
 
 import importlib.util
 import logging
@@ -17,22 +17,22 @@ collect_ignore_glob = [] if importlib.util.find_spec("vastdb") else ["test_*.py"
 
 @pytest.fixture(autouse=True)
 def _quiet_sdk(caplog: pytest.LogCaptureFixture) -> None:
-    """The SDK logs every refusal as a warning; here most of them are wanted."""
+    """Silence the SDK, which logs every error response as a warning; most of these tests expect errors."""
     caplog.set_level(logging.ERROR, logger="vastdb")
 
 
 @pytest.fixture
 def emulator() -> Iterator["Emulator"]:
-    """A well-behaved cluster."""
+    """Start a cluster with default settings."""
     from tools.vast_emulator.emulator import Emulator
 
-    with Emulator() as started:
-        yield started
+    with Emulator() as running:
+        yield running
 
 
 @pytest.fixture
 def session(emulator: "Emulator") -> "Session":
-    """A session with it."""
+    """Return a session with the emulator."""
     from tools.vast_emulator.tests.steps import connect
 
     return connect(emulator)

@@ -1,4 +1,4 @@
-"""What the tests of the emulator do again and again."""
+"""Steps that the tests of the emulator share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +17,14 @@ COLUMNS = pa.schema([("name", pa.utf8()), ("number", pa.int64())])
 
 
 def connect(emulator: Emulator, **options: Any) -> Session:
-    """A session that does not try again by itself."""
+    """Return a session that does not retry."""
     return emulator.connect(backoff_config=BackoffConfig(max_tries=1), **options)
 
 
 def create(
     session: Session, table: str, columns: pa.Schema = COLUMNS, sorting_key: Sequence[str] = ()
 ) -> TableMetadata:
-    """A new table, committed; its metadata are loaded."""
+    """Create a table, commit it, and return its metadata, loaded."""
     metadata = TableMetadata(TableRef(BUCKET, SCHEMA, table))
     with session.transaction() as tx:
         schema = tx.bucket(BUCKET).create_schema(SCHEMA, fail_if_exists=False)
@@ -34,13 +34,13 @@ def create(
 
 
 def opened(tx: Transaction, metadata: TableMetadata) -> TableInTransaction:
-    """The table in a transaction, without a request."""
+    """Return the table in a transaction, without a request."""
     table: TableInTransaction = tx.table_from_metadata(metadata)
     return table
 
 
 def insert(session: Session, metadata: TableMetadata, *rows: tuple[Any, ...]) -> None:
-    """Commit rows."""
+    """Insert rows and commit them."""
     with session.transaction() as tx:
         put(tx, metadata, *rows)
 
@@ -59,41 +59,43 @@ def _plain(metadata: TableMetadata) -> pa.Schema:
 
 
 def one_request(emulator: Emulator) -> QueryConfig:
-    """The configuration of a query that is one request, or one for each page."""
+    """Return the configuration of a query that takes a single request, or one for each page."""
     return QueryConfig(num_splits=1, num_sub_splits=1, data_endpoints=[emulator.endpoint])
 
 
 def rows(
     emulator: Emulator, tx: Transaction, metadata: TableMetadata, predicate: Any = None, **options: Any
 ) -> list[tuple[Any, ...]]:
-    """What a transaction sees, in the order in which it came."""
+    """Return the rows that a transaction sees, in the order of the response."""
     table = opened(tx, metadata)
-    found = table.select(predicate=predicate, config=options.pop("config", one_request(emulator)), **options).read_all()
-    return list(zip(*found.to_pydict().values(), strict=True))
+    result = table.select(
+        predicate=predicate, config=options.pop("config", one_request(emulator)), **options
+    ).read_all()
+    return list(zip(*result.to_pydict().values(), strict=True))
 
 
 def read(emulator: Emulator, session: Session, metadata: TableMetadata, predicate: Any = None) -> list[tuple[Any, ...]]:
-    """What a new transaction sees, sorted."""
+    """Return the rows that a new transaction sees, sorted."""
     with session.transaction() as tx:
         return sorted(rows(emulator, tx, metadata, predicate))
 
 
 def with_ids(emulator: Emulator, tx: Transaction, metadata: TableMetadata, predicate: Any = None) -> pa.Table:
-    """The rows with their ids, to be updated or deleted."""
+    """Return rows with their ids, which an update or delete needs."""
     table = opened(tx, metadata)
     return table.select(predicate=predicate, config=one_request(emulator), internal_row_id=True).read_all()
 
 
 def set_number(emulator: Emulator, tx: Transaction, metadata: TableMetadata, name: str, number: int) -> None:
-    """Update the rows of a name."""
+    """Update the rows with this name."""
     table = opened(tx, metadata)
-    found = with_ids(emulator, tx, metadata, table["name"] == name)
-    place = found.schema.get_field_index("number")
-    changed = found.set_column(place, "number", pa.array([number] * len(found), type=pa.int64()))
-    table.update(changed, columns=["number"])
+    current = with_ids(emulator, tx, metadata, table["name"] == name)
+    position = current.schema.get_field_index("number")
+    updated = current.set_column(position, "number", pa.array([number] * len(current), type=pa.int64()))
+    table.update(updated, columns=["number"])
 
 
 def delete_name(emulator: Emulator, tx: Transaction, metadata: TableMetadata, name: str) -> None:
-    """Delete the rows of a name."""
+    """Delete the rows with this name."""
     table = opened(tx, metadata)
     table.delete(with_ids(emulator, tx, metadata, table["name"] == name))

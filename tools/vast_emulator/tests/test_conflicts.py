@@ -1,4 +1,4 @@
-"""Two transactions that change the same thing, in every model of what a cluster makes of it."""
+"""Two transactions that change the same thing, under every conflict model."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.vast
 
 @pytest.fixture
 def table(session: Session) -> TableMetadata:
-    """A table of one row."""
+    """Create a table with one row."""
     metadata = create(session, "t")
     insert(session, metadata, ("a", 1))
     return metadata
@@ -45,7 +45,7 @@ def test_409_at_the_statement_while_the_other_is_open(
     assert read(emulator, session, table) == [("a", 10)]
 
 
-def test_409_at_the_statement_when_the_other_was_committed(
+def test_409_at_the_statement_after_the_other_was_committed(
     emulator: Emulator, session: Session, table: TableMetadata
 ) -> None:
     emulator.settings.update({"row_conflicts": "statement"})
@@ -61,8 +61,8 @@ def test_a_rollback_lets_the_other_go_on(emulator: Emulator, session: Session, t
     emulator.settings.update({"row_conflicts": "statement"})
     with session.transaction() as second:
         first = int(session.api.begin_transaction().headers["tabular-txid"])
-        with session.transaction() as held:
-            ids = with_ids(emulator, held, table)
+        with session.transaction() as reader:
+            ids = with_ids(emulator, reader, table)
         other = session.transaction()
         other.txid = first
         opened(other, table).update(ids, columns=["number"])
@@ -76,14 +76,14 @@ def test_a_rollback_lets_the_other_go_on(emulator: Emulator, session: Session, t
 def test_409_at_the_commit(emulator: Emulator, session: Session, table: TableMetadata) -> None:
     emulator.settings.update({"row_conflicts": "commit"})
 
-    def both() -> None:
+    def write_both() -> None:
         with session.transaction() as slow:
             set_number(emulator, slow, table, "a", 20)
             with session.transaction() as quick:
                 set_number(emulator, quick, table, "a", 10)
 
     with pytest.raises(errors.Conflict):
-        both()
+        write_both()
     assert read(emulator, session, table) == [("a", 10)]
     assert emulator.engine.open_transactions == []
 
@@ -122,7 +122,7 @@ def test_two_transactions_cannot_define_one_name(emulator: Emulator, session: Se
             schema.table("t").rename_column("number", "size")
 
 
-def test_a_rename_does_not_stand_in_the_way_of_rows(emulator: Emulator, session: Session, table: TableMetadata) -> None:
+def test_a_rename_does_not_conflict_with_rows(emulator: Emulator, session: Session, table: TableMetadata) -> None:
     with session.transaction() as slow:
         set_number(emulator, slow, table, "a", 20)
         with session.transaction() as quick:
@@ -136,27 +136,27 @@ def test_a_rename_does_not_stand_in_the_way_of_rows(emulator: Emulator, session:
 def test_rows_for_a_table_that_was_dropped_are_a_409(
     emulator: Emulator, session: Session, table: TableMetadata
 ) -> None:
-    def both() -> None:
+    def write_both() -> None:
         with session.transaction() as slow:
             set_number(emulator, slow, table, "a", 20)
             with session.transaction() as quick:
                 quick.bucket(BUCKET).schema(SCHEMA).table("t").drop()
 
     with pytest.raises(errors.Conflict):
-        both()
+        write_both()
 
 
 @pytest.mark.parametrize("model", ["statement", "commit", "last_writer_wins"])
 def test_counting_together(emulator: Emulator, session: Session, table: TableMetadata, model: str) -> None:
-    """Read, add one, write: where conflicts are seen, and tried again, no count is lost."""
+    """Increment one number concurrently: no increment is lost if conflicts are reported and retried."""
     emulator.settings.update({"row_conflicts": model})
-    threads, each = 4, 8
+    threads, increments = 4, 8
 
     def count() -> None:
-        own, done = connect(emulator), 0
-        while done < each:
+        worker_session, done = connect(emulator), 0
+        while done < increments:
             try:
-                with own.transaction() as tx:
+                with worker_session.transaction() as tx:
                     ((_, number),) = rows(emulator, tx, table)
                     time.sleep(0.002)
                     set_number(emulator, tx, table, "a", number + 1)
@@ -168,7 +168,7 @@ def test_counting_together(emulator: Emulator, session: Session, table: TableMet
         for future in [pool.submit(count) for _ in range(threads)]:
             future.result(timeout=60)
     ((_, total),) = read(emulator, session, table)
-    assert (total == 1 + threads * each) == (model != "last_writer_wins")
+    assert (total == 1 + threads * increments) == (model != "last_writer_wins")
     assert emulator.engine.open_transactions == []
 
 
@@ -176,11 +176,11 @@ def test_counting_together(emulator: Emulator, session: Session, table: TableMet
 def test_a_row_named_twice(emulator: Emulator, session: Session, table: TableMetadata, model: str) -> None:
     emulator.settings.update({"duplicate_row_ids": model})
     with session.transaction() as tx:
-        found = with_ids(emulator, tx, table)
-        twice = pa.concat_tables([found, found]).set_column(1, "number", pa.array([5, 6], type=pa.int64()))
+        current = with_ids(emulator, tx, table)
+        duplicated = pa.concat_tables([current, current]).set_column(1, "number", pa.array([5, 6], type=pa.int64()))
         if model == "refused":
             with pytest.raises(errors.BadRequest, match="duplicate"):
-                opened(tx, table).update(twice, columns=["number"])
+                opened(tx, table).update(duplicated, columns=["number"])
         else:
-            opened(tx, table).update(twice, columns=["number"])
+            opened(tx, table).update(duplicated, columns=["number"])
     assert read(emulator, session, table) == [("a", 1 if model == "refused" else 6)]

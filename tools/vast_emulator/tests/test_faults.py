@@ -1,4 +1,4 @@
-"""Failures to order: what the SDK makes of them, and what is stored after them."""
+"""Injected faults: how the SDK reacts to them, and what is stored afterwards."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.vast
 
 @pytest.fixture
 def table(session: Session) -> TableMetadata:
-    """An empty table."""
+    """Create an empty table."""
     return create(session, "t")
 
 
@@ -117,14 +117,14 @@ def test_a_stream_that_is_cut_is_an_error(emulator: Emulator, session: Session, 
         select()
 
 
-def test_a_query_that_fails_on_the_way_is_an_error(emulator: Emulator, session: Session, table: TableMetadata) -> None:
+def test_a_query_that_fails_midway_is_an_error(emulator: Emulator, session: Session, table: TableMetadata) -> None:
     select = _selecting(emulator, session, table)
     emulator.fail("select", "failed_stream")
     with pytest.raises(Exception, match="Query failed due to server error"):
         select()
 
 
-def test_the_sdk_goes_on_where_a_stream_was_cut(emulator: Emulator, session: Session, table: TableMetadata) -> None:
+def test_the_sdk_resumes_after_a_page_that_failed(emulator: Emulator, session: Session, table: TableMetadata) -> None:
     insert(session, table, *((f"name{n}", n) for n in range(100)))
     emulator.settings.update({"page_rows": 10})
     emulator.fail("select", "slow_down", nth=3, times=2)
@@ -152,7 +152,7 @@ def test_a_fault_may_be_for_one_table(emulator: Emulator, session: Session, tabl
         insert(session, other, ("a", 1))
 
 
-def test_chaos_makes_many_requests_fail_and_loses_nothing_that_was_said_to_be_stored(
+def test_chaos_fails_many_requests_and_loses_no_acknowledged_row(
     emulator: Emulator, session: Session, table: TableMetadata
 ) -> None:
     emulator.settings.update({"chaos_rate": 0.2})
@@ -177,7 +177,7 @@ def test_every_way_has_an_outcome(emulator: Emulator, session: Session, table: T
         outcome = "answered"
     except (errors.HttpError, errors.ConnectionError, ValueError):
         outcome = "failed"
-    # The answer has no body that could be cut.
+    # The response has no body that could be cut.
     assert outcome == ("answered" if way in (Way.STALL, Way.CUT_STREAM) else "failed")
     insert(session, table, ("a", 1))
     assert read(emulator, session, table) == [("a", 1)]

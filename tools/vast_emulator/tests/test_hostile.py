@@ -1,4 +1,4 @@
-"""An emulator that is as unhelpful as a cluster may be gives the same rows all the same."""
+"""The least favourable settings, under which queries still return the same rows."""
 
 from collections.abc import Iterator
 
@@ -18,23 +18,23 @@ ROWS = [(f"name{number % 7}", number) for number in range(500)]
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """A hostile cluster."""
-    with Emulator(Settings.hostile()) as started:
-        yield started
+    """Start a cluster with hostile settings."""
+    with Emulator(Settings.hostile()) as running:
+        yield running
 
 
 @pytest.mark.parametrize(("splits", "sub_splits"), [(1, 1), (1, 4), (3, 2)])
 @pytest.mark.parametrize("sorting_key", [[], ["name", "number"]])
-def test_every_row_comes_once_in_no_order(
+def test_every_row_is_returned_once_in_arbitrary_order(
     emulator: Emulator, session: Session, splits: int, sub_splits: int, sorting_key: list[str]
 ) -> None:
     table = create(session, "t", sorting_key=sorting_key)
     insert(session, table, *ROWS)
     config = QueryConfig(num_splits=splits, num_sub_splits=sub_splits, data_endpoints=[emulator.endpoint])
     with session.transaction() as tx:
-        found = rows(emulator, tx, table, config=config)
-    assert sorted(found) == sorted(ROWS)
-    assert found not in (ROWS, sorted(ROWS))
+        result = rows(emulator, tx, table, config=config)
+    assert sorted(result) == sorted(ROWS)
+    assert result not in (ROWS, sorted(ROWS))
 
 
 def test_the_order_depends_on_the_seed(emulator: Emulator, session: Session) -> None:
@@ -52,10 +52,10 @@ def test_a_limit_gives_any_rows(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")
     insert(session, table, *ROWS)
     with session.transaction() as tx:
-        found = rows(emulator, tx, table, limit_rows=4)
-    assert len(found) == 4
-    assert set(found) <= set(ROWS)
-    assert set(found) != set(ROWS[:4])
+        result = rows(emulator, tx, table, limit_rows=4)
+    assert len(result) == 4
+    assert set(result) <= set(ROWS)
+    assert set(result) != set(ROWS[:4])
 
 
 def test_pages_are_tiny(emulator: Emulator, session: Session) -> None:
@@ -63,11 +63,11 @@ def test_pages_are_tiny(emulator: Emulator, session: Session) -> None:
     insert(session, table, *ROWS[:50])
     with session.transaction() as tx, emulator.counting() as counts:
         rows(emulator, tx, table)
-    # Ten full pages, and one that finds that there is no more.
+    # Ten full pages, and an empty one at the end.
     assert counts.requests["select"] == 11
 
 
-def test_writing_while_reading_moves_no_row_that_is_still_to_come(emulator: Emulator, session: Session) -> None:
+def test_writes_while_reading_do_not_move_unread_rows(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")
     insert(session, table, *ROWS[:60])
     config = QueryConfig(num_splits=1, num_sub_splits=1, data_endpoints=[emulator.endpoint])
@@ -91,16 +91,16 @@ def test_lists_come_in_pages(emulator: Emulator, session: Session) -> None:
         schema = bucket.schema("schema0")
         for number in range(7):
             schema.create_table(f"table{number}", columns)
-        assert [found.name for found in bucket.schemas()] == [f"schema{number}" for number in range(7)]
+        assert [schema.name for schema in bucket.schemas()] == [f"schema{number}" for number in range(7)]
         assert schema.tablenames() == [f"table{number}" for number in range(7)]
         table = schema.table("table3")
         assert table.arrow_schema.equals(columns)
         for number in range(5):
             table.create_projection(f"projection{number}", ["column1"], ["column2"])
-        assert [found.name for found in table.projections()] == [f"projection{number}" for number in range(5)]
+        assert [projection.name for projection in table.projections()] == [f"projection{number}" for number in range(5)]
 
 
-def test_conflicts_are_not_seen(emulator: Emulator) -> None:
+def test_conflicts_are_not_detected(emulator: Emulator) -> None:
     assert emulator.settings.row_conflicts == "last_writer_wins"
 
 

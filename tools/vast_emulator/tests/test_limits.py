@@ -1,4 +1,4 @@
-"""What a cluster refuses to store or to do."""
+"""Requests that a cluster rejects, and limits on what it stores."""
 
 import pyarrow as pa
 import pytest
@@ -28,8 +28,8 @@ def test_a_cluster_may_store_larger_cells(emulator: Emulator, session: Session) 
 
 def test_a_request_holds_5_megabytes(session: Session) -> None:
     table = create(session, "t")
-    too_much = pa.record_batch([["x" * 100_000] * 60, list(range(60))], schema=_plain(table.arrow_schema))
-    ref, body = table.ref, util.serialize_record_batch(too_much)
+    oversized = pa.record_batch([["x" * 100_000] * 60, list(range(60))], schema=_plain(table.arrow_schema))
+    ref, body = table.ref, util.serialize_record_batch(oversized)
     with session.transaction() as tx, pytest.raises(errors.BadRequest, match="TabularRequestTooLarge"):
         session.api.insert_rows(ref.bucket, ref.schema, ref.table, body, tx.txid)
 
@@ -42,11 +42,11 @@ def test_a_column_of_the_sorting_key_cannot_be_updated(emulator: Emulator, sessi
     table = create(session, "t", sorting_key=["name"])
     insert(session, table, ("a", 1))
     with session.transaction() as tx:
-        found = with_ids(emulator, tx, table)
-        assert pa.types.is_decimal(found["$row_id"].type)
-        opened(tx, table).update(found, columns=["number"])
+        current = with_ids(emulator, tx, table)
+        assert pa.types.is_decimal(current["$row_id"].type)
+        opened(tx, table).update(current, columns=["number"])
         with pytest.raises(errors.BadRequest, match="name cannot be updated"):
-            opened(tx, table).update(found, columns=["name"])
+            opened(tx, table).update(current, columns=["name"])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_schema_with_tables_cannot_be_dropped(session: Session) -> None:
         tx.bucket(BUCKET).schema(SCHEMA).drop()
 
 
-def test_what_is_not_there_is_a_404(session: Session) -> None:
+def test_a_missing_table_or_bucket_is_a_404(session: Session) -> None:
     table = create(session, "t")
     with session.transaction() as tx:
         tx.bucket(BUCKET).schema(SCHEMA).table("t").drop()
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_a_404(session: Session) -> None:
             tx.bucket("elsewhere")
 
 
-def test_what_the_emulator_has_not_is_a_501(session: Session) -> None:
+def test_an_unsupported_feature_is_a_501(session: Session) -> None:
     from pyiceberg.transforms import IdentityTransform
     from vastdb.partitioning import PartitionKey, PartitionSpec
 

@@ -1,4 +1,4 @@
-"""Every predicate that the SDK can send, against what Arrow makes of the same rows."""
+"""Every predicate that the SDK can send, compared with Arrow's result for the same rows."""
 
 import datetime as dt
 import decimal
@@ -67,7 +67,7 @@ CONDITIONS: dict[str, Condition] = {
     "real equal": (_T.real == 2.5, _F("real") == 2.5),
     "real not equal": (_T.real != 2.5, _F("real") != 2.5),
     "real less": (_T.real < 2.0, _F("real") < 2.0),
-    "flag": (_T.flag == True, _F("flag") == True),  # noqa: E712 - it is an expression
+    "flag": (_T.flag == True, _F("flag") == True),  # noqa: E712 - an expression, not a test
     "octets less": (_T.octets < b"b", _F("octets") < pa.scalar(b"b")),
     "octets equal": (_T.octets == b"\xff", _F("octets") == pa.scalar(b"\xff")),
     "moment": (_T.moment >= dt.datetime(2020, 1, 5), _F("moment") >= dt.datetime(2020, 1, 5)),  # noqa: DTZ001
@@ -87,27 +87,27 @@ def test_a_predicate_finds_what_arrow_finds(
     condition, expected = CONDITIONS[name]
     with session.transaction() as tx:
         table = tx.bucket(BUCKET).schema(SCHEMA).table("t")
-        found = table.select(predicate=condition, config=one_request(emulator)).read_all()
-    wanted = _ROWS.filter(expected)
-    assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, wanted.to_pylist()))
-    assert len(wanted) > 0
+        result = table.select(predicate=condition, config=one_request(emulator)).read_all()
+    arrow_rows = _ROWS.filter(expected)
+    assert sorted(map(repr, result.to_pylist())) == sorted(map(repr, arrow_rows.to_pylist()))
+    assert len(arrow_rows) > 0
 
 
-def test_a_projection_answers_like_its_table(emulator: Emulator, session: Session) -> None:
+def test_a_projection_returns_the_rows_of_its_table(emulator: Emulator, session: Session) -> None:
     emulator.load(SCHEMA, "t", _ROWS)
     with session.transaction() as tx:
         table = tx.bucket(BUCKET).schema(SCHEMA).table("t")
         table.create_projection("p", ["number"], ["text"])
-        found = table.select(["text", "number"], table["number"] > 0, one_request(emulator)).read_all()
-        assert found["number"].to_pylist() == [1, 2, 3, 7, 7, 2**63 - 1]
+        result = table.select(["text", "number"], table["number"] > 0, one_request(emulator)).read_all()
+        assert result["number"].to_pylist() == [1, 2, 3, 7, 7, 2**63 - 1]
         table.delete(
             table.select(["text"], table["number"] == 7, one_request(emulator), internal_row_id=True).read_all()
         )
-        found = table.select(["text", "number"], table["number"] > 0, one_request(emulator)).read_all()
-        assert found["number"].to_pylist() == [1, 2, 3, 2**63 - 1]
+        result = table.select(["text", "number"], table["number"] > 0, one_request(emulator)).read_all()
+        assert result["number"].to_pylist() == [1, 2, 3, 2**63 - 1]
 
 
-def test_fields_of_structs_can_be_asked_for(emulator: Emulator, session: Session) -> None:
+def test_fields_of_structs_can_be_queried(emulator: Emulator, session: Session) -> None:
     kind = pa.struct([("x", pa.int64()), ("inner", pa.struct([("y", pa.utf8())]))])
     values = [{"x": 1, "inner": {"y": "a"}}, None, {"x": None, "inner": None}]
     metadata = create(session, "t", pa.schema([("s", kind), ("maps", pa.map_(pa.utf8(), pa.int64()))]))

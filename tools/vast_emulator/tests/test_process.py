@@ -1,4 +1,4 @@
-"""The emulator as a process: its options, the orders it takes over HTTP, and clients that misbehave."""
+"""The emulator as a process: its options, its administration interface, and misbehaving clients."""
 
 import json
 import re
@@ -26,16 +26,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A process with a profile."""
+    """Start a process with a profile."""
     profile = tmp_path_factory.mktemp("profile") / "profile.json"
     profile.write_text(json.dumps({"row_conflicts": "commit", "page_rows": 3}))
     command = [sys.executable, "-m", "tools.vast_emulator", "--port", "0", "--access", "a", "--secret", "s"]
     command += ["--bucket", "first", "--bucket", "vastdb", "--hostile", "--profile", str(profile)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        yield found[0]
+        match = re.search(r"http://\S+", process.stdout.readline())
+        assert match is not None
+        yield match[0]
         process.terminate()
 
 
@@ -44,7 +44,7 @@ def _connect(endpoint: str) -> Session:
     return vastdb.connect(endpoint=endpoint, access="a", secret="s", timeout=10, backoff_config=config)
 
 
-def test_a_process_takes_orders(endpoint: str) -> None:
+def test_a_process_can_be_administered(endpoint: str) -> None:
     admin, session = Admin(endpoint), _connect(endpoint)
     admin.reset()
     settings = admin.settings()
@@ -67,7 +67,7 @@ def test_a_process_takes_orders(endpoint: str) -> None:
         assert tx.bucket("first").name == "first"
 
 
-def test_what_was_kept_outlives_a_reset(endpoint: str) -> None:
+def test_kept_data_survive_a_reset(endpoint: str) -> None:
     admin, session = Admin(endpoint), _connect(endpoint)
     table = create(session, "kept")
     insert(session, table, ("a", 1))
@@ -84,7 +84,7 @@ def test_what_was_kept_outlives_a_reset(endpoint: str) -> None:
             session.api.rollback_transaction(left_open)
 
 
-def test_a_wrong_order_is_refused(endpoint: str) -> None:
+def test_an_invalid_administration_request_is_refused(endpoint: str) -> None:
     admin = Admin(endpoint)
     with pytest.raises(OSError, match="400"):
         admin.settings(page_rows="many")
@@ -93,7 +93,7 @@ def test_a_wrong_order_is_refused(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{"unknown": 1}, {"row_conflicts": "never"}, {"shuffle": 1}, {"page_rows": 1.5}])
-def test_a_wrong_profile_is_refused(values: dict[str, object]) -> None:
+def test_an_invalid_setting_is_refused(values: dict[str, object]) -> None:
     settings = Settings()
     with pytest.raises(ValueError, match=next(iter(values))):
         settings.update(values)
@@ -108,12 +108,12 @@ def test_every_setting_can_come_from_a_profile(tmp_path: Path) -> None:
     assert settings == Settings.hostile()
 
 
-def test_clients_that_die_or_stammer_hurt_nobody(emulator: Emulator, session: Session) -> None:
+def test_broken_clients_do_not_affect_others(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")
     host, port = emulator.endpoint.removeprefix("http://").split(":")
-    for started in (b"", b"GET", b"POST /?transaction HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"):
+    for data in (b"", b"GET", b"POST /?transaction HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"):
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(started)
+            client.sendall(data)
     with socket.create_connection((host, int(port)), timeout=5) as client:
         client.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert b"400" in client.recv(1000)
@@ -121,7 +121,7 @@ def test_clients_that_die_or_stammer_hurt_nobody(emulator: Emulator, session: Se
     assert read(emulator, session, table) == [("a", 1)]
 
 
-def test_a_session_counts_what_it_asks_for(emulator: Emulator) -> None:
+def test_requests_and_rows_are_counted(emulator: Emulator) -> None:
     session = connect(emulator)
     table = create(session, "t")
     with emulator.counting() as counts:

@@ -1,4 +1,4 @@
-"""Requests are refused unless they are signed with the key, as they are, and now."""
+"""Signature checks: a request must be signed with the key, be unchanged, and be recent."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from tools.vast_emulator.signatures import verify
 pytestmark = pytest.mark.vast
 
 
-def test_the_right_key_is_let_in(session: Session) -> None:
+def test_the_right_key_is_accepted(session: Session) -> None:
     with session.transaction() as tx:
         assert tx.txid
 
@@ -26,7 +26,7 @@ def test_the_right_key_is_let_in(session: Session) -> None:
     ("access", "secret", "code"),
     [
         ("emulator", "wrong", "SignatureDoesNotMatch"),
-        ("somebody", "emulator-secret", "InvalidAccessKeyId"),
+        ("unknown", "emulator-secret", "InvalidAccessKeyId"),
         ("emulator", "", "SignatureDoesNotMatch"),
     ],
 )
@@ -36,8 +36,8 @@ def test_a_wrong_key_is_refused(emulator: Emulator, access: str, secret: str, co
 
 
 def test_a_request_without_a_signature_is_refused(emulator: Emulator) -> None:
-    answer = requests.get(f"{emulator.endpoint}/?transaction", timeout=5)
-    assert (answer.status_code, "AccessDenied" in answer.text) == (403, True)
+    response = requests.get(f"{emulator.endpoint}/?transaction", timeout=5)
+    assert (response.status_code, "AccessDenied" in response.text) == (403, True)
 
 
 def _signed(emulator: Emulator, method: str, path: str, body: bytes = b"") -> requests.PreparedRequest:
@@ -70,12 +70,12 @@ def test_a_path_may_need_encoding(emulator: Emulator, session: Session) -> None:
         assert [schema.name for schema in tx.bucket("vastdb").schemas()] == ["a schema of ä"]
 
 
-def test_a_signature_gets_old(emulator: Emulator) -> None:
+def test_a_signature_expires(emulator: Emulator) -> None:
     request = _signed(emulator, "GET", "/?transaction")
     headers = {name.lower(): str(value) for name, value in request.headers.items()}
     headers["host"] = emulator.endpoint.removeprefix("http://")
-    key: dict[str, Any] = {"access": emulator.access, "secret": emulator.secret}
+    credentials: dict[str, Any] = {"access": emulator.access, "secret": emulator.secret}
     now = datetime.now(UTC)
-    verify("GET", "/?transaction", headers, b"", **key, now=now)
+    verify("GET", "/?transaction", headers, b"", **credentials, now=now)
     with pytest.raises(ProtocolError, match="RequestTimeTooSkewed"):
-        verify("GET", "/?transaction", headers, b"", **key, now=now + timedelta(minutes=16))
+        verify("GET", "/?transaction", headers, b"", **credentials, now=now + timedelta(minutes=16))

@@ -1,4 +1,4 @@
-"""Snapshots, own writes, ends of transactions, and the models in which a cluster may differ."""
+"""Transactions: snapshots, own writes, commit and rollback, and the models in which clusters differ."""
 
 import time
 
@@ -21,7 +21,7 @@ def test_a_transaction_sees_what_was_committed_before_it_began(emulator: Emulato
     assert read(emulator, session, table) == [("after", 2), ("before", 1)]
 
 
-def test_a_transaction_sees_its_own_writes_and_nobody_else_does(emulator: Emulator, session: Session) -> None:
+def test_only_the_transaction_sees_its_own_writes(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")
     insert(session, table, ("kept", 1), ("changed", 2), ("gone", 3))
     with session.transaction() as tx:
@@ -89,7 +89,7 @@ def test_a_rollback_by_id_from_another_session_prevents_the_commit(emulator: Emu
 
 
 @pytest.mark.parametrize("model", ["ignored", "ignored_elsewhere"])
-def test_a_cluster_may_forget_a_rollback(emulator: Emulator, session: Session, model: str) -> None:
+def test_a_cluster_may_ignore_a_rollback(emulator: Emulator, session: Session, model: str) -> None:
     emulator.settings.update({"rollback": model})
     table = create(session, "t")
     other = connect(emulator)
@@ -154,7 +154,7 @@ def test_a_cluster_may_commit_table_by_table(emulator: Emulator, session: Sessio
     assert read(emulator, session, second) == [("a", 1)]
 
 
-def test_an_idle_transaction_expires_and_lets_go_of_its_rows(emulator: Emulator, session: Session) -> None:
+def test_an_idle_transaction_expires(emulator: Emulator, session: Session) -> None:
     table = create(session, "t")
     insert(session, table, ("a", 1))
     number = int(session.api.begin_transaction().headers["tabular-txid"])
@@ -185,11 +185,11 @@ def test_many_small_commits_keep_every_row_through_all_merges(emulator: Emulator
         if number % 10 == 9:
             with session.transaction() as tx:
                 delete_name(emulator, tx, table, f"name{number % 7}")
-    kept = read(emulator, session, table)
-    assert len({number for _, number in kept}) == len(kept)
+    stored = read(emulator, session, table)
+    assert len({number for _, number in stored}) == len(stored)
     expected: list[tuple[str, int]] = []
     for number in range(100):
         expected.append((f"name{number % 10}", number))
         if number % 10 == 9:
             expected = [row for row in expected if row[0] != f"name{number % 7}"]
-    assert kept == sorted(expected)
+    assert stored == sorted(expected)
