@@ -11,13 +11,13 @@ from flask.testing import FlaskClient
 from tams.config import Settings
 from tests.support.api_steps import allocate, make_flow, record
 from tests.support.applications import KEY, serving
-from tools.bench.statements import Recorded, recording
+from tools.bench.statements import Recorder, recording
 
 
 class Site:
     """A store on SQLite whose statements are counted."""
 
-    def __init__(self, client: FlaskClient, recorded: Recorded) -> None:
+    def __init__(self, client: FlaskClient, recorded: Recorder) -> None:
         self.client = client
         self._recorded = recorded
 

@@ -1,1 +1,1 @@
-"""How fast and how large the store is, beside what the machine could do at best: `python -m tools.bench`."""
+"""The benchmark: speed and size of the store, compared with the limits of the machine (`python -m tools.bench`)."""

@@ -1,4 +1,4 @@
-"""Archives of millions of Segments, made once by `tams dev seed` and, where told so, kept for the next run."""
+"""Archives of millions of Segments, created by `tams dev seed` and optionally kept for the next run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAMS = Path(sys.executable).with_name("tams")
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A database that was filled. `seconds` is how long that took."""
+    """A database filled with Segments. `seconds` is how long filling it took."""
 
     url: str
     data: Path
@@ -28,39 +28,39 @@ class Archive:
 
 
 class Archives:
-    """Archives of one engine in `folder`, where each has a note once it is whole."""
+    """The archives of one engine in `folder`, where each complete archive has a JSON file of its properties."""
 
     def __init__(self, folder: Path, databases: Databases) -> None:
         self._folder = folder
         self._databases = databases
 
     def get(self, name: str, *, flows: int, segments: int) -> Archive:
-        """The archive of so many Flows with so many Segments each: the kept one, or a new one."""
-        note = self._folder / f"{name}.json"
-        wanted = {"flows": flows, "segments": segments, "schema": REVISION}
-        kept: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {}
-        if {key: kept.get(key) for key in wanted} != wanted:
-            note.unlink(missing_ok=True)
-            kept = wanted | {"seconds": self._make(name, flows, segments)}
-            note.write_text(json.dumps(kept))
-        return Archive(self._databases.url(name), self._data(name), flows * segments, kept["seconds"])
+        """Return the archive of this many Flows with this many Segments each; fill a new one if none is kept."""
+        file = self._folder / f"{name}.json"
+        properties = {"flows": flows, "segments": segments, "schema": REVISION}
+        stored: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        if {field: stored.get(field) for field in properties} != properties:
+            file.unlink(missing_ok=True)
+            stored = properties | {"seconds": self._fill(name, flows, segments)}
+            file.write_text(json.dumps(stored))
+        return Archive(self._databases.url(name), self._data(name), flows * segments, stored["seconds"])
 
-    def _make(self, name: str, flows: int, segments: int) -> float:
+    def _fill(self, name: str, flows: int, segments: int) -> float:
         print(f"  filling {name} with {flows * segments:,} Segments …", file=sys.stderr, flush=True)
         url = self._databases.new(name)
-        began = time.monotonic()
+        start = time.monotonic()
         seed(url, self._data(name), "--flows", str(flows), "--segments", str(segments))
-        took = time.monotonic() - began
+        seconds = time.monotonic() - start
         self._databases.settle(name)
-        print(f"  {name}: {flows * segments / took:,.0f} Segments/s", file=sys.stderr, flush=True)
-        return took
+        print(f"  {name}: {flows * segments / seconds:,.0f} Segments/s", file=sys.stderr, flush=True)
+        return seconds
 
     def _data(self, name: str) -> Path:
         return self._folder / f"{name}-data"
 
 
 def seed(url: str, data: Path, *options: str) -> None:
-    """Run `tams dev seed`."""
+    """Run `tams dev seed` with these options on a database."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     environment = inherited | {"ENVIRONMENT": "development", "TAMS_DATABASE_URL": url, "TAMS_DATA_DIR": str(data)}
     command = [str(_TAMS), "dev", "seed", *options]

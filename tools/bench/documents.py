@@ -1,4 +1,4 @@
-"""What is put into the stores that are measured: one Flow of the usual size, and Segments of one second each."""
+"""The content of the stores that are measured: a Flow of typical size, and Segments of one second each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from uuid import uuid4
 
 Json = dict[str, Any]
 
-MOST_ALLOCATED = 1000
-"""Objects that one request asks storage for."""
+MAX_ALLOCATED = 1000
+"""Most Objects that one request allocates."""
 
 
 def flow(flow_id: str) -> Json:
-    """A Flow with what a broadcaster tells about one."""
+    """Return a Flow with the properties that a broadcaster would set."""
     return {
         "id": flow_id,
         "source_id": str(uuid4()),
@@ -46,7 +46,7 @@ def flow(flow_id: str) -> Json:
 
 
 def segments(object_ids: list[str], first: int) -> list[Json]:
-    """Segments of these Objects, one second each from second `first` on, as a recorder registers them."""
+    """Return Segments of one second from second `first` on, one for each Object, as a recorder registers them."""
     return [
         {
             "object_id": object_id,

@@ -1,4 +1,4 @@
-"""A figure beside its floor, and whether it meets its bar."""
+"""A figure, its floor, and its bar."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What is asked of a figure: of its value, or of its ratio to the floor."""
+    """A bound on a figure: on its value, or on its ratio to the floor."""
 
     of: Literal["value", "ratio"]
     sense: Literal["at least", "at most"]
     bound: float
 
     def is_met(self, value: float, ratio: float | None) -> bool:
-        """Whether the figure meets it."""
+        """Return True if the figure meets the bar."""
         judged = value if self.of == "value" else ratio
         if judged is None:
             return False
@@ -26,10 +26,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `samples` and `floors` were taken in turns, one pair a round, on `engine`.
+    """A line of the table. `samples` and `floors` were taken alternately on `engine`, one pair per round.
 
-    The figure and its floor are the medians. The ratio is the median of the ratios of the pairs, because what disturbs
-    the machine for some seconds then disturbs both sides of it.
+    The figure and its floor are medians. The ratio is the median of the ratios of the pairs, because a disturbance of
+    some seconds affects both sides of a pair.
     """
 
     name: str
@@ -41,22 +41,22 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """The figure."""
+        """Return the median of the samples."""
         return median(self.samples)
 
     @property
     def floor(self) -> float | None:
-        """The floor, where there is one."""
+        """Return the median of the floor's samples; None without a floor."""
         return median(self.floors) if self.floors else None
 
     @property
     def ratio(self) -> float | None:
-        """The figure in terms of its floor."""
+        """Return the ratio of the figure to its floor; None without a floor."""
         pairs = zip(self.samples, self.floors, strict=True) if self.floors else ()
         ratios = [sample / floor for sample, floor in pairs]
         return median(ratios) if ratios else None
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the bar is met; None without a bar."""
+        """Return True if the bar is met; None without a bar."""
         return None if self.bar is None else self.bar.is_met(self.value, self.ratio)

@@ -1,6 +1,6 @@
-"""What the same machine could do at best: bare Flask routes, run by gunicorn as the store is.
+"""The limits of the machine: bare Flask routes, served by gunicorn like the store.
 
-They give what the plan says: fixed bytes, or the rows of SQL statements, written by orjson as they come.
+They return what the plan lists: fixed bytes, or the rows of SQL statements, serialized by orjson.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from flask import Flask, Response
 _JSON = "application/json"
 
 
-def _connected(plan: dict[str, Any]) -> Any:
-    """A connection of the driver to the database of the plan, in no transaction."""
+def _connect(plan: dict[str, Any]) -> Any:
+    """Open a driver connection to the database of the plan, without a transaction."""
     url: str = plan["database"]
     if not url.startswith("sqlite"):
         return psycopg.connect(url, autocommit=True)
-    opened = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     for statement in plan["setup"]:
-        opened.execute(statement)
-    return opened
+        connection.execute(statement)
+    return connection
 
 
 def make_app(plan_file: str) -> Flask:
-    """The application; the plan is what `tools.bench.site` writes."""
+    """Create the application from a plan that `tools.bench.site` wrote."""
     plan: dict[str, Any] = orjson.loads(Path(plan_file).read_bytes())
     app = Flask(__name__)
-    kept = threading.local()
+    local = threading.local()
 
     def connection() -> Any:
-        if not hasattr(kept, "connection"):
-            kept.connection = _connected(plan)
-        return kept.connection
+        if not hasattr(local, "connection"):
+            local.connection = _connect(plan)
+        return local.connection
 
     for name, text in plan["bytes"].items():
 
@@ -51,9 +51,9 @@ def make_app(plan_file: str) -> Flask:
         def rows(statements: list[tuple[str, Any]] = statements) -> Response:
             session = connection()
             session.execute("BEGIN")
-            found = [session.execute(text, values).fetchall() for text, values in statements]
+            result = [session.execute(text, values).fetchall() for text, values in statements]
             session.rollback()
-            return Response(orjson.dumps(found), content_type=_JSON)
+            return Response(orjson.dumps(result), content_type=_JSON)
 
         app.add_url_rule(f"/{name}", f"page {name}", rows)
 

@@ -1,4 +1,4 @@
-"""The requests that are measured and profiled, by name."""
+"""The read requests that are measured and profiled, by name."""
 
 from __future__ import annotations
 

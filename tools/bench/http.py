@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a plain socket: as little as a load generator needs, so that it costs little itself."""
+"""HTTP/1.1 over a plain socket: only what the load generator needs, so that it costs little itself."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
-class Answer(NamedTuple):
-    """What a server answered."""
+class Response(NamedTuple):
+    """The response of a server."""
 
     status: int
     head: bytes
     body: bytes
 
     def json(self) -> Any:
-        """The body, which is JSON."""
+        """Return the parsed JSON body."""
         return json.loads(self.body)
 
 
 def request(method: str, path: str, body: Any = None) -> bytes:
-    """The bytes of a request; a body that is given is sent as JSON."""
+    """Return the bytes of a request; `body`, if given, is sent as JSON."""
     content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if body is not None:
@@ -33,23 +33,26 @@ def request(method: str, path: str, body: Any = None) -> bytes:
     return head.encode() + b"\r\n" + content
 
 
-def length_of(begun: bytes) -> tuple[int, int]:
-    """Where the body begins and where the answer ends, from the beginning of it. (0, 0) where the head is not whole."""
-    head = begun.find(_HEAD_END)
+def length_of(start: bytes) -> tuple[int, int]:
+    """Return where the body of a response starts and ends, from the response's first bytes.
+
+    Return (0, 0) if the head is incomplete.
+    """
+    head = start.find(_HEAD_END)
     if head < 0:
         return 0, 0
-    position = begun[:head].lower().find(_LENGTH)
-    length = 0 if position < 0 else int(begun[position + len(_LENGTH) : begun.index(b"\r\n", position)])
+    position = start[:head].lower().find(_LENGTH)
+    length = 0 if position < 0 else int(start[position + len(_LENGTH) : start.index(b"\r\n", position)])
     return head + 4, head + 4 + length
 
 
-def status_of(begun: bytes) -> int:
-    """The status code of an answer."""
-    return int(begun[9:12])
+def status_of(start: bytes) -> int:
+    """Return the status code of a response."""
+    return int(start[9:12])
 
 
 class Connection:
-    """One kept-alive connection; one request at a time."""
+    """A kept-alive connection for one request at a time."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
@@ -63,24 +66,24 @@ class Connection:
     ) -> None:
         self._socket.close()
 
-    def exchange(self, content: bytes) -> Answer:
-        """Send a request and read the answer."""
+    def exchange(self, content: bytes) -> Response:
+        """Send a request and read the response."""
         self._socket.sendall(content)
-        answer = bytearray()
+        response = bytearray()
         body = end = 0
-        while not end or len(answer) < end:
+        while not end or len(response) < end:
             piece = self._socket.recv(_PIECE)
             if not piece:
-                raise ConnectionError("the server closed the connection before its answer was whole")
-            answer += piece
+                raise ConnectionError("the server closed the connection before its response was complete")
+            response += piece
             if not end:
-                body, end = length_of(bytes(answer))
-        head = bytes(answer[:body])
-        return Answer(status_of(head), head, bytes(answer[body:]))
+                body, end = length_of(bytes(response))
+        head = bytes(response[:body])
+        return Response(status_of(head), head, bytes(response[body:]))
 
-    def expect(self, status: int, method: str, path: str, body: Any = None) -> Answer:
-        """The same for a request that has to be answered with that status."""
-        answer = self.exchange(request(method, path, body))
-        if answer.status != status:
-            raise RuntimeError(f"{method} {path} was answered with {answer.status}: {answer.body[:500]!r}")
-        return answer
+    def expect(self, status: int, method: str, path: str, body: Any = None) -> Response:
+        """Send a request and read the response, whose status must be `status`."""
+        response = self.exchange(request(method, path, body))
+        if response.status != status:
+            raise RuntimeError(f"{method} {path} was answered with {response.status}: {response.body[:500]!r}")
+        return response

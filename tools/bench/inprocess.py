@@ -1,4 +1,4 @@
-"""The store in this process, without a server: for a profiler, and to see which SQL a request runs."""
+"""The store in this process, without a server: for the profiler, and to record the SQL of requests."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tams.api.context import STORE
 from tams.app import create_app
 from tams.config import Settings
 from tams.repository.sql import migrate
-from tools.bench.http import Answer
+from tools.bench.http import Response
 
 
-class _Nowhere(io.StringIO):
-    """Takes everything and keeps nothing."""
+class _Discard(io.StringIO):
+    """Discards all output."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 class InProcess:
-    """The application on the data in `directory` and the database, which are set up where they are new."""
+    """The application on the data in `directory` and a database, which are set up if they are new."""
 
     def __init__(self, directory: Path, database_url: str | None = None) -> None:
         variables = {"ENVIRONMENT": "production", "TAMS_AUTH": "none"}
@@ -30,8 +30,8 @@ class InProcess:
             variables["TAMS_DATABASE_URL"] = database_url
         settings = Settings.from_env(variables, data_dir=directory)
         settings.prepare_data_dir()
-        # Log lines are made as a server makes them, and go nowhere.
-        logs.configure(settings, _Nowhere())
+        # Log lines are formatted as by a server, and discarded.
+        logs.configure(settings, _Discard())
         migrate.upgrade(settings.database_url)
         self._app = create_app(settings)
 
@@ -39,26 +39,26 @@ class InProcess:
         """Close the connections to the database."""
         self._app.extensions[STORE].repository.close()
 
-    def exchange(self, method: str, path: str, content: bytes = b"") -> Answer:
-        """What the application answers."""
+    def exchange(self, method: str, path: str, content: bytes = b"") -> Response:
+        """Send a request to the application and return its response."""
         status = 0
 
         def start_response(line: str, _headers: list[tuple[str, str]], _error: Any = None) -> Any:
             nonlocal status
             status = int(line[:3])
 
-        answer = self._app.wsgi_app(_environ(method, path, content), start_response)
+        chunks = self._app.wsgi_app(_environ(method, path, content), start_response)
         try:
-            body = b"".join(answer)
+            body = b"".join(chunks)
         finally:
-            close = getattr(answer, "close", None)
+            close = getattr(chunks, "close", None)
             if close is not None:
                 close()
-        return Answer(status, b"", body)
+        return Response(status, b"", body)
 
 
 def _environ(method: str, path: str, content: bytes) -> dict[str, Any]:
-    """As gunicorn makes it."""
+    """Return the WSGI environment that gunicorn would create."""
     address, _, query = path.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,

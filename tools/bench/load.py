@@ -1,7 +1,7 @@
-"""The load generator: some connections that each ask again as soon as they are answered.
+"""The load generator: connections that each send a request as soon as the previous one is answered.
 
-One process that waits on all its connections at once; it does so little for a request that it takes a few hundredths of
-a millisecond of CPU, which is measured and shown with the figures.
+A single process waits on all connections. It does so little per request that it takes a few hundredths of a
+millisecond of CPU, which is measured and reported with the figures.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tools.bench.servers import Server
 CONNECTIONS = 8
 
 _PIECE = 1 << 18
-PATIENCE = 30.0  # seconds
+TIMEOUT = 30.0  # seconds
 
 
 class Load(NamedTuple):
-    """What came of it. Seconds; `own_cpu` is what the generator itself used."""
+    """The result of a load. Times are in seconds; `own_cpu` is the CPU time of the generator itself."""
 
     requests: int
     seconds: float
@@ -35,12 +35,16 @@ class Load(NamedTuple):
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
-    """The value that `part` of the ordered values do not exceed."""
+    """Return the value that a share of `part` of the ordered values does not exceed."""
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
 def drive(server: Server, path: str, seconds: float) -> Load:
-    """GET `path` for so long. `RuntimeError` where an answer is not 200."""
+    """GET `path` for some seconds.
+
+    Raises:
+        RuntimeError: A response has another status than 200, or does not arrive in time.
+    """
     content = request("GET", path)
     latencies: list[float] = []
     now = time.perf_counter
@@ -48,97 +52,97 @@ def drive(server: Server, path: str, seconds: float) -> Load:
         connections = spread(server, CONNECTIONS)
         for connection in connections:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-        cpu, began = time.process_time(), now()
-        end = began + seconds
+        cpu, start = time.process_time(), now()
+        end = start + seconds
         for connection in connections:
-            connection.ask(content)
-        asked = len(connections)
-        while asked:
-            ready = selector.select(PATIENCE)
+            connection.send(content)
+        pending = len(connections)
+        while pending:
+            ready = selector.select(TIMEOUT)
             if not ready:
-                raise RuntimeError(f"GET {path} was not answered within {PATIENCE} s")
+                raise RuntimeError(f"GET {path} was not answered within {TIMEOUT} s")
             for key, _ in ready:
-                waiting: Waiting = key.data
-                if not waiting.read():
+                ready_connection: LoadConnection = key.data
+                if not ready_connection.read():
                     continue
-                if waiting.status != 200:
-                    raise RuntimeError(f"GET {path} was answered with {waiting.status} under load")
+                if ready_connection.status != 200:
+                    raise RuntimeError(f"GET {path} was answered with {ready_connection.status} under load")
                 moment = now()
-                latencies.append(moment - waiting.asked)
+                latencies.append(moment - ready_connection.sent_at)
                 if moment < end:
-                    waiting.ask(content)
+                    ready_connection.send(content)
                 else:
-                    asked -= 1
-        lasted, used = now() - began, time.process_time() - cpu
+                    pending -= 1
+        duration, own_cpu = now() - start, time.process_time() - cpu
         for connection in connections:
             connection.socket.close()
     latencies.sort()
-    return Load(len(latencies), lasted, quantile(latencies, 0.5), quantile(latencies, 0.99), used)
+    return Load(len(latencies), duration, quantile(latencies, 0.5), quantile(latencies, 0.99), own_cpu)
 
 
-class Waiting:
-    """One connection of the generator and how much of an answer is still to come. `status` is the last answer's."""
+class LoadConnection:
+    """A connection of the generator. `status` is that of the last response."""
 
-    __slots__ = ("_begun", "_rest", "asked", "socket", "status")
+    __slots__ = ("_rest", "_start", "sent_at", "socket", "status")
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.asked = 0.0
+        self.sent_at = 0.0
         self.status = 0
-        self._begun = b""
+        self._start = b""
         self._rest = 0
 
-    def ask(self, content: bytes) -> None:
+    def send(self, content: bytes) -> None:
         """Send a request."""
-        self.asked = time.perf_counter()
+        self.sent_at = time.perf_counter()
         self.socket.sendall(content)
 
     def read(self) -> bool:
-        """Take what has come; whether the answer is whole."""
+        """Read what has arrived; return True if the response is complete."""
         piece = self.socket.recv(_PIECE)
         if not piece:
             raise RuntimeError("the server closed a connection under load")
         if self._rest:
             self._rest -= len(piece)
         else:
-            piece = self._begun + piece
+            piece = self._start + piece
             _, end = length_of(piece)
             if not end:
-                self._begun = piece
+                self._start = piece
                 return False
-            self._begun = b""
+            self._start = b""
             self._rest = end - len(piece)
             self.status = status_of(piece)
         return not self._rest
 
 
-def spread(server: Server, count: int) -> list[Waiting]:
-    """So many connections, of which each of the server's processes has as many as the others.
+def spread(server: Server, count: int) -> list[LoadConnection]:
+    """Open `count` connections, distributed evenly over the server's processes.
 
-    Left to itself, the one that is quicker to wake up takes them all, or most of them, while the others have nothing to
-    do: a server is half as fast for as long as these connections last, and the next time it is not.
+    Without this, the process that wakes up faster accepts all or most of them, and the others stay idle: the server is
+    half as fast for as long as these connections last, and not so the next time.
     """
     workers = server.workers
-    connections: list[Waiting] = []
+    connections: list[LoadConnection] = []
     for position, worker in enumerate(workers):
         others = [other for other in workers if other is not worker]
         for other in others:
             other.suspend()
         try:
             for _ in range(position, count, len(workers)):
-                connections.append(Waiting(server.port))
-                _wait_until_taken(worker, connections[-1])
+                connections.append(LoadConnection(server.port))
+                _wait_until_accepted(worker, connections[-1])
         finally:
             for other in others:
                 other.resume()
     return connections
 
 
-def _wait_until_taken(worker: psutil.Process, connection: Waiting) -> None:
-    own = connection.socket.getsockname()
-    end = time.monotonic() + PATIENCE
-    while all(each.raddr != own for each in worker.net_connections("inet4")):
+def _wait_until_accepted(worker: psutil.Process, connection: LoadConnection) -> None:
+    address = connection.socket.getsockname()
+    end = time.monotonic() + TIMEOUT
+    while all(peer.raddr != address for peer in worker.net_connections("inet4")):
         if time.monotonic() > end:
-            raise RuntimeError(f"the server's process {worker.pid} took no connection within {PATIENCE} s")
+            raise RuntimeError(f"the server's process {worker.pid} accepted no connection within {TIMEOUT} s")
         time.sleep(0.001)

@@ -1,4 +1,4 @@
-"""On what was measured."""
+"""A description of the machine that was measured on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PACKAGES = ("flask", "gunicorn", "sqlalchemy", "orjson", "marshmallow", "flask-
 
 
 def describe() -> dict[str, str]:
-    """The machine, the versions, and how busy the machine was with other work when the run began."""
+    """Return the machine, the versions of packages, and the load average when the run started."""
     return {
         "CPU": f"{_model()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB",

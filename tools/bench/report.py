@@ -1,4 +1,4 @@
-"""The figures for people and for machines: the JSON document of a run, and the table of it."""
+"""The figures of a run as a JSON document and as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADINGS = ("engine", "measured", "figure", "floor", "ratio", "bar", "met")
 
 
 def as_json(machine: dict[str, str], run: Json, figures: Sequence[Figure]) -> Json:
-    """Everything, samples included."""
+    """Return the machine, the run and all figures, samples included."""
     return {
         "machine": machine,
         "run": run,
@@ -40,44 +40,48 @@ def as_json(machine: dict[str, str], run: Json, figures: Sequence[Figure]) -> Js
 
 
 def merged(documents: Sequence[Json]) -> Json:
-    """One document of several: of each figure the latest one, and of the machine and the run what the last one says."""
+    """Combine documents: the latest value of each figure, with the machine and run of the last document."""
     latest: dict[tuple[str, str], Json] = {}
     for document in documents:
         for figure in document["figures"]:
             latest[figure["engine"], figure["name"]] = figure
-    took = sum(document["run"].get("took", 0) for document in documents)
+    seconds = sum(document["run"].get("took", 0) for document in documents)
     last = documents[-1]
-    return {"machine": last["machine"], "run": last["run"] | {"took": round(took, 1)}, "figures": list(latest.values())}
+    return {
+        "machine": last["machine"],
+        "run": last["run"] | {"took": round(seconds, 1)},
+        "figures": list(latest.values()),
+    }
 
 
 def read(file: Path) -> Json:
-    """The document in a file."""
+    """Read the document from a file."""
     document: Json = json.loads(file.read_text())
     return document
 
 
 def write(file: Path, document: Json) -> None:
-    """Store the document; a kill leaves the one before."""
-    new = file.with_name(file.name + ".new")
-    new.write_text(json.dumps(document, indent=2) + "\n")
-    new.replace(file)
+    """Store the document in one step, so that an interrupted write leaves the previous one."""
+    temporary_file = file.with_name(file.name + ".new")
+    temporary_file.write_text(json.dumps(document, indent=2) + "\n")
+    temporary_file.replace(file)
 
 
-def shown(document: Json) -> list[str]:
-    """What is printed: the machine, and a table of plain text."""
+def lines(document: Json) -> list[str]:
+    """Return the table_lines to print: the machine, and the table as plain text."""
     rows = [HEADINGS, *(cells(figure) for figure in document["figures"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = []
+    table_lines = []
     for row in rows:
         left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
         right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        lines.append("  ".join([*left, *right]).rstrip())
-    about = [f"{name}: {value}" for name, value in document["machine"].items()]
-    return [*about, "", lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+        table_lines.append("  ".join([*left, *right]).rstrip())
+    machine_lines = [f"{name}: {value}" for name, value in document["machine"].items()]
+    return [*machine_lines, "", table_lines[0], "  ".join("-" * width for width in widths), *table_lines[1:]]
 
 
 def cells(figure: Json) -> tuple[str, ...]:
-    """The line of the table."""
+    """Return the cells of a figure's row."""
     floor, ratio, bar, unit = figure["floor"], figure["ratio"], figure["bar"], figure["unit"]
     return (
         figure["engine"],

@@ -1,4 +1,4 @@
-"""The servers that are measured: the store as a user starts it, and the floors under the same gunicorn settings."""
+"""The servers that are measured: the store as a user starts it, and the floors with the same gunicorn settings."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ import psutil
 WORKERS, THREADS = 2, 4
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 60.0  # seconds
-_KEEPALIVE = 30
+_TIMEOUT = 60.0  # seconds
+_KEEPALIVE = 30  # seconds
 
 
 class Server:
-    """A running server, and what its worker processes take of the machine."""
+    """A running server, and the resources that its worker processes use."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.port = port
         self.workers = _workers(process.pid)
-        """The processes that answer."""
+        """The processes that serve requests."""
 
     def cpu(self) -> float:
-        """Seconds of CPU, user and system, that the workers have used since they started."""
+        """Return the CPU seconds, user and system, that the workers have used since they started."""
         times = [worker.cpu_times() for worker in self.workers]
-        return sum(each.user + each.system for each in times)
+        return sum(cpu_times.user + cpu_times.system for cpu_times in times)
 
     def memory(self) -> list[tuple[int, int]]:
-        """Of each worker the resident bytes, and the proportional ones: what is shared counts in part."""
+        """Return the resident and the proportional bytes of each worker; the latter count shared memory in part."""
         infos = [worker.memory_full_info() for worker in self.workers]
         return [(info.rss, info.pss) for info in infos]
 
 
 @contextmanager
 def store(directory: Path, **variables: str) -> Iterator[Server]:
-    """`tams serve` with its data in `directory`, and besides `variables` nothing configured than a server needs."""
+    """Run `tams serve` with its data in `directory`, `variables`, and no other settings than a server needs."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     environment = inherited | {"ENVIRONMENT": "production", "LOG_LEVEL": "INFO", "TAMS_AUTH": "none"}
     environment |= variables
@@ -51,20 +51,20 @@ def store(directory: Path, **variables: str) -> Iterator[Server]:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with _started(command, directory.with_suffix(".log"), environment) as process:
         assert process.stdout is not None
-        served = re.search(r"serves http://127\.0\.0\.1:(\d+)", process.stdout.readline())
-        if served is None:
+        match = re.search(r"serves http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        if match is None:
             raise RuntimeError(f"the store did not start:\n{directory.with_suffix('.log').read_text()[-4000:]}")
-        yield Server(process, int(served[1]))
+        yield Server(process, int(match[1]))
 
 
 @contextmanager
 def floors(plan: Path) -> Iterator[Server]:
-    """The applications of `tools.bench.floors`."""
+    """Run the application of `tools.bench.floors`."""
     port = _free_port()
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--keep-alive", str(_KEEPALIVE)]
     command += ["--workers", str(WORKERS), "--threads", str(THREADS), "--bind", f"127.0.0.1:{port}", "--no-sendfile"]
     command += [f"tools.bench.floors:make_app({str(plan)!r})"]
-    # Not in the project's directory, whose gunicorn.conf.py is the store's.
+    # Run outside the project's directory, whose gunicorn.conf.py configures the store.
     with _started(command, plan.with_suffix(".log"), os.environ | {"PYTHONPATH": str(_ROOT)}, plan.parent) as process:
         yield Server(process, port)
 
@@ -82,7 +82,7 @@ def _started(
     finally:
         process.terminate()
         try:
-            process.wait(_PATIENCE)
+            process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -91,18 +91,18 @@ def _started(
 
 
 def _workers(master: int) -> list[psutil.Process]:
-    """Those that answer requests: they have the listening socket, the background worker has not."""
-    end = time.monotonic() + _PATIENCE
+    """Return the processes that serve requests: they listen on the socket, the background worker does not."""
+    end = time.monotonic() + _TIMEOUT
     while time.monotonic() < end:
         try:
             children = psutil.Process(master).children()
-            found = [child for child in children if any(c.status == "LISTEN" for c in child.net_connections("inet"))]
+            workers = [child for child in children if any(c.status == "LISTEN" for c in child.net_connections("inet"))]
         except psutil.NoSuchProcess:
             raise RuntimeError("the server ended while it started") from None
-        if len(found) == WORKERS:
-            return found
+        if len(workers) == WORKERS:
+            return workers
         time.sleep(0.05)
-    raise RuntimeError(f"the server did not start its {WORKERS} workers within {_PATIENCE} s")
+    raise RuntimeError(f"the server did not start its {WORKERS} workers within {_TIMEOUT} s")
 
 
 def _free_port() -> int:

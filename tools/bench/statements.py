@@ -1,4 +1,4 @@
-"""Which SQL the store runs for a request, so that a floor can run the same."""
+"""A recorder of the SQL that the store runs for a request, so that a floor can run the same statements."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from sqlalchemy import Engine, event
 
 
 @dataclass
-class Recorded:
-    """The statements in the order in which they ran, each with its parameters."""
+class Recorder:
+    """The statements in the order of their execution, each with its parameters."""
 
     setup: list[str] = field(default_factory=list)
-    """What a connection is told once."""
+    """Statements that run once per connection."""
     reads: list[tuple[str, Any]] = field(default_factory=list)
     writes: list[tuple[str, list[Any]]] = field(default_factory=list)
-    """Changes, with a row of parameters for each time that they run."""
+    """Changes, with a row of parameters for each execution."""
 
     def clear(self) -> None:
-        """Forget what the requests so far have run."""
+        """Forget the statements that were recorded so far, except `setup`."""
         self.reads.clear()
         self.writes.clear()
 
     def add(self, statement: str, parameters: Any) -> None:
-        """Take note of one statement."""
+        """Record a statement."""
         verb = statement.split(None, 1)[0]
         if verb == "PRAGMA":
             if statement not in self.setup:
@@ -40,20 +40,20 @@ class Recorded:
 
 
 @contextmanager
-def recording() -> Iterator[Recorded]:
-    """Take note of what connections that are opened from now on run, on either engine."""
-    recorded = Recorded()
+def recording() -> Iterator[Recorder]:
+    """Record the statements of all connections that are opened during the block, on either engine."""
+    recorder = Recorder()
 
     class RecordingCursor(sqlite3.Cursor):
         def executemany(self, statement: str, rows: Any) -> Self:
-            kept = list(rows)
-            recorded.writes.append((statement, kept))
-            super().executemany(statement, kept)
+            parameters = list(rows)
+            recorder.writes.append((statement, parameters))
+            super().executemany(statement, parameters)
             return self
 
     class RecordingConnection(sqlite3.Connection):
         def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
-            recorded.add(statement, parameters)
+            recorder.add(statement, parameters)
             return super().execute(statement, parameters)
 
         def cursor(self, factory: Any = None) -> Any:
@@ -61,13 +61,13 @@ def recording() -> Iterator[Recorded]:
 
     class PostgresqlCursor(psycopg.Cursor[Any]):
         def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
-            kept = list(params_seq)
-            recorded.writes.append((query, kept))
-            super().executemany(query, kept, returning=returning)
+            parameters = list(params_seq)
+            recorder.writes.append((query, parameters))
+            super().executemany(query, parameters, returning=returning)
 
     class PostgresqlConnection(psycopg.Connection[Any]):
         def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[Any]:
-            recorded.add(query, params)
+            recorder.add(query, params)
             return super().execute(query, params, **options)
 
     def connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
@@ -78,6 +78,6 @@ def recording() -> Iterator[Recorded]:
 
     event.listen(Engine, "do_connect", connect)
     try:
-        yield recorded
+        yield recorder
     finally:
         event.remove(Engine, "do_connect", connect)

@@ -1,6 +1,6 @@
-"""Calls of the API on VAST Database, and the most requests to the cluster that each may take.
+"""API calls on VAST Database, and the maximum number of requests to the cluster that each may take.
 
-Nobody else is there, and pages are of the ordinary size.
+The counts are those of a single client, with pages of the default size.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from tests.support.repository_steps import environment_of
 from tests.support.vast_clusters import opened, url_of
 from tools.vast_emulator.emulator import Emulator
 
-_CALLS_AT_ONCE = 1000
+_REGISTERED = 1000
 
 
 class Place(NamedTuple):
-    """A store on an emulator in this process, with some Flows in it."""
+    """A store on an emulator in this process, with some Flows."""
 
     emulator: Emulator
     store: Store
     client: FlaskClient
     flow_id: str
 
-    def ask(self, method: str, path: str, **more: Any) -> None:
-        """One call, which succeeds."""
-        answer = self.client.open(path, method=method, **more)
-        assert answer.status_code < 300, answer.text
+    def ask(self, method: str, path: str, **options: Any) -> None:
+        """Call the API; the call must succeed."""
+        response = self.client.open(path, method=method, **options)
+        assert response.status_code < 300, response.text
 
 
 class Call(NamedTuple):
-    """`prepare` makes what the call needs and returns it; `most` requests may it take, and `bar` it should."""
+    """An API call, which `prepare` sets up and returns. A test limits it to `max_requests`; its goal is `bar`."""
 
     name: str
-    most: int
+    max_requests: int
     prepare: Callable[[Place], Callable[[], None]]
     bar: int | None = None
 
 
 @contextmanager
 def place(directory: Path) -> Iterator[Place]:
-    """A store with a hundred Flows, one of which has Segments."""
+    """Start a store with a hundred Flows, one of which has 500 Segments."""
     with opened() as (emulator, _):
         settings = Settings.from_env(
             environment_of(url_of(emulator.endpoint)),
@@ -67,17 +67,17 @@ def place(directory: Path) -> Iterator[Place]:
         client = app.test_client()
         flows = [make_flow(client) for _ in range(100)]
         record(client, flows[0], 500)
-        made = Place(emulator, app.extensions[STORE], client, flows[0])
-        yield made
-        made.store.repository.close()
+        place = Place(emulator, app.extensions[STORE], client, flows[0])
+        yield place
+        place.store.repository.close()
 
 
 def requests_of(place: Place, call: Call) -> int:
-    """What the cluster is asked; the second time, when the metadata of the tables are known."""
+    """Return the number of requests of the second call, when the metadata of the tables are cached."""
     call.prepare(place)()
-    ready = call.prepare(place)
+    run = call.prepare(place)
     with place.emulator.counting() as counts:
-        ready()
+        run()
     return counts.total
 
 
@@ -86,7 +86,7 @@ def _reads(path: str) -> Callable[[Place], Callable[[], None]]:
 
 
 def void(_result: object) -> None:
-    """Drop the result of a call."""
+    """Discard the result of a call."""
 
 
 def _put_new(place: Place) -> Callable[[], None]:
@@ -96,8 +96,8 @@ def _put_new(place: Place) -> Callable[[], None]:
 def _put_again(place: Place) -> Callable[[], None]:
     flow_id = make_flow(place.client)
     document = {**(place.client.get(f"/flows/{flow_id}").json or {}), "label": "changed"}
-    kept = {name: value for name, value in document.items() if name not in _READ_ONLY}
-    return lambda: place.ask("PUT", f"/flows/{flow_id}", json=kept)
+    writable = {name: value for name, value in document.items() if name not in _READ_ONLY}
+    return lambda: place.ask("PUT", f"/flows/{flow_id}", json=writable)
 
 
 _READ_ONLY = {"created", "metadata_updated", "segments_updated", "created_by", "updated_by", "collected_by"}
@@ -107,7 +107,7 @@ def _register(place: Place) -> Callable[[], None]:
     flow_id = make_flow(place.client)
     segments = [
         {"object_id": object_id, "timerange": f"[{n}:0_{n + 1}:0)"}
-        for n, object_id in enumerate(allocate(place.client, flow_id, _CALLS_AT_ONCE))
+        for n, object_id in enumerate(allocate(place.client, flow_id, _REGISTERED))
     ]
     return lambda: place.ask("POST", f"/flows/{flow_id}/segments", json=segments)
 
@@ -143,7 +143,7 @@ CALLS = (
 
 
 class Stream(NamedTuple):
-    """What a worker asked of the cluster, besides the changes themselves."""
+    """The requests of a worker to the cluster, without those of the changes themselves."""
 
     events: int
     requests: int
@@ -151,37 +151,37 @@ class Stream(NamedTuple):
 
     @property
     def per_event(self) -> float:
-        """Requests for sharing out and sending an event, the looks for more included."""
+        """Return the requests per event for distributing and sending it, polling included."""
         return self.requests / self.events
 
 
 def stream(place: Place, seconds: float, per_second: int) -> Stream:
-    """A worker and one webhook: first with nothing to do, then with a steady stream of changes."""
+    """Run a worker with one webhook: first idle, then with a steady stream of changes."""
     flow_id = make_flow(place.client)
     change = requests_of(place, next(call for call in CALLS if call.prepare is _label))
     stop = threading.Event()
-    with receiver(answering("204 No Content", b"")) as there:
-        body = {"url": f"http://127.0.0.1:{there.port}/", "events": ["flows/updated"]}
+    with receiver(answering("204 No Content", b"")) as webhook_receiver:
+        body = {"url": f"http://127.0.0.1:{webhook_receiver.port}/", "events": ["flows/updated"]}
         place.ask("POST", "/service/webhooks", json=body)
-        working = threading.Thread(target=worker.run, args=(place.store, stop))
-        working.start()
+        worker_thread = threading.Thread(target=worker.run, args=(place.store, stop))
+        worker_thread.start()
         try:
-            _send(place, flow_id, there.bodies, 1)
-            time.sleep(3)  # the watchfulness after an event is over
+            _send(place, flow_id, webhook_receiver.bodies, 1)
+            time.sleep(3)  # until the worker no longer polls more often because of the event
             with place.emulator.counting() as idle:
                 time.sleep(seconds)
             idle_total = idle.total
             count = int(seconds * per_second)
             with place.emulator.counting() as counts:
-                began = time.monotonic()
+                start = time.monotonic()
                 for number in range(count):
                     place.ask("PUT", f"/flows/{flow_id}/label", json=str(number))
-                    time.sleep(max(0.0, began + (number + 1) / per_second - time.monotonic()))
-                _wait(there.bodies, count + 1)
+                    time.sleep(max(0.0, start + (number + 1) / per_second - time.monotonic()))
+                _wait(webhook_receiver.bodies, count + 1)
             return Stream(count, counts.total - count * change, idle_total / seconds)
         finally:
             stop.set()
-            working.join()
+            worker_thread.join()
 
 
 def _send(place: Place, flow_id: str, bodies: list[bytes], count: int) -> None:
@@ -193,5 +193,5 @@ def _wait(bodies: list[bytes], count: int) -> None:
     deadline = time.monotonic() + 60
     while len(bodies) < count:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(bodies)} of {count} events came")
+            raise RuntimeError(f"{len(bodies)} of {count} events were received")
         time.sleep(0.01)

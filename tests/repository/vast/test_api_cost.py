@@ -26,7 +26,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_a_call_takes_at_most_as_many_requests_as_before(quiet: Place, call: Call) -> None:
-    assert requests_of(quiet, call) <= call.most
+    assert requests_of(quiet, call) <= call.max_requests
 
 
 def test_many_events_are_distributed_together(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All that is measured, in the order of the table."""
+"""All measurements, in the order of the table."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tools.bench.measurements.vast import Vast
 
 
 def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
-    """Fresh ones for a store on that engine. Memory comes last: it is looked at after the load of the others."""
+    """Return new measurements for a store on this engine. Memory is last: it is read after the load of the others."""
     return [
-        *(Reading(each) for each in READINGS),
+        *(Reading(spec) for spec in READINGS),
         *(Registering(size, extent.rounds) for size in SIZES),
         Presigning(),
-        # An engine of its own.
+        # Independent of the engine, so it runs only once.
         *([Vast(extent.sizes)] if engine == "sqlite" else []),
         Notifying(),
         MixedLoad(),
         Sizes(extent.sizes),
         ManyFlows(extent.flows),
-        Deleting(extent.doomed, extent.rounds),
+        Deleting(extent.deleted, extent.rounds),
         Memory(),
     ]

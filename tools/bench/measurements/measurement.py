@@ -1,4 +1,4 @@
-"""What every measurement looks like, so that rounds can take turns between them."""
+"""The interface of measurements, which lets rounds alternate between them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tools.bench.site import Site
 
 
 class Measurement(Protocol):
-    """Something that is measured. `name` is what `--only` takes."""
+    """A measurement. `name` is what `--only` selects."""
 
     name: str
 
     def prepare(self, site: Site) -> None:
-        """Make what the samples need."""
+        """Set up what the samples need."""
 
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
-        """Take one sample of the store and one of the floor, about `seconds` each."""
+        """Take one sample of the store and one of the floor, of about `seconds` each."""
 
     def figures(self) -> list[Figure]:
-        """What the samples come to."""
+        """Return the rows of the table."""

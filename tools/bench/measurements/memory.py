@@ -1,15 +1,18 @@
-"""How much memory a worker process takes after the load of the other measurements."""
+"""Memory of a worker process after the load of the other measurements."""
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from tools.bench.figures import Bar, Figure
+from tools.bench.measurements.measurement import Measurement
 from tools.bench.site import Site
 
 _MB = 1_000_000
 
 
-class Memory:
-    """The largest worker counts; the floor's workers are shown beside it."""
+class Memory(Measurement):
+    """Measures the largest worker, of the store and of the floor."""
 
     name = "memory"
 
@@ -19,19 +22,21 @@ class Memory:
         self._floor_resident: list[float] = []
         self._floor_proportional: list[float] = []
 
+    @override
     def prepare(self, site: Site) -> None:
-        """Nothing: the other measurements are the load."""
+        pass  # the other measurements are the load
 
+    @override
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
-        """As it is now; the last round has the most load behind it."""
+        # Every round measures the memory; `figures` uses the last one, which has the most load behind it.
         store, floor = site.store.memory(), site.floors.memory()
         self._resident.append(max(rss for rss, _ in store) / _MB)
         self._proportional.append(max(pss for _, pss in store) / _MB)
         self._floor_resident.append(max(rss for rss, _ in floor) / _MB)
         self._floor_proportional.append(max(pss for _, pss in floor) / _MB)
 
+    @override
     def figures(self) -> list[Figure]:
-        """The lines of the table: what was found in the last round."""
         return [
             Figure(
                 "worker: resident", "MB", self._resident[-1:], self._floor_resident[-1:], Bar("value", "at most", 100)

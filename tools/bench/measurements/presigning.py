@@ -1,10 +1,12 @@
-"""Presigned S3 URLs: a thousand of them alone, and a page of a thousand Segments that shows them."""
+"""Presigned S3 URLs: a thousand alone, and a page of a thousand Segments that contains them."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 from uuid import uuid4
+
+from typing_extensions import override
 
 from tams.domain import clock
 from tools.bench import servers
@@ -13,10 +15,11 @@ from tools.bench.figures import Bar, Figure
 from tools.bench.hotpaths import READ_PATHS
 from tools.bench.http import Connection
 from tools.bench.load import drive
+from tools.bench.measurements.measurement import Measurement
 from tools.bench.site import Site, allocate, make_flow
 
 _URLS = 1000
-# Signing asks nobody: no server has to be there.
+# Signing makes no request, so no S3 server runs here.
 _S3 = {
     "TAMS_STORAGE_ID": "0b0c0d0e-1f1a-4b1c-8d1e-2f2a2b2c2d2e",
     "TAMS_S3_BUCKET": "bench",
@@ -26,8 +29,10 @@ _S3 = {
 }
 
 
-class Presigning:
-    """CPU of signing, with the AWS SDK's own function as the floor, and of pages, with the same page without URLs."""
+class Presigning(Measurement):
+    """CPU time of signing, with the AWS SDK's function as the floor, and of pages, with pages without URLs as the
+    floor.
+    """
 
     name = "presign-s3"
 
@@ -40,22 +45,22 @@ class Presigning:
         self._flow_id = ""
         self._storage: Any = None
         self._variables: dict[str, str] = {}
-        self._keys: list[str] = []
+        self._storage_keys: list[str] = []
 
+    @override
     def prepare(self, site: Site) -> None:
-        """A store whose media is in a bucket, with a thousand Segments."""
         self._storage = _storage(site)
         self._variables = _S3 | {"TAMS_DATABASE_URL": site.databases.new("s3")}
-        self._keys = [self._storage.new_key(str(uuid4())) for _ in range(_URLS)]
+        self._storage_keys = [self._storage.new_key(str(uuid4())) for _ in range(_URLS)]
         with servers.store(site.directory / "s3", **self._variables) as server, Connection(server.port) as connection:
             self._flow_id = make_flow(connection)
             ids = allocate(connection, self._flow_id, _URLS)
             connection.expect(201, "POST", f"/flows/{self._flow_id}/segments", segments(ids, 0))
 
+    @override
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
-        """A thousand URLs both ways; then pages with and without URLs, for `seconds` each."""
-        self._signing.append(_milliseconds(self._sign))
-        self._sdk.append(_milliseconds(self._sign_by_sdk))
+        self._signing.append(_cpu_milliseconds(self._sign))
+        self._sdk.append(_cpu_milliseconds(self._sign_by_sdk))
         with servers.store(site.directory / "s3", **self._variables) as server:
             for name, cpu in (("page-1000-no-urls", self._bare_pages), ("page-1000", self._pages)):
                 path = READ_PATHS[name](self._flow_id)
@@ -65,25 +70,25 @@ class Presigning:
                 cpu.append(1000 * (server.cpu() - before) / load.requests)
             self._rates.append(load.requests / load.seconds)
 
+    @override
     def figures(self) -> list[Figure]:
-        """The lines of the table."""
-        more = [page - bare for page, bare in zip(self._pages, self._bare_pages, strict=True)]
+        extra = [page - bare for page, bare in zip(self._pages, self._bare_pages, strict=True)]
         return [
             Figure("presign-s3: 1000 URLs, CPU", "ms", self._signing, self._sdk, Bar("value", "at most", 30)),
             Figure("presign-s3: page of 1000, CPU", "ms", self._pages, self._bare_pages),
-            Figure("presign-s3: page of 1000, CPU more", "ms", more, bar=Bar("value", "at most", 30)),
+            Figure("presign-s3: page of 1000, CPU more", "ms", extra, bar=Bar("value", "at most", 30)),
             Figure("presign-s3: page of 1000", "/s", self._rates),
         ]
 
     def _sign(self) -> None:
         sign = self._storage.get_signer(clock.now())
-        for key in self._keys:
-            sign(key)
+        for storage_key in self._storage_keys:
+            sign(storage_key)
 
     def _sign_by_sdk(self) -> None:
         client = self._storage.bucket._client
-        for key in self._keys:
-            client.generate_presigned_url("get_object", Params={"Bucket": "bench", "Key": key}, ExpiresIn=600)
+        for storage_key in self._storage_keys:
+            client.generate_presigned_url("get_object", Params={"Bucket": "bench", "Key": storage_key}, ExpiresIn=600)
 
 
 def _storage(site: Site) -> Any:
@@ -95,7 +100,7 @@ def _storage(site: Site) -> Any:
     return storage
 
 
-def _milliseconds(work: Any) -> float:
+def _cpu_milliseconds(work: Any) -> float:
     before = time.process_time()
     work()
     return 1000 * (time.process_time() - before)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from tools.bench.figures import Bar, Figure
 from tools.bench.hotpaths import READ_PATHS
 from tools.bench.load import Load, drive
+from tools.bench.measurements.measurement import Measurement
 from tools.bench.servers import Server
 from tools.bench.site import Site
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One kind of request, a name in `READ_PATHS`, and what is asked of it."""
+class ReadSpec:
+    """A kind of request, by its name in `READ_PATHS`, and its bars."""
 
     name: str
     rate_bar: Bar | None = None
@@ -21,29 +24,30 @@ class Asked:
 
 
 READINGS = (
-    Asked("flow", rate_bar=Bar("ratio", "at least", 0.6)),
-    Asked("page-100", cpu_bar=Bar("ratio", "at most", 2.0)),
-    Asked("page-1000"),
-    Asked("page-1000-no-urls", cpu_bar=Bar("ratio", "at most", 1.5)),
+    ReadSpec("flow", rate_bar=Bar("ratio", "at least", 0.6)),
+    ReadSpec("page-100", cpu_bar=Bar("ratio", "at most", 2.0)),
+    ReadSpec("page-1000"),
+    ReadSpec("page-1000-no-urls", cpu_bar=Bar("ratio", "at most", 1.5)),
 )
 
 
-class Reading:
-    """Requests a second, CPU a request and latency of one kind of request, beside the floor of the same name."""
+class Reading(Measurement):
+    """Rate, CPU time and latency of one kind of request, with the floor of the same name."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.name = asked.name
-        self._asked = asked
+    def __init__(self, spec: ReadSpec) -> None:
+        self.name = spec.name
+        self._spec = spec
         self._store = _Samples()
         self._floor = _Samples()
 
+    @override
     def prepare(self, site: Site) -> None:
-        """Ask for it some times, so that both servers have done it before."""
+        # Warm up both servers.
         for server, path in self._sides(site):
             drive(server, path, 0.3)
 
+    @override
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
-        """One after the other, for `seconds` each."""
         sides = list(zip((self._store, self._floor), self._sides(site), strict=True))
         for samples, (server, path) in reversed(sides) if floor_first else sides:
             before = server.cpu()
@@ -51,12 +55,12 @@ class Reading:
             samples.add(load, server.cpu() - before)
             site.generator.note(load)
 
+    @override
     def figures(self) -> list[Figure]:
-        """The lines of the table."""
-        store, floor, asked = self._store, self._floor, self._asked
+        store, floor, spec = self._store, self._floor, self._spec
         return [
-            Figure(f"{self.name}: requests", "/s", store.rates, floor.rates, asked.rate_bar),
-            Figure(f"{self.name}: CPU", "ms", store.cpu, floor.cpu, asked.cpu_bar),
+            Figure(f"{self.name}: requests", "/s", store.rates, floor.rates, spec.rate_bar),
+            Figure(f"{self.name}: CPU", "ms", store.cpu, floor.cpu, spec.cpu_bar),
             Figure(f"{self.name}: latency p50", "ms", store.p50, floor.p50),
             Figure(f"{self.name}: latency p99", "ms", store.p99, floor.p99),
         ]
@@ -66,7 +70,7 @@ class Reading:
 
 
 class _Samples:
-    """Of one side: per second, and milliseconds."""
+    """The samples of one side: requests per second, and milliseconds."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []

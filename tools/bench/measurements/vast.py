@@ -1,4 +1,4 @@
-"""VAST Database, as an emulator counts it: requests for each call, for events, for pages of any archive; and memory."""
+"""VAST Database: the emulator's count of requests for each call, for events, and for pages of archives; and memory."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from tests.support.repository_steps import environment_of
 from tests.support.vast_archive import costs_of_pages
 from tests.support.vast_clusters import emulator_process
 from tools.bench import servers, vast_calls
-from tools.bench.documents import MOST_ALLOCATED, segments
+from tools.bench.documents import MAX_ALLOCATED, segments
 from tools.bench.figures import Bar, Figure
 from tools.bench.hotpaths import READ_PATHS
 from tools.bench.http import Connection
 from tools.bench.load import drive
+from tools.bench.measurements.measurement import Measurement
 from tools.bench.site import Site, allocate, make_flow
 
 _MB = 1_000_000
 _SECONDS, _PER_SECOND = 10.0, 10
 
 
-class Vast:
-    """Counts, which are the same in every round: they are taken once, before the first."""
+class Vast(Measurement):
+    """Counts, which do not vary between rounds: they are taken once, before the first round."""
 
     name = "vast"
 
@@ -30,8 +33,8 @@ class Vast:
         self._sizes = sizes
         self._figures: list[Figure] = []
 
+    @override
     def prepare(self, site: Site) -> None:
-        """Count, and look at the memory of a server under load."""
         with tempfile.TemporaryDirectory() as directory, vast_calls.place(Path(directory)) as place:
             for call in vast_calls.CALLS:
                 self._add(call.name, "requests", vast_calls.requests_of(place, call), call.bar)
@@ -45,11 +48,12 @@ class Vast:
                 self._add(f"page out of {count:,}, {where}: sent", "rows", costs.rows_sent)
         self._add("worker: resident", "MB", _memory(site.directory / "vast", _SECONDS) / _MB, 220)
 
+    @override
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
-        """Nothing changes."""
+        pass  # `prepare` has taken all counts
 
+    @override
     def figures(self) -> list[Figure]:
-        """The lines of the table."""
         return self._figures
 
     def _add(self, name: str, unit: str, value: float, most: float | None = None) -> None:
@@ -58,12 +62,12 @@ class Vast:
 
 
 def _memory(data: Path, seconds: float) -> float:
-    """Resident bytes of the largest process that answers, after reads and writes."""
+    """Return the resident bytes of the largest process that serves requests, after reads and writes."""
     with emulator_process() as url, servers.store(data, **environment_of(url)) as store:
         with Connection(store.port) as connection:
             flow_id = make_flow(connection)
-            for first in range(0, 5 * MOST_ALLOCATED, MOST_ALLOCATED):
-                ids = allocate(connection, flow_id, MOST_ALLOCATED)
+            for first in range(0, 5 * MAX_ALLOCATED, MAX_ALLOCATED):
+                ids = allocate(connection, flow_id, MAX_ALLOCATED)
                 connection.expect(201, "POST", f"/flows/{flow_id}/segments", segments(ids, first))
         for path in READ_PATHS.values():
             drive(store, path(flow_id), seconds / 4)
