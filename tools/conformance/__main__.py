@@ -1,4 +1,4 @@
-"""The command: `python -m tools.conformance --spec PATH [--url URL] [--json FILE]`."""
+"""The command `python -m tools.conformance --spec PATH [--url URL] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tools.conformance.session import Session
 
 DRIVEN, EXAMPLES, GENERATED = "driven", "examples", "generated"
 
-_BROKEN_ANSWER = (
+_STEP_ERRORS = (
     LookupError,
     TypeError,
     ValueError,
@@ -37,20 +37,20 @@ _BROKEN_ANSWER = (
     HypothesisException,
     SchemathesisError,
 )
-"""What a step may raise where an answer is not at all what it reads, or does not come."""
+"""Exceptions that a step may raise if a response is missing or unlike anything that the step can read."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts and print the report; 1 where anything failed, 2 where nothing could be run."""
+    """Run the three parts and print the report; return 1 if a check failed, 2 if the document does not exist."""
     parser = argparse.ArgumentParser(prog="python -m tools.conformance", description=__doc__)
-    parser.add_argument("--spec", type=Path, required=True, help="the OpenAPI document, with its schemas beside it")
     parser.add_argument(
-        "--url", help="a server to drive, with a store that can be thrown away [default: one of its own]"
+        "--spec", type=Path, required=True, help="the OpenAPI document; the schemas it refers to are beside it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, as JSON")
+    parser.add_argument("--url", help="base URL of a server whose data may be lost [default: start a server]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report to FILE as JSON")
     options = parser.parse_args(arguments)
     if not options.spec.is_file():
-        print(f"There is no document at {options.spec}", file=sys.stderr)
+        print(f"{options.spec} is not a file; --spec takes the path of the OpenAPI document.", file=sys.stderr)
         return 2
     document = ApiDocument(options.spec)
     results = Results()
@@ -68,31 +68,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(document: ApiDocument, url: str, results: Results) -> None:
-    """The three parts, one after the other."""
-    driven = Session(document, url, results, DRIVEN)
-    _steps(driven, ((step.__name__, partial(step, driven)) for step in STEPS))
-    examples = Session(document, url, results, EXAMPLES)
-    _steps(examples, replay(examples))
-    requested = Session(document, url, results, GENERATED)
-    _steps(requested, generated(document, requested))
+    """Run the three parts one after the other."""
+    driven_session = Session(document, url, results, DRIVEN)
+    _run_steps(driven_session, ((step.__name__, partial(step, driven_session)) for step in STEPS))
+    examples_session = Session(document, url, results, EXAMPLES)
+    _run_steps(examples_session, replay(examples_session))
+    generated_session = Session(document, url, results, GENERATED)
+    _run_steps(generated_session, generated(document, generated_session))
 
 
-def _steps(session: Session, steps: Iterable[tuple[str, Callable[[], None]]]) -> None:
-    """Take each step; one that an answer breaks is a failure, and the next one goes on."""
+def _run_steps(session: Session, steps: Iterable[tuple[str, Callable[[], None]]]) -> None:
+    """Run each step. A step that a response breaks is recorded as a failure, and the next one follows."""
     print(f"{session.part} …", file=sys.stderr)
-    with _breaking(session, session.part):
+    with _recording_errors(session, session.part):
         for name, step in steps:
-            with _breaking(session, name):
+            with _recording_errors(session, name):
                 step()
     session.close()
 
 
 @contextmanager
-def _breaking(session: Session, name: str) -> Iterator[None]:
-    """Record it where an answer breaks what is done here."""
+def _recording_errors(session: Session, name: str) -> Iterator[None]:
+    """Record a failure if a response breaks the block."""
     try:
         yield
-    except _BROKEN_ANSWER as error:
+    except _STEP_ERRORS as error:
         fault = f"the step to reach its end, got {type(error).__name__}: {error}"
         session.results.record(session.part, name, "the step is whole", fault, session.last)
 

@@ -1,6 +1,6 @@
-"""What is accepted beyond the document, each with its reason; anything else undocumented is a failure.
+"""Deviations from the document that are accepted, each with its reason; anything else undocumented is a failure.
 
-The report prints these tables, and docs/reference/conformance.md has them too.
+The report prints these tables, and docs/reference/conformance.md contains them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One thing accepted, named as the report and the docs name it."""
+    """An accepted deviation, with the name that the report and the documentation use."""
 
     name: str
     reason: str
@@ -25,7 +25,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Status(Allowance):
-    """A status that an operation may answer without documenting it, on requests for which `applies` holds."""
+    """A status that an operation may return without documenting it, for requests that `applies` accepts."""
 
     status: int
     applies: Callable[[Operation, Exchange], bool]
@@ -40,9 +40,12 @@ def _is_conditional(operation: Operation, exchange: Exchange) -> bool:
 
 
 def _is_query(operation: Operation, exchange: Exchange) -> bool:
-    """Whether the request has a query that the operation reads: nothing else of it can be malformed without a body."""
-    read = [re.escape(name).replace(r"\{name\}", ".*") for name in operation.query_parameters]
-    return any(re.fullmatch(pattern, name, re.DOTALL) for pattern in read for name, _ in exchange.query)
+    """Return True if the request has a query parameter that the operation reads.
+
+    Without a body, nothing else in such a request can be malformed.
+    """
+    patterns = [re.escape(name).replace(r"\{name\}", ".*") for name in operation.query_parameters]
+    return any(re.fullmatch(pattern, name, re.DOTALL) for pattern in patterns for name, _ in exchange.query)
 
 
 def _is_inherited_bit_rate(operation: Operation, exchange: Exchange) -> bool:
@@ -52,33 +55,34 @@ def _is_inherited_bit_rate(operation: Operation, exchange: Exchange) -> bool:
 ADDED_STATUSES = (
     Status(
         "304 to If-None-Match",
-        "answers carry an ETag, and a client that has the answer already need not be sent it again",
+        "responses carry an ETag, and a client that already has the response need not receive it again",
         304,
         _is_conditional,
     ),
     Status(
         "400 to a bad query",
-        "a malformed `limit`, `page` or filter is told to the client, where some listings document no 400",
+        "a malformed `limit`, `page` or filter is an error, although some listings document no 400",
         400,
         _is_query,
     ),
     Status(
         "400 to DELETE of an inherited avg_bit_rate",
-        "a PUT that would break a Flow's link to its Profile is 400 by the document, and a DELETE breaks it alike",
+        "the document returns 400 to a PUT that would break a Flow's link to its Profile, and a DELETE would break it "
+        "as well",
         400,
         _is_inherited_bit_rate,
     ),
-    Status("401", "every operation asks for credentials where authentication is switched on", 401, _anywhere),
-    Status("405", "a method that a path does not have", 405, _anywhere),
-    Status("409", "a deletion or creation that what is stored stands against", 409, _anywhere),
+    Status("401", "every operation requires credentials if authentication is enabled", 401, _anywhere),
+    Status("405", "a method that the path does not support", 405, _anywhere),
+    Status("409", "a deletion or creation that conflicts with stored data", 409, _anywhere),
     Status("413", "a body larger than the configured limit", 413, _anywhere),
     Status("415", "a body that is not JSON", 415, _anywhere),
-    Status("429", "more requests than the service takes", 429, _anywhere),
-    Status("503", "a database or storage backend that cannot be reached", 503, _anywhere),
+    Status("429", "more requests than the service accepts", 429, _anywhere),
+    Status("503", "a database or storage backend that is unreachable", 503, _anywhere),
 )
 
-_NO_CREDENTIALS = "refused only to a client that lacks a permission, and the session is driven without authentication"
-_WEBHOOKS = "answered only by a service that does not offer webhooks, and this one does"
+_NO_CREDENTIALS = "returned only to a client that lacks a permission, and the session runs without authentication"
+_WEBHOOKS = "returned only by a service that does not offer webhooks, and this one does"
 
 UNSEEN_STATUSES = {
     "403 to POST /service": _NO_CREDENTIALS,
@@ -97,48 +101,48 @@ UNSEEN_STATUSES = {
     "404 to HEAD /service/webhooks": _WEBHOOKS,
     "404 to POST /service/webhooks": _WEBHOOKS,
 }
-"""Documented statuses that the session cannot bring about."""
+"""Documented statuses that the session cannot cause."""
 
 HEAD_BODY = Allowance(
     "the body of HEAD",
-    "the document gives answers to HEAD a JSON text as their body, and HTTP allows none: it has to be empty, with the "
-    "headers of GET",
+    "the document describes a JSON body for responses to HEAD, which HTTP does not allow: the body must be empty, and "
+    "the headers those of GET",
 )
 REFERENCE_HEADERS = Allowance(
     "headers beside $ref",
-    "two answers to HEAD have headers beside a `$ref`, where OpenAPI ignores them: they are checked all the same",
+    "two responses to HEAD have headers beside a `$ref`, where OpenAPI ignores them: they are checked nevertheless",
 )
 ERROR_BODY = Allowance(
     "the body of errors",
-    "the document describes none: it has to be JSON that keeps to schemas/error.json",
+    "the document describes none: it must be JSON that follows schemas/error.json",
 )
 BLOCK_TEXT = Allowance(
     "examples as block texts",
-    'short examples such as `"new_value"` are texts that hold JSON: what is sent is the JSON, not the text',
+    'short examples such as `"new_value"` are texts that contain JSON: the JSON is sent, not the text',
 )
 DOCUMENT_FAULTS = (HEAD_BODY, REFERENCE_HEADERS, ERROR_BODY, BLOCK_TEXT)
-"""Where the document itself is at fault, and what is checked instead."""
+"""Faults of the document itself, and what is checked instead."""
 
-_COLLECTS_ITSELF = "the Flow collects itself, which no Flow can: it has to be refused with 400"
+_COLLECTS_ITSELF = "the Flow collects itself, which no Flow can: it must be refused with 400"
 
 EXAMPLES = {
     "flow-put-multi.json": _COLLECTS_ITSELF,
     "flow-get-200-multi.json": _COLLECTS_ITSELF,
     "flow-segments-get-200-object-timerange.json": (
         "its second Segment, shifted by ts_offset, lies outside its object_timerange, and its third gives the object "
-        "of the first another object_timerange: the text forbids both, and both have to be refused"
+        "of the first another object_timerange: the text forbids both, and both must be refused"
     ),
     "service-get-200.json": (
-        "its min_presigned_url_timeout is longer than its min_object_timeout, which the text forbids: there is nothing "
-        "to send, the two are compared"
+        "its min_presigned_url_timeout is longer than its min_object_timeout, which the text forbids: nothing can be "
+        "sent, so the two are compared"
     ),
 }
-"""Examples of the document that a store cannot accept; each is replayed to see that the reason still holds."""
+"""Examples of the document that a store cannot accept; each is replayed to verify that the reason still holds."""
 
 
 def added_status(operation: Operation, exchange: Exchange) -> Status | None:
-    """The addition that allows the answer's status, which the operation does not document."""
-    for added in ADDED_STATUSES:
-        if added.status == exchange.status and added.applies(operation, exchange):
-            return added
+    """Return the allowance for the response's status, which the operation does not document, or None."""
+    for allowance in ADDED_STATUSES:
+        if allowance.status == exchange.status and allowance.applies(operation, exchange):
+            return allowance
     return None

@@ -1,4 +1,4 @@
-"""Whether one answer keeps to the document: each check yields its name and, where it failed, what was expected."""
+"""The checks of a single response: each yields its name and, if it failed, what was expected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tools.conformance import allowances
-from tools.conformance.document import JSON_TYPE, Answer, ApiDocument, Header, Operation
+from tools.conformance.document import JSON_TYPE, ApiDocument, DocumentedResponse, Header, Operation
 from tools.conformance.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ Finding = tuple[str, str | None]
 LINK = re.compile(r'<(?P<url>[^<>,;\s]+)>; rel="next"')
 
 _VOLATILE = {"date", "x-request-id", "connection", "keep-alive", "transfer-encoding"}
-"""Headers that differ between two answers to the same request."""
+"""Headers that differ between two responses to the same request."""
 
 
 def check(document: ApiDocument, operation: Operation, exchange: Exchange) -> Iterator[Finding]:
-    """Everything that can be said of an answer by itself."""
-    documented = operation.answers.get(exchange.status)
+    """Yield the results of all checks that need only this response."""
+    documented = operation.responses.get(exchange.status)
     yield "status is documented", _status_fault(operation, exchange)
     if operation.method == "HEAD":
         yield "HEAD has no body", f"no body, got {len(exchange.body)} bytes" if exchange.body else None
@@ -38,14 +38,14 @@ def check(document: ApiDocument, operation: Operation, exchange: Exchange) -> It
         yield from _check_headers(document, operation, documented, exchange)
 
 
-def check_head(got: Exchange, head: Exchange) -> Iterator[Finding]:
-    """Whether HEAD answers what GET of the same URL answered, without the body."""
+def check_head(get: Exchange, head: Exchange) -> Iterator[Finding]:
+    """Check that HEAD returns what GET of the same URL returned, without the body."""
     yield (
         "HEAD has the status of GET",
-        f"{got.status}, got {head.status}" if head.status != got.status else None,
+        f"{get.status}, got {head.status}" if head.status != get.status else None,
     )
-    expected = {name: value for name, value in got.headers.items() if name not in _VOLATILE}
-    # A server may leave out what it only knows after making the body (RFC 9110, 9.3.2).
+    expected = {name: value for name, value in get.headers.items() if name not in _VOLATILE}
+    # A server may omit header fields whose value it knows only after creating the body (RFC 9110, 9.3.2).
     if "content-length" not in head.headers:
         expected.pop("content-length", None)
     headers = {name: value for name, value in head.headers.items() if name not in _VOLATILE}
@@ -53,9 +53,9 @@ def check_head(got: Exchange, head: Exchange) -> Iterator[Finding]:
 
 
 def _status_fault(operation: Operation, exchange: Exchange) -> str | None:
-    if exchange.status in operation.answers or allowances.added_status(operation, exchange):
+    if exchange.status in operation.responses or allowances.added_status(operation, exchange):
         return None
-    return f"one of {sorted(operation.answers)}"
+    return f"one of {sorted(operation.responses)}"
 
 
 def _content_type_fault(exchange: Exchange) -> str | None:
@@ -76,7 +76,7 @@ def _body_fault(document: ApiDocument, schema: str, exchange: Exchange) -> str |
 
 
 def _check_headers(
-    document: ApiDocument, operation: Operation, documented: Answer, exchange: Exchange
+    document: ApiDocument, operation: Operation, documented: DocumentedResponse, exchange: Exchange
 ) -> Iterator[Finding]:
     for header in documented.headers:
         if header.name.lower() in exchange.headers:
@@ -110,37 +110,43 @@ def _location_fault(exchange: Exchange) -> str | None:
 
 
 def _check_paging(documented: set[str], exchange: Exchange) -> Iterator[Finding]:
-    """The paging headers of a listing's page; `documented` are the names of those that the operation has."""
+    """Check the paging headers of a page; `documented` are the names of those that the operation documents."""
     headers = exchange.headers
     for name in sorted(documented - {"Link", "X-Paging-NextKey"}):
         yield f"{name} is there", f"a {name} header" if name.lower() not in headers else None
-    key, link = headers.get("x-paging-nextkey"), headers.get("link")
-    if (key is None) != (link is None):
-        yield "Link and X-Paging-NextKey come together", f"both or none, got Link {link!r} and key {key!r}"
+    page_token, link = headers.get("x-paging-nextkey"), headers.get("link")
+    if (page_token is None) != (link is None):
+        yield (
+            "Link and X-Paging-NextKey come together",
+            f"both or none, got Link {link!r} and key {page_token!r}",
+        )
     elif link is not None:
-        yield "Link", _link_fault(link, key or "", exchange)
+        yield "Link", _link_fault(link, page_token or "", exchange)
     if "X-Paging-Reverse-Order" in documented:
-        asked = dict(exchange.query).get("reverse_order", "false").lower()
-        got = headers.get("x-paging-reverse-order")
-        yield "X-Paging-Reverse-Order is what was asked", f"{asked}, got {got}" if got != asked else None
+        requested = dict(exchange.query).get("reverse_order", "false").lower()
+        value = headers.get("x-paging-reverse-order")
+        yield (
+            "X-Paging-Reverse-Order is what was requested",
+            f"{requested}, got {value}" if value != requested else None,
+        )
     if exchange.method == "GET" and "X-Paging-Count" in documented:
         items = len(exchange.json()) if exchange.body else 0
-        got = headers.get("x-paging-count")
-        yield "X-Paging-Count is the page's", f"{items}, got {got}" if got != str(items) else None
+        value = headers.get("x-paging-count")
+        yield "X-Paging-Count is the page's", f"{items}, got {value}" if value != str(items) else None
     if exchange.method == "GET" and "X-Paging-Timerange" in documented and exchange.json() == []:
-        got = headers.get("x-paging-timerange")
-        yield "X-Paging-Timerange of an empty page", f"(), got {got}" if got != "()" else None
+        value = headers.get("x-paging-timerange")
+        yield "X-Paging-Timerange of an empty page", f"(), got {value}" if value != "()" else None
 
 
-def _link_fault(link: str, key: str, exchange: Exchange) -> str | None:
+def _link_fault(link: str, page_token: str, exchange: Exchange) -> str | None:
     match = LINK.fullmatch(link)
     if match is None:
         return f'Link of the form <absolute URL>; rel="next", got {link!r}'
-    here, there = urlsplit(exchange.url), urlsplit(match["url"])
-    if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):
-        return f"Link to the URL that was asked, got {link!r}"
-    carried = [pair for pair in exchange.query if pair[0] != "page"]
-    query = parse_qsl(there.query, keep_blank_values=True)
-    if ("page", key) not in query or any(pair not in query for pair in carried):
-        return f"Link with page={key} and the query's own parameters, got {link!r}"
+    request_url, link_url = urlsplit(exchange.url), urlsplit(match["url"])
+    if (link_url.scheme, link_url.netloc, link_url.path) != (request_url.scheme, request_url.netloc, request_url.path):
+        return f"Link to the URL of the request, got {link!r}"
+    parameters = [pair for pair in exchange.query if pair[0] != "page"]
+    query = parse_qsl(link_url.query, keep_blank_values=True)
+    if ("page", page_token) not in query or any(pair not in query for pair in parameters):
+        return f"Link with page={page_token} and the parameters of the query, got {link!r}"
     return None

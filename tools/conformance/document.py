@@ -1,4 +1,4 @@
-"""The OpenAPI document: its operations, and the schemas of their answers, resolved file by file as they are needed."""
+"""The OpenAPI document: its operations and the schemas of their responses, resolved file by file on demand."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation documents for one status; `schema` is the JSON pointer of its body's schema."""
+class DocumentedResponse:
+    """An operation's documentation of one status; `schema` is the JSON pointer of the body's schema."""
 
     status: int
     has_content: bool
@@ -42,23 +42,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path."""
+    """A method of a path."""
 
     method: str
     path: str
     definition: Mapping[str, Any]
     parameters: tuple[Mapping[str, Any], ...]
-    """Those of its path and its own, references resolved."""
-    answers: Mapping[int, Answer]
+    """The parameters of its path and its own, with references resolved."""
+    responses: Mapping[int, DocumentedResponse]
 
     @property
     def label(self) -> str:
-        """How reports and the tables of allowances name it: `GET /flows/{flowId}`."""
+        """Return the name that reports and allowances use, such as `GET /flows/{flowId}`."""
         return f"{self.method} {self.path}"
 
     @property
     def query_parameters(self) -> tuple[str, ...]:
-        """The names of its query parameters."""
+        """Return the names of its query parameters."""
         return tuple(parameter["name"] for parameter in self.parameters if parameter["in"] == "query")
 
 
@@ -68,14 +68,14 @@ class Example:
 
     operation: Operation
     status: int | None
-    """The status of the answer that it shows; none for the example of a request."""
+    """The status of the response; None for the example of a request."""
     file: str | None
-    """The name of its file; none where it stands in the document itself."""
+    """The name of its file; None if it is part of the document itself."""
     value: Any
 
     @property
     def name(self) -> str:
-        """The file, or the operation for an example without one."""
+        """Return the name of the file, or of the operation for an example without a file."""
         return self.file or f"the example of {self.operation.label}"
 
 
@@ -93,7 +93,7 @@ class ApiDocument:
         self.operations = {operation.label: operation for operation in self._operations()}
 
     def faults(self, schema: str, value: Any) -> list[str]:
-        """What is wrong with `value` by the schema: a JSON pointer within the document, or a path relative to it."""
+        """Return the errors of `value` under a schema: a JSON pointer within the document, or a path relative to it."""
         if schema not in self._validators:
             uri = f"{self._uri}#{schema}" if schema.startswith("/") else (self.path.parent / schema).as_uri()
             self._validators[schema] = Draft202012Validator(
@@ -103,29 +103,29 @@ class ApiDocument:
         return [f"{error.json_path}: {error.message[:300]}" for error in errors]
 
     def request_examples(self) -> Iterator[Example]:
-        """Every example of a request body."""
+        """Yield every example of a request body."""
         for operation in self.operations.values():
             for content in operation.definition.get("requestBody", {}).get("content", {}).values():
                 yield from self._examples(operation, None, content)
 
-    def answer_examples(self) -> Iterator[Example]:
-        """Every example of an answer's body."""
+    def response_examples(self) -> Iterator[Example]:
+        """Yield every example of a response body."""
         for operation in self.operations.values():
-            for status, answer in operation.definition["responses"].items():
-                for content in answer.get("content", {}).values():
+            for status, response in operation.definition["responses"].items():
+                for content in response.get("content", {}).values():
                     yield from self._examples(operation, int(status), content)
 
     def _examples(self, operation: Operation, status: int | None, content: Mapping[str, Any]) -> Iterator[Example]:
-        for shown in [content["example"]] if "example" in content else []:
-            file = shown.get("$ref") if isinstance(shown, dict) else None
-            yield Example(operation, status, *self._load(file, shown))
-        for shown in content.get("examples", {}).values():
-            yield Example(operation, status, *self._load(shown.get("externalValue"), shown.get("value")))
+        for example in [content["example"]] if "example" in content else []:
+            file = example.get("$ref") if isinstance(example, dict) else None
+            yield Example(operation, status, *self._load(file, example))
+        for example in content.get("examples", {}).values():
+            yield Example(operation, status, *self._load(example.get("externalValue"), example.get("value")))
 
     def _load(self, file: str | None, value: Any) -> tuple[str | None, Any]:
         if file is not None:
             return Path(file).name, json.loads((self.path.parent / file).read_text())
-        # The document writes its short examples as block texts that hold JSON: `"new_value"` with its quotes.
+        # The document's short examples are block texts that contain JSON: `"new_value"` with its quotes.
         return None, json.loads(value) if isinstance(value, str) else value
 
     def _operations(self) -> Iterator[Operation]:
@@ -133,16 +133,16 @@ class ApiDocument:
             for method in METHODS:
                 if method in item:
                     pointer = f"/paths/{_escaped(path)}/{method}/responses"
-                    answers = {
-                        int(status): self._answer(int(status), definition, f"{pointer}/{status}")
+                    responses = {
+                        int(status): self._response(int(status), definition, f"{pointer}/{status}")
                         for status, definition in item[method]["responses"].items()
                     }
-                    listed = (*item.get("parameters", []), *item[method].get("parameters", []))
-                    parameters = tuple(self._resolved(parameter) for parameter in listed)
-                    yield Operation(method.upper(), path, item[method], parameters, answers)
+                    parameter_definitions = (*item.get("parameters", []), *item[method].get("parameters", []))
+                    parameters = tuple(self._resolved(parameter) for parameter in parameter_definitions)
+                    yield Operation(method.upper(), path, item[method], parameters, responses)
 
-    def _answer(self, status: int, definition: Mapping[str, Any], pointer: str) -> Answer:
-        # Some answers stand beside a `$ref`, where OpenAPI ignores them. The document plainly means both.
+    def _response(self, status: int, definition: Mapping[str, Any], pointer: str) -> DocumentedResponse:
+        # Some responses have headers beside a `$ref`, where OpenAPI ignores them. The document clearly means both.
         headers = tuple(
             Header(name, f"{pointer}/headers/{name}/schema", _type_of(header["schema"]))
             for name, header in definition.get("headers", {}).items()
@@ -152,22 +152,22 @@ class ApiDocument:
             definition = self._resolved(definition)
         content = definition.get("content", {})
         schema = f"{pointer}/content/{_escaped(JSON_TYPE)}/schema" if JSON_TYPE in content else None
-        return Answer(status, bool(content), schema, headers)
+        return DocumentedResponse(status, bool(content), schema, headers)
 
     def _resolved(self, definition: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a reference within the document names, or the definition itself."""
+        """Return the target of a reference within the document, or the definition itself."""
         if "$ref" not in definition:
             return definition
-        keys = definition["$ref"].removeprefix("#/").split("/")
-        return cast("Mapping[str, Any]", functools.reduce(lambda node, key: node[key], keys, self._content))
+        names = definition["$ref"].removeprefix("#/").split("/")
+        return cast("Mapping[str, Any]", functools.reduce(lambda node, name: node[name], names, self._content))
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:
     return cast("str", schema.get("type", "string"))
 
 
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
 
 
 def _read(path: Path) -> Any:

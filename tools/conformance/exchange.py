@@ -1,4 +1,4 @@
-"""One request and its answer, as the checks judge it and the report shows it."""
+"""A request and its response, for the checks and the report."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SHOWN = 1500
-"""How many characters of a body a report shows."""
+MAX_SHOWN = 1500
+"""Characters of a body that a report shows."""
 
 _SECRET_HEADERS = {"authorization", "cookie"}
-_OWN_HEADERS = {"content-type", "if-none-match"}
+_CURL_HEADERS = {"content-type", "if-none-match"}
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request with its answer; header names are lower case."""
+    """A request and its response; header names are in lower case."""
 
     method: str
     url: str
@@ -32,25 +32,29 @@ class Exchange:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The parameters of the query, decoded."""
+        """Return the decoded query parameters."""
         return parse_qsl(urlsplit(self.url).query, keep_blank_values=True)
 
     def json(self) -> Any:
-        """The answer's body. Raises ValueError where it is not JSON."""
+        """Return the parsed body of the response.
+
+        Raises:
+            ValueError: The body is not JSON.
+        """
         return json.loads(self.body)
 
     def curl(self) -> str:
-        """The request as a command line; without credentials, and cut where the body is long."""
+        """Return the request as a command line without credentials; a long body is cut."""
         words = ["curl", "--include", *(["--head"] if self.method == "HEAD" else ["--request", self.method])]
         for name, value in self.request_headers.items():
-            if name.lower() in _OWN_HEADERS and name.lower() not in _SECRET_HEADERS:
+            if name.lower() in _CURL_HEADERS and name.lower() not in _SECRET_HEADERS:
                 words += ["--header", f"{name}: {value}"]
         if self.request_body:
             words += ["--data-binary", _cut(self.request_body)]
         return shlex.join([*words, _without_token(self.url)])
 
-    def answer(self) -> str:
-        """The answer as a person reads it."""
+    def response_text(self) -> str:
+        """Return the response as text for the report."""
         headers = "".join(f"\n{name}: {value}" for name, value in self.headers.items() if name in _SHOWN_HEADERS)
         return f"{self.status}{headers}\n{_cut(self.body)}".rstrip()
 
@@ -60,11 +64,11 @@ _SHOWN_HEADERS = {"content-type", "link", "location", "allow"}
 
 def _cut(body: bytes) -> str:
     text = body.decode(errors="backslashreplace")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(body)} bytes)"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(body)} bytes)"
 
 
 def _without_token(url: str) -> str:
-    """Without an `access_token`, and everything else as it was sent."""
+    """Return the URL without an `access_token`, otherwise exactly as it was sent."""
     parts = urlsplit(url)
     query = "&".join(pair for pair in parts.query.split("&") if not pair.startswith("access_token="))
     return urlunsplit(parts._replace(query=query))

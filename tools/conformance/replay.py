@@ -1,7 +1,7 @@
-"""The document's own examples: every request is sent, and what GET shows of Flows, Profiles and Segments is stored.
+"""The document's own examples: every request is sent, and Flows, Profiles and Segments of GET responses are stored.
 
-Each example gets a store of its own by giving every id in it a new one, throughout. What it refers to (Flows that it
-collects, a Profile, objects, a storage backend) is made first.
+Every id in an example is replaced by a new one, so that examples do not interfere. The resources that it refers to
+(Flows that it collects, a Profile, Objects, a storage backend) are created first.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-
 
 
 def replay(session: Session) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Each example's name, and what replays it."""
-    for example in (*session.document.request_examples(), *_readable(session.document)):
+    """Yield each example's name, and a function that replays it."""
+    for example in (*session.document.request_examples(), *_writable_responses(session.document)):
         yield example.name, partial(_replay, session, example)
 
 
-def _readable(document: ApiDocument) -> Iterator[Example]:
-    """What GET shows of things that clients write, one by one where it shows a list."""
-    shown = {
+def _writable_responses(document: ApiDocument) -> Iterator[Example]:
+    """Yield the examples of GET responses whose content clients can write; lists are split into items."""
+    labels = {
         "GET /service",
         "GET /flows",
         f"GET {_FLOW}",
@@ -44,9 +44,9 @@ def _readable(document: ApiDocument) -> Iterator[Example]:
         "GET /service/profiles",
         f"GET {_PROFILE}",
     }
-    shown |= {f"POST {_PROFILE}", f"GET {_SEGMENTS}"}
-    for example in document.answer_examples():
-        if example.operation.label in shown:
+    labels |= {f"POST {_PROFILE}", f"GET {_SEGMENTS}"}
+    for example in document.response_examples():
+        if example.operation.label in labels:
             is_listing = example.operation.label in {"GET /flows", "GET /service/profiles"}
             for value in example.value if is_listing else [example.value]:
                 yield Example(example.operation, example.status, example.file, value)
@@ -72,7 +72,7 @@ def _replay(session: Session, example: Example) -> None:
 
 
 def _request(session: Session, example: Example, value: Any) -> None:
-    """A request to the service, or to a Flow or Source that the example does not name."""
+    """Send a request to the service, or to a Flow or Source that the example does not name."""
     operation = example.operation
     document = put_flow(session, AUDIO)
     for member in value if operation.path.endswith("/flow_collection") else []:
@@ -84,7 +84,7 @@ def _request(session: Session, example: Example, value: Any) -> None:
         "sourceId": document["source_id"],
         "name": "an example",
     }
-    names = {name: of for name, of in names.items() if f"{{{name}}}" in operation.path}
+    names = {name: value for name, value in names.items() if f"{{{name}}}" in operation.path}
     _send(session, example, operation.method, operation.path, names, value, _success(operation))
 
 
@@ -93,13 +93,13 @@ def _put_flow(session: Session, example: Example, value: dict[str, Any]) -> None
         if member["id"] != value["id"]:
             put_flow(session, AUDIO, id=member["id"])
     if "profile_id" in value:
-        needed = {**profile(AUDIO), "id": value["profile_id"]}
-        session.call("POST", _PROFILE, {"profileId": needed["id"]}, body=needed, expect=201)
+        required_profile = {**profile(AUDIO), "id": value["profile_id"]}
+        session.call("POST", _PROFILE, {"profileId": required_profile["id"]}, body=required_profile, expect=201)
     _send(session, example, "PUT", _FLOW, {"flowId": value["id"]}, value, 201)
 
 
 def _register(session: Session, example: Example, value: list[dict[str, Any]]) -> None:
-    """Segments as GET shows them: objects of the store, or external ones where their URLs have labels."""
+    """Register the Segments of a GET response: of stored Objects, or of external ones if all URLs have labels."""
     with_init = any("init_object" in segment for segment in value)
     document = flow(VIDEO)
     document["essence_parameters"]["init_segments"] = with_init
@@ -107,22 +107,23 @@ def _register(session: Session, example: Example, value: list[dict[str, Any]]) -
     external = all("label" in url for segment in value for url in segment["get_urls"])
     segments = []
     for segment in value:
-        kept = {name: of for name, of in segment.items() if name != "init_object" and (external or name != "get_urls")}
+        removed = {"init_object"} if external else {"init_object", "get_urls"}
+        request = {name: value for name, value in segment.items() if name not in removed}
         if with_init:
-            kept["init_object_id"] = segment["init_object"]["object_id"]
-        segments.append(kept)
+            request["init_object_id"] = segment["init_object"]["object_id"]
+        segments.append(request)
     if not external:
         ids = [segment[name] for segment in segments for name in ("object_id", "init_object_id") if name in segment]
         _allocate(session, document["id"], list(dict.fromkeys(ids)))
-    answer = _send(session, example, "POST", _SEGMENTS, {"flowId": document["id"]}, segments, 201)
-    if answer.status == 200:
-        failed = [segment["timerange"] for segment in answer.json()["failed_segments"]]
-        refused = [segment["timerange"] for segment in value[1:]]
-        session.expect("the Segments that contradict the text are refused", refused, failed, answer)
+    response = _send(session, example, "POST", _SEGMENTS, {"flowId": document["id"]}, segments, 201)
+    if response.status == 200:
+        failed = [segment["timerange"] for segment in response.json()["failed_segments"]]
+        expected = [segment["timerange"] for segment in value[1:]]
+        session.expect("the Segments that contradict the text are refused", expected, failed, response)
 
 
 def _add_instance(session: Session, example: Example, value: dict[str, Any]) -> None:
-    """Of an object of the store, and where the example names a storage backend, on one that the service has."""
+    """Add an instance to an Object; a storage backend in the example is replaced by one of the service."""
     document = put_flow(session, AUDIO)
     object_id = new_id()
     _allocate(session, document["id"], [object_id])
@@ -135,19 +136,19 @@ def _add_instance(session: Session, example: Example, value: dict[str, Any]) -> 
 
 
 def _webhook(session: Session, example: Example, value: dict[str, Any]) -> None:
-    """One that is registered, or changed after it was registered: the store gives it its id."""
+    """Register a webhook, or change one that was registered first, because the store assigns its id."""
     names = {}
     if example.operation.method == "PUT":
-        new = {"url": value["url"], "events": []}
-        names["webhookId"] = session.call("POST", _WEBHOOKS, body=new, expect=201).json()["id"]
+        registration = {"url": value["url"], "events": []}
+        names["webhookId"] = session.call("POST", _WEBHOOKS, body=registration, expect=201).json()["id"]
         value = {**value, "id": names["webhookId"]}
-    answer = _send(session, example, example.operation.method, example.operation.path, names, value, 201)
-    # Nothing is to be sent to the example's receiver.
-    session.call("DELETE", _WEBHOOK, {"webhookId": answer.json()["id"]}, expect=204)
+    response = _send(session, example, example.operation.method, example.operation.path, names, value, 201)
+    # Nothing must be sent to the receiver in the example.
+    session.call("DELETE", _WEBHOOK, {"webhookId": response.json()["id"]}, expect=204)
 
 
 def _compare_timeouts(session: Session, example: Example) -> None:
-    """Nothing can be sent: see that the example still contradicts the text."""
+    """Verify that the example, which cannot be sent, still contradicts the text."""
     url, stored = (
         int(example.value[name].partition(":")[0]) for name in ("min_presigned_url_timeout", "min_object_timeout")
     )
@@ -163,7 +164,7 @@ def _send(
     value: Any,
     success: int,
 ) -> Exchange:
-    """Send an example; an excepted one has to be refused, as its reason says."""
+    """Send an example. An example in `allowances.EXAMPLES` must be refused, as its reason says."""
     expect = _REFUSED_WITH.get(example.name, success)
     return session.call(method, path, names, body=value, expect=expect)
 
@@ -177,7 +178,7 @@ _REFUSED_WITH = {
 
 
 def _success(operation: Operation) -> int:
-    return next(status for status in (201, 204, 200) if status in operation.answers)
+    return next(status for status in (201, 204, 200) if status in operation.responses)
 
 
 def _allocate(session: Session, flow_id: str, object_ids: list[str]) -> None:
@@ -185,5 +186,5 @@ def _allocate(session: Session, flow_id: str, object_ids: list[str]) -> None:
 
 
 def _with_new_ids(value: Any) -> Any:
-    new: dict[str, str] = {}
-    return json.loads(_UUID.sub(lambda match: new.setdefault(match[0], new_id()), json.dumps(value)))
+    new_ids: dict[str, str] = {}
+    return json.loads(_UUID.sub(lambda match: new_ids.setdefault(match[0], new_id()), json.dumps(value)))

@@ -1,4 +1,4 @@
-"""What a run found, as a person reads it and as JSON."""
+"""The report of a run, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ if TYPE_CHECKING:
 
 
 def check_coverage(document: ApiDocument, results: Results, driven: str) -> None:
-    """Record what the driven session left out: an operation, or a documented status that nothing excepts."""
+    """Record an operation, or a documented status without an allowance, that the driven session left out."""
     part = results.part(driven)
     for label, operation in document.operations.items():
         fault = None if label in part.operations else "the session to exercise the operation"
         results.record(driven, label, "operation is exercised", fault, None)
-        for status in operation.answers:
-            # Aimed requests and the driven session alike: what was seen anywhere has been seen.
-            seen = any((label, status) in of_part.statuses for of_part in results.parts.values())
+        for status in operation.responses:
+            # A status counts as seen in any part, in generated requests as in the driven session.
+            seen = any((label, status) in other_part.statuses for other_part in results.parts.values())
             if f"{status} to {label}" not in allowances.UNSEEN_STATUSES:
-                fault = None if seen else f"a request that brings about {status}"
+                fault = None if seen else f"a request that causes {status}"
                 results.record(driven, label, f"documented {status} is seen", fault, None)
 
 
 def lines(document: ApiDocument, results: Results, url: str, driven: str, seconds: float) -> Iterator[str]:
-    """The report, line by line."""
+    """Yield the lines of the report."""
     covered = results.part(driven).operations
     missing = [label for label in document.operations if label not in covered]
-    documented = sum(len(operation.answers) for operation in document.operations.values())
+    documented = sum(len(operation.responses) for operation in document.operations.values())
     seen = {pair for part in results.parts.values() for pair in part.statuses}
-    of_document = sum((label, status) in seen for label, one in document.operations.items() for status in one.answers)
+    seen_count = sum(
+        (label, status) in seen for label, operation in document.operations.items() for status in operation.responses
+    )
     yield f"{url} against {document.title}, {seconds:.0f} s"
     yield ""
     yield f"operations covered   {len(covered)} of {len(document.operations)}"
     yield from (f"  missing: {label}" for label in missing)
-    yield f"documented statuses  {of_document} of {documented} seen, {documented - of_document} not"
+    yield f"documented statuses  {seen_count} of {documented} seen, {documented - seen_count} not"
     yield ""
     yield f"{'part':<12}{'requests':>10}{'operations':>12}{'passed':>10}{'failed':>8}"
     for part in results.parts.values():
@@ -52,7 +54,7 @@ def lines(document: ApiDocument, results: Results, url: str, driven: str, second
 
 
 def as_json(document: ApiDocument, results: Results, url: str, driven: str, seconds: float) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the report as a JSON object."""
     covered = results.part(driven).operations
     return {
         "document": document.title,
@@ -73,7 +75,7 @@ def as_json(document: ApiDocument, results: Results, url: str, driven: str, seco
                 "check": failure.check,
                 "expected": failure.expected,
                 "request": failure.curl,
-                "answer": failure.answer,
+                "answer": failure.response,
                 "times": failure.times,
             }
             for failure in results.failures
@@ -86,10 +88,10 @@ def as_json(document: ApiDocument, results: Results, url: str, driven: str, seco
 def _allowances(results: Results) -> Iterator[str]:
     yield ""
     yield "Statuses accepted beyond the document, and how often they were seen:"
-    for added in allowances.ADDED_STATUSES:
-        yield f"  {added.name} ({results.allowed[added.name]}): {added.reason}"
+    for allowance in allowances.ADDED_STATUSES:
+        yield f"  {allowance.name} ({results.allowed[allowance.name]}): {allowance.reason}"
     yield ""
-    yield "Documented statuses that the session cannot bring about:"
+    yield "Documented statuses that the session cannot cause:"
     for reason, names in _by_reason(allowances.UNSEEN_STATUSES).items():
         yield f"  {', '.join(names)}: {reason}"
     yield ""
@@ -115,7 +117,7 @@ def _failure(number: int, failure: Failure) -> Iterator[str]:
     yield f"FAILURE {number}{times}  {failure.part}: {failure.operation}: {failure.check}"
     yield from _indented("expected", failure.expected)
     yield from _indented("request", failure.curl)
-    yield from _indented("answer", failure.answer)
+    yield from _indented("answer", failure.response)
 
 
 def _indented(title: str, text: str) -> Iterator[str]:

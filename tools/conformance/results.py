@@ -1,4 +1,4 @@
-"""What the parts found: checks counted, failures kept with their request, operations and statuses seen."""
+"""The results of all parts: counts of checks, failures with their requests, operations and statuses seen."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Failure:
-    """A check that failed; the same one on other requests to the operation is only counted."""
+    """A failed check. Further failures of the same check on the same operation and status are only counted."""
 
     part: str
     operation: str
     check: str
     expected: str
     curl: str
-    answer: str
+    response: str
     times: int = 1
 
 
 @dataclass(slots=True)
 class Part:
-    """The figures of one part of the run."""
+    """The counts of one part of the run."""
 
     name: str
     requests: int = 0
@@ -38,47 +38,47 @@ class Part:
 
 
 class Results:
-    """Everything that a run finds."""
+    """The results of a run."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Part] = {}
         self.failures: list[Failure] = []
         self.allowed: Counter[str] = Counter()
-        """How often each allowance was made use of."""
+        """Number of uses of each allowance."""
         self._known: dict[tuple[str, str, str, int], Failure] = {}
 
     @property
     def passed(self) -> int:
-        """How many checks passed."""
+        """Return the number of checks that passed."""
         return sum(part.passed for part in self.parts.values())
 
     @property
     def failed(self) -> int:
-        """How many checks failed."""
+        """Return the number of checks that failed."""
         return sum(part.failed for part in self.parts.values())
 
     def part(self, name: str) -> Part:
-        """The part of this name, made where it is new."""
+        """Return the part with this name, created on first use."""
         return self.parts.setdefault(name, Part(name))
 
     def sent(self, part: str, operation: Operation, exchange: Exchange) -> None:
         """Count a request."""
-        of_part = self.part(part)
-        of_part.requests += 1
-        of_part.operations.add(operation.label)
-        of_part.statuses.add((operation.label, exchange.status))
+        counts = self.part(part)
+        counts.requests += 1
+        counts.operations.add(operation.label)
+        counts.statuses.add((operation.label, exchange.status))
 
     def record(self, part: str, operation: str, check: str, fault: str | None, exchange: Exchange | None) -> None:
-        """Count a check; `fault` says what was expected instead, and is None where the check passed."""
-        of_part = self.part(part)
+        """Count a check. `fault` is what was expected instead; None if the check passed."""
+        counts = self.part(part)
         if fault is None:
-            of_part.passed += 1
+            counts.passed += 1
             return
-        of_part.failed += 1
-        key = (part, operation, check, exchange.status if exchange else 0)
-        if key in self._known:
-            self._known[key].times += 1
+        counts.failed += 1
+        failure_id = (part, operation, check, exchange.status if exchange else 0)
+        if failure_id in self._known:
+            self._known[failure_id].times += 1
             return
-        curl, answer = (exchange.curl(), exchange.answer()) if exchange else ("", "")
-        self._known[key] = Failure(part, operation, check, fault, curl, answer)
-        self.failures.append(self._known[key])
+        curl, response = (exchange.curl(), exchange.response_text()) if exchange else ("", "")
+        self._known[failure_id] = Failure(part, operation, check, fault, curl, response)
+        self.failures.append(self._known[failure_id])

@@ -1,4 +1,4 @@
-"""A server of the command's own, started as a user starts one, with a data directory that goes at the end."""
+"""The command's own server, started as a user starts one, with a temporary data directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ _STOP_SECONDS = 20
 
 @contextmanager
 def own_server() -> Iterator[str]:
-    """The URL of a server on a free port, stopped at the end. Raises RuntimeError where it does not become ready."""
+    """Start a server on a free port, yield its URL, and stop it at the end.
+
+    Raises:
+        RuntimeError: The server does not become ready.
+    """
     with tempfile.TemporaryDirectory(prefix="tams-conformance-") as directory:
         port = _free_port()
         url = f"http://127.0.0.1:{port}"
@@ -46,7 +50,7 @@ def own_server() -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The settings of a fresh development server: the caller's own settings are not meant for it."""
+    """Return the environment of a development server, without the TAMS settings of this process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAMS_")}
     return {**inherited, "ENVIRONMENT": "development", "LOG_LEVEL": "WARNING"}
 

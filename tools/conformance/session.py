@@ -1,4 +1,4 @@
-"""The client of the driven parts: sends a request as an operation of the document, and checks the answer at once."""
+"""The client of all parts: it sends requests to operations of the document, and checks every response at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tools.conformance.results import Results
 
 Query = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
-_NOTHING = object()
+_NO_BODY = object()
 
 
 class Session:
-    """Requests to one server, checked against the document and counted under the name of a part."""
+    """A client of one server, whose requests are checked against the document and counted under the name of a part."""
 
     def __init__(self, document: ApiDocument, url: str, results: Results, part: str) -> None:
         self.document = document
@@ -29,7 +29,7 @@ class Session:
         self.results = results
         self.part = part
         self.last: Exchange | None = None
-        """The latest request, for the report of a step that could not go on."""
+        """The latest request, for the report of a step that failed."""
         self._client = httpx.Client(timeout=60)
 
     def call(
@@ -40,21 +40,21 @@ class Session:
         *,
         expect: int,
         query: Query | None = None,
-        body: Any = _NOTHING,
+        body: Any = _NO_BODY,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         head: bool = True,
     ) -> Exchange:
-        """Send a request and check the answer.
+        """Send a request and check the response.
 
-        `path` is the document's, its parameters filled from `names`; `body` is sent as JSON, `content` as it is.
-        `expect` is the status that this request has to bring about. A GET is followed by its HEAD, unless `head` says
-        that the answer may change between the two.
+        `path` is the document's path; its parameters are filled from `names`. `body` is sent as JSON, `content` as it
+        is. `expect` is the status that the response must have. A GET is followed by its HEAD, unless `head` is False
+        because the response may change between the two.
         """
         operation = self.document.operations[f"{method} {path}"]
-        url = self._address(path, names or {}, query)
+        url = self._url(path, names or {}, query)
         sent_headers = dict(headers or {})
-        if body is not _NOTHING:
+        if body is not _NO_BODY:
             content = json.dumps(body, ensure_ascii=False).encode()
             sent_headers.setdefault("Content-Type", JSON_TYPE)
         exchange = self._checked(operation, url, content, sent_headers)
@@ -64,20 +64,20 @@ class Session:
             self._checked_head(path, exchange, sent_headers)
         return exchange
 
-    def expect(self, what: str, expected: Any, got: Any, exchange: Exchange | None = None) -> None:
-        """Check something that the document says in words."""
+    def expect(self, what: str, expected: Any, actual: Any, exchange: Exchange | None = None) -> None:
+        """Check a rule that the document states in words."""
         operation = f"{exchange.method} {exchange.url.removeprefix(self.url)}" if exchange else self.part
-        fault = None if got == expected else f"{expected!r}, got {got!r}"
+        fault = None if actual == expected else f"{expected!r}, got {actual!r}"
         self.results.record(self.part, operation, what, fault, exchange)
 
     def media(
         self, method: str, url: str, *, content: bytes | None = None, content_type: str | None = None
     ) -> Exchange:
-        """Use a URL that the service gave out for an object's bytes; no operation of the document."""
+        """Use a URL of an Object's bytes, which is not an operation of the document."""
         headers = {"Content-Type": content_type} if content_type else {}
         exchange = self._send(method, url, content, headers)
-        # The URL may be signed: the report shows it without what is signed.
-        shown = Exchange(
+        # The URL may be signed: the report shows it without its query.
+        reported = Exchange(
             method,
             url.partition("?")[0],
             headers,
@@ -87,14 +87,14 @@ class Session:
             exchange.body[:200],
         )
         fault = None if 200 <= exchange.status < 300 else f"success, got {exchange.status}"
-        self.results.record(self.part, f"{method} of an object's bytes", "status", fault, shown)
+        self.results.record(self.part, f"{method} of an object's bytes", "status", fault, reported)
         return exchange
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _address(self, path: str, names: Mapping[str, str], query: Query | None) -> str:
+    def _url(self, path: str, names: Mapping[str, str], query: Query | None) -> str:
         for name, value in names.items():
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
         return f"{self.url}{path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
@@ -104,10 +104,10 @@ class Session:
         judge(self.document, self.results, self.part, operation, exchange)
         return exchange
 
-    def _checked_head(self, path: str, got: Exchange, headers: dict[str, str]) -> None:
+    def _checked_head(self, path: str, get_exchange: Exchange, headers: dict[str, str]) -> None:
         operation = self.document.operations[f"HEAD {path}"]
-        exchange = self._checked(operation, got.url, None, headers)
-        for name, fault in check_head(got, exchange):
+        exchange = self._checked(operation, get_exchange.url, None, headers)
+        for name, fault in check_head(get_exchange, exchange):
             self.results.record(self.part, operation.label, name, fault, exchange)
 
     def _send(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Exchange:
@@ -118,9 +118,9 @@ class Session:
 
 
 def judge(document: ApiDocument, results: Results, part: str, operation: Operation, exchange: Exchange) -> None:
-    """Count a request, and every check of its answer."""
+    """Count a request, and run every check of its response."""
     results.sent(part, operation, exchange)
-    if exchange.status not in operation.answers and (added := allowances.added_status(operation, exchange)):
-        results.allowed[added.name] += 1
+    if exchange.status not in operation.responses and (allowance := allowances.added_status(operation, exchange)):
+        results.allowed[allowance.name] += 1
     for name, fault in check(document, operation, exchange):
         results.record(part, operation.label, name, fault, exchange)

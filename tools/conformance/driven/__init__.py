@@ -1,4 +1,4 @@
-"""The driven session: every operation of the document with the statuses that it documents, in the order of a life."""
+"""The driven session: every operation of the document with its documented statuses, from creation to deletion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents that the session sends: one small Flow of each format, a Profile, and their ids."""
+"""Documents that the session sends: a small Flow of each format, a Profile, and their ids."""
 
 from __future__ import annotations
 
@@ -47,41 +47,41 @@ _TECHNICAL: dict[str, dict[str, Any]] = {
 
 
 def new_id() -> str:
-    """An id that no store knows."""
+    """Return an id that no store knows."""
     return str(uuid.uuid4())
 
 
 def technical(content_format: str) -> dict[str, Any]:
-    """The technical metadata of a Flow of this format."""
+    """Return the technical metadata of a Flow of this format."""
     return {"format": content_format, **copy.deepcopy(_TECHNICAL[content_format])}
 
 
 def flow(content_format: str = VIDEO, **properties: Any) -> dict[str, Any]:
-    """A Flow with a new id and a new Source; a property given as None is left out."""
+    """Return a Flow with a new id and a new Source; a property whose value is None is omitted."""
     document = {"id": new_id(), "source_id": new_id(), **technical(content_format), **properties}
     return {name: value for name, value in document.items() if value is not None}
 
 
 def profile(content_format: str = VIDEO, **properties: Any) -> dict[str, Any]:
-    """A Profile with a new id."""
+    """Return a Profile with a new id."""
     return {"id": new_id(), "flow_metadata": technical(content_format), **properties}
 
 
 def put_flow(session: Session, content_format: str = VIDEO, **properties: Any) -> dict[str, Any]:
-    """A Flow that the store now has."""
+    """Create a Flow in the store and return what was sent."""
     document = flow(content_format, **properties)
     session.call("PUT", "/flows/{flowId}", {"flowId": document["id"]}, body=document, expect=201)
     return document
 
 
 def register(session: Session, flow_id: str, object_id: str, timerange: str, **properties: Any) -> None:
-    """Register a Segment, of an external object where `get_urls` is given."""
+    """Register a Segment; with `get_urls`, of an external Object."""
     segment = {"object_id": object_id, "timerange": timerange, **properties}
     session.call("POST", "/flows/{flowId}/segments", {"flowId": flow_id}, body=segment, expect=201)
 
 
 def allocate(session: Session, flow_id: str, count: int = 1, **properties: Any) -> list[dict[str, Any]]:
-    """Storage for that many objects, as the store answers it."""
+    """Allocate storage for `count` Objects and return the store's `media_objects`."""
     body = {"limit": count, **properties}
     exchange = session.call("POST", "/flows/{flowId}/storage", {"flowId": flow_id}, body=body, expect=201)
     allocated: list[dict[str, Any]] = exchange.json()["media_objects"] if exchange.status == 201 else []

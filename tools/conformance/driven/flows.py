@@ -1,4 +1,4 @@
-"""Flows: created, replaced, read, listed, refused and deleted."""
+"""Flows: create, replace, read, list and delete them, and send invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ONE = "/flows/{flowId}"
 
 
 def flows(session: Session) -> None:
-    """A Flow of each format: created, read, replaced, deleted."""
+    """Create, read, replace and delete a Flow of each format."""
     for content_format in (VIDEO, AUDIO, IMAGE, DATA, MULTI):
         document = flow(
             content_format,
@@ -27,8 +27,8 @@ def flows(session: Session) -> None:
         names = {"flowId": document["id"]}
         created = session.call("PUT", _ONE, names, body=document, expect=201)
         read = session.call("GET", _ONE, names, expect=200)
-        session.expect("what was created is what is read", created.json(), read.json(), read)
-        session.expect("it has what was sent", document, {name: read.json().get(name) for name in document}, read)
+        session.expect("GET returns what PUT returned", created.json(), read.json(), read)
+        session.expect("GET returns what was sent", document, {name: read.json().get(name) for name in document}, read)
         session.call("PUT", _ONE, names, body=read.json(), expect=204)
         shorter = {name: value for name, value in document.items() if name not in {"label", "tags"}}
         session.call("PUT", _ONE, names, body=shorter, expect=204)
@@ -40,11 +40,11 @@ def flows(session: Session) -> None:
 
 
 def refused_flows(session: Session) -> None:
-    """What is no Flow, and ids that are none."""
+    """Send invalid Flows and invalid ids."""
     video = flow()
     essence = video["essence_parameters"]
     existing = put_flow(session, AUDIO)
-    wrong: tuple[dict[str, Any], ...] = (
+    invalid_changes: tuple[dict[str, Any], ...] = (
         {"id": new_id()},
         {"source_id": None},
         {"source_id": "not-an-id"},
@@ -70,19 +70,19 @@ def refused_flows(session: Session) -> None:
         {"flow_collection": [{"id": new_id()}]},
         {"profile_id": new_id()},
     )
-    for change in wrong:
+    for change in invalid_changes:
         body = {name: value for name, value in {**video, **change}.items() if value is not None}
         session.call("PUT", _ONE, {"flowId": video["id"]}, body=body, expect=400)
     session.call("PUT", _ONE, {"flowId": video["id"]}, body=[video], expect=400)
     session.call("GET", _ONE, {"flowId": video["id"]}, expect=404)
-    for malformed in ("not-an-id", video["id"].upper(), f"{video['id']}/x"):
-        session.call("PUT", _ONE, {"flowId": malformed}, body={**video, "id": malformed}, expect=404)
-        session.call("GET", _ONE, {"flowId": malformed}, expect=404)
-        session.call("DELETE", _ONE, {"flowId": malformed}, expect=404)
+    for invalid_id in ("not-an-id", video["id"].upper(), f"{video['id']}/x"):
+        session.call("PUT", _ONE, {"flowId": invalid_id}, body={**video, "id": invalid_id}, expect=404)
+        session.call("GET", _ONE, {"flowId": invalid_id}, expect=404)
+        session.call("DELETE", _ONE, {"flowId": invalid_id}, expect=404)
 
 
 def listed_flows(session: Session) -> None:
-    """Every filter and sort key of GET /flows, and the timerange of one Flow."""
+    """Use every filter and sort key of GET /flows, and the timerange of one Flow."""
     label = f"conformance {new_id()}"
     video = put_flow(session, VIDEO, label=label, tags={"kind": ["a", "b"]}, status="closed_complete")
     audio = put_flow(session, AUDIO, label=label)
@@ -92,32 +92,32 @@ def listed_flows(session: Session) -> None:
     url = [{"label": "elsewhere", "url": "https://example.com/media"}]
     register(session, video["id"], new_id(), "[0:0_10:0)", get_urls=url)
     register(session, video["id"], new_id(), "[20:0_30:0)", get_urls=url)
-    mine = {"label": label}
+    own_flows = {"label": label}
     for sort in ("created", "metadata_updated", "label"):
-        check_listing(session, "/flows", query={**mine, "sort_by": sort})
-    everything = {document["id"] for document in (video, audio, with_init, multi)}
-    for query, found in (
+        check_listing(session, "/flows", query={**own_flows, "sort_by": sort})
+    all_ids = {document["id"] for document in (video, audio, with_init, multi)}
+    for query, expected_ids in (
         ({"source_id": video["source_id"]}, {video["id"]}),
         ({"format": MULTI}, {multi["id"]}),
         ({"codec": "audio/aac"}, {audio["id"], with_init["id"]}),
         ({"status": "closed_complete"}, {video["id"]}),
         ({"tag.kind": "b,c"}, {video["id"]}),
-        ({"tag_exists.kind": "FALSE"}, everything - {video["id"]}),
+        ({"tag_exists.kind": "FALSE"}, all_ids - {video["id"]}),
         ({"frame_width": "1920", "frame_height": "1080"}, {video["id"]}),
         ({"frame_width": "1"}, set()),
         ({"init_segments": "true"}, {with_init["id"]}),
-        ({"init_segments": "false"}, everything - {with_init["id"]}),
+        ({"init_segments": "false"}, all_ids - {with_init["id"]}),
         ({"collected_by_ids": multi["id"]}, {video["id"], audio["id"]}),
         ({"collected_by_ids": ""}, {multi["id"], with_init["id"]}),
         ({"profile_id": new_id()}, set()),
-        ({"timerange": "_"}, everything),
+        ({"timerange": "_"}, all_ids),
         ({"timerange": "[5:0_6:0)"}, {video["id"]}),
         ({"timerange": "[10:0_20:0)"}, set()),
-        ({"timerange": "()"}, everything - {video["id"]}),
+        ({"timerange": "()"}, all_ids - {video["id"]}),
     ):
-        got = {document["id"] for document in items(session, "/flows", query={**mine, **query})}
-        session.expect(f"/flows filtered by {query}", found, got)
-    for bad in (
+        ids = {document["id"] for document in items(session, "/flows", query={**own_flows, **query})}
+        session.expect(f"/flows filtered by {query}", expected_ids, ids)
+    for invalid_query in (
         {"source_id": "not-an-id"},
         {"format": "video"},
         {"codec": "h264"},
@@ -131,12 +131,12 @@ def listed_flows(session: Session) -> None:
         {"reverse_order": "perhaps"},
         {"tag_exists.kind": "perhaps"},
     ):
-        session.call("GET", "/flows", query=bad, expect=400)
+        session.call("GET", "/flows", query=invalid_query, expect=400)
     _timeranges(session, video["id"])
 
 
 def _timeranges(session: Session, flow_id: str) -> None:
-    """`include_timerange` and `timerange` of a Flow with Segments at [0:0_10:0) and [20:0_30:0)."""
+    """Read a Flow with Segments at [0:0_10:0) and [20:0_30:0) with `include_timerange` and `timerange`."""
     names = {"flowId": flow_id}
     for query, expected in (
         ({}, None),
@@ -145,5 +145,5 @@ def _timeranges(session: Session, flow_id: str) -> None:
     ):
         read = session.call("GET", _ONE, names, query=query, expect=200)
         session.expect("the Flow's timerange", expected, read.json().get("timerange"), read)
-    for bad in ({"include_timerange": "perhaps"}, {"include_timerange": "true", "timerange": "[1_2)"}):
-        session.call("GET", _ONE, names, query=bad, expect=400)
+    for invalid_query in ({"include_timerange": "perhaps"}, {"include_timerange": "true", "timerange": "[1_2)"}):
+        session.call("GET", _ONE, names, query=invalid_query, expect=400)

@@ -1,4 +1,4 @@
-"""Segments: storage allocated, bytes put, Segments registered, read by time, and deleted."""
+"""Segments: allocate storage, upload bytes, register Segments, read them by time, and delete them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _MEDIA = b"the bytes of an object, " * 1000
 
 
 def storage(session: Session) -> None:
-    """Storage for a Flow's objects, by number and by id."""
+    """Allocate storage for a Flow's Objects, by number and by id."""
     document = put_flow(session)
     names = {"flowId": document["id"]}
     backend = items(session, "/service/storage-backends")[0]
-    wanted = [new_id(), f"with/slash and ü {new_id()}"]
-    exchange = session.call("POST", _STORAGE, names, body={"object_ids": wanted}, expect=201)
+    object_ids = [new_id(), f"with/slash and ü {new_id()}"]
+    exchange = session.call("POST", _STORAGE, names, body={"object_ids": object_ids}, expect=201)
     session.expect(
-        "the ids asked for", wanted, [one["object_id"] for one in exchange.json()["media_objects"]], exchange
+        "the requested ids", object_ids, [item["object_id"] for item in exchange.json()["media_objects"]], exchange
     )
     allocate(session, document["id"], 3, storage_id=backend["id"])
     session.call("POST", _STORAGE, names, body={"limit": 1, "content_type": "video/mp4"}, expect=201)
     session.call("POST", _STORAGE, names, body={"limit": 1, "presigned": False}, expect=201)
     session.call("POST", _STORAGE, names, expect=201)
     session.call("POST", _STORAGE, names, body={}, expect=201)
-    refused: tuple[Any, ...] = (
+    invalid_bodies: tuple[Any, ...] = (
         {"limit": 1, "object_ids": [new_id()]},
         {"limit": 0},
         {"limit": "1"},
-        {"object_ids": wanted},
+        {"object_ids": object_ids},
         {"object_ids": ["twice", "twice"]},
         {"object_ids": "one"},
         {"storage_id": new_id()},
@@ -41,21 +41,21 @@ def storage(session: Session) -> None:
         {"presigned": "yes"},
         [],
     )
-    for wrong in refused:
-        session.call("POST", _STORAGE, names, body=wrong, expect=400)
+    for invalid_body in invalid_bodies:
+        session.call("POST", _STORAGE, names, body=invalid_body, expect=400)
     without_container = put_flow(session, container=None)
     session.call("POST", _STORAGE, {"flowId": without_container["id"]}, body={"limit": 1}, expect=400)
-    for unknown in (new_id(), "not-an-id"):
-        session.call("POST", _STORAGE, {"flowId": unknown}, body={"limit": 1}, expect=404)
+    for unknown_id in (new_id(), "not-an-id"):
+        session.call("POST", _STORAGE, {"flowId": unknown_id}, body={"limit": 1}, expect=404)
 
 
 def segments(session: Session) -> None:
-    """Upload, register alone and in lists, read with every filter, delete by time and by object."""
+    """Upload, register allocation by allocation and in lists, read with every filter, delete by time and by Object."""
     document = put_flow(session)
     names = {"flowId": document["id"]}
     first, second, third, fourth = allocate(session, document["id"], 4)
-    for one in (first, second, third):
-        put = one["put_url"]
+    for allocation in (first, second, third):
+        put = allocation["put_url"]
         session.media("PUT", put["url"], content=_MEDIA, content_type=put.get("content-type"))
     alone = {
         "object_id": first["object_id"],
@@ -81,37 +81,37 @@ def segments(session: Session) -> None:
     partly = session.call("POST", _SEGMENTS, names, body=[overlapping, fitting], expect=200)
     failed = partly.json()["failed_segments"] if partly.status == 200 else []
     session.expect(
-        "the overlapping one failed", [overlapping["timerange"]], [one["timerange"] for one in failed], partly
+        "the overlapping one failed", [overlapping["timerange"]], [segment["timerange"] for segment in failed], partly
     )
-    found = items(session, _SEGMENTS, names)
+    all_segments = items(session, _SEGMENTS, names)
     timeranges = ["[0:0_1:0)", "[1:0_2:0)", "[2:0]", "[3:0_4:0)"]
-    session.expect("all Segments in their order", timeranges, [one["timerange"] for one in found])
+    session.expect("all Segments in their order", timeranges, [segment["timerange"] for segment in all_segments])
     page = session.call("GET", _SEGMENTS, names, query={"limit": "2"}, expect=200)
     session.expect("the page's timerange", "[0:0_2:0)", page.headers.get("x-paging-timerange"), page)
-    fetched = session.media("GET", found[0]["get_urls"][0]["url"])
+    fetched = session.media("GET", all_segments[0]["get_urls"][0]["url"])
     session.expect("the bytes that were put", True, fetched.body == _MEDIA)
     check_listing(session, _SEGMENTS, names, {"accept_get_urls": ""})
-    _filters(session, names, second["object_id"], found)
+    _filters(session, names, second["object_id"], all_segments)
     _refused(session, names, first["object_id"])
     _deleted(session, names, third["object_id"])
 
 
-def _filters(session: Session, names: dict[str, str], object_id: str, found: list[dict[str, Any]]) -> None:
+def _filters(session: Session, names: dict[str, str], object_id: str, all_segments: list[dict[str, Any]]) -> None:
     backend = items(session, "/service/storage-backends")[0]
-    label = found[0]["get_urls"][0]["label"]
+    label = all_segments[0]["get_urls"][0]["label"]
     for query, expected in (
         ({"timerange": "[1:0_2:0)"}, ["[1:0_2:0)"]),
         ({"timerange": "2:0"}, ["[2:0]"]),
         ({"timerange": "(1:500000000_2:0)"}, ["[1:0_2:0)"]),
         ({"timerange": "_1:0)"}, ["[0:0_1:0)"]),
         ({"timerange": "()"}, []),
-        ({"timerange": "_", "reverse_order": "true"}, [one["timerange"] for one in found[::-1]]),
+        ({"timerange": "_", "reverse_order": "true"}, [segment["timerange"] for segment in all_segments[::-1]]),
         ({"object_id": object_id}, ["[1:0_2:0)"]),
         ({"object_id": new_id()}, []),
     ):
-        got = [one["timerange"] for one in items(session, _SEGMENTS, names, query)]
-        session.expect(f"Segments filtered by {query}", expected, got)
-    for query, some in (
+        timeranges = [segment["timerange"] for segment in items(session, _SEGMENTS, names, query)]
+        session.expect(f"Segments filtered by {query}", expected, timeranges)
+    for query, has_urls in (
         ({"accept_get_urls": ""}, False),
         ({"accept_get_urls": label}, True),
         ({"accept_get_urls": new_id()}, False),
@@ -123,12 +123,12 @@ def _filters(session: Session, names: dict[str, str], object_id: str, found: lis
         ({"storage_backend_tag_exists.never-set-by-anyone": "false"}, True),
         ({"storage_backend_tag.never-set-by-anyone": "a"}, False),
     ):
-        got = [bool(one.get("get_urls")) for one in items(session, _SEGMENTS, names, query)]
-        session.expect(f"get_urls filtered by {query}", [some] * len(found), got)
-    shown = items(session, _SEGMENTS, names, {"include_object_timerange": "true"})
+        urls = [bool(segment.get("get_urls")) for segment in items(session, _SEGMENTS, names, query)]
+        session.expect(f"get_urls filtered by {query}", [has_urls] * len(all_segments), urls)
+    with_timeranges = items(session, _SEGMENTS, names, {"include_object_timerange": "true"})
     ranges = ["[0:0_1:0)", "[1:0_2:0)", "[12:0_13:0)", "[3:0_4:0)"]
-    session.expect("object_timerange", ranges, [one.get("object_timerange") for one in shown])
-    for bad in (
+    session.expect("object_timerange", ranges, [segment.get("object_timerange") for segment in with_timeranges])
+    for invalid_query in (
         {"timerange": "yesterday"},
         {"presigned": "perhaps"},
         {"verbose_storage": "perhaps"},
@@ -137,7 +137,7 @@ def _filters(session: Session, names: dict[str, str], object_id: str, found: lis
         {"accept_storage_ids": "not-an-id"},
         {"storage_backend_tag_exists.kind": "perhaps"},
     ):
-        session.call("GET", _SEGMENTS, names, query=bad, expect=400)
+        session.call("GET", _SEGMENTS, names, query=invalid_query, expect=400)
     session.expect("an unknown Flow has none", [], items(session, _SEGMENTS, {"flowId": new_id()}))
     session.call("GET", _SEGMENTS, {"flowId": "not-an-id"}, expect=404)
 
@@ -174,14 +174,14 @@ def _refused(session: Session, names: dict[str, str], object_id: str) -> None:
     session.call("POST", _SEGMENTS, names, content=b"[", headers={"Content-Type": "application/json"}, expect=400)
     without_container = put_flow(session, container=None)
     session.call("POST", _SEGMENTS, {"flowId": without_container["id"]}, body=valid, expect=400)
-    for unknown in (new_id(), "not-an-id"):
-        session.call("POST", _SEGMENTS, {"flowId": unknown}, body=valid, expect=404)
+    for unknown_id in (new_id(), "not-an-id"):
+        session.call("POST", _SEGMENTS, {"flowId": unknown_id}, body=valid, expect=404)
     session.call("POST", _SEGMENTS, names, body=valid, expect=201)
     session.call("DELETE", _SEGMENTS, names, query={"timerange": "[100:0_101:0)"}, expect=204)
 
 
 def _deleted(session: Session, names: dict[str, str], object_id: str) -> None:
-    for query, left in (
+    for query, expected in (
         ({"timerange": "[0:500000000_1:500000000)"}, ["[0:0_1:0)", "[1:0_2:0)", "[2:0]", "[3:0_4:0)"]),
         ({"timerange": ""}, ["[0:0_1:0)", "[1:0_2:0)", "[2:0]", "[3:0_4:0)"]),
         ({"timerange": "[0:0_1:0)"}, ["[1:0_2:0)", "[2:0]", "[3:0_4:0)"]),
@@ -189,26 +189,26 @@ def _deleted(session: Session, names: dict[str, str], object_id: str) -> None:
         ({"object_id": object_id}, ["[1:0_2:0)", "[3:0_4:0)"]),
     ):
         session.call("DELETE", _SEGMENTS, names, query=query, expect=204)
-        got = [one["timerange"] for one in items(session, _SEGMENTS, names)]
-        session.expect(f"left after DELETE of {query}", left, got)
+        timeranges = [segment["timerange"] for segment in items(session, _SEGMENTS, names)]
+        session.expect(f"left after DELETE of {query}", expected, timeranges)
     session.call("DELETE", _SEGMENTS, names, query={"timerange": "yesterday"}, expect=400)
-    for unknown in (new_id(), "not-an-id"):
-        session.call("DELETE", _SEGMENTS, {"flowId": unknown}, expect=404)
+    for unknown_id in (new_id(), "not-an-id"):
+        session.call("DELETE", _SEGMENTS, {"flowId": unknown_id}, expect=404)
     session.call("DELETE", _SEGMENTS, names, expect=204)
     session.expect("nothing is left", [], items(session, _SEGMENTS, names))
 
 
 def reused_objects(session: Session) -> None:
-    """An object of one Flow used in another, partly and shifted; a multi Flow's own Segments."""
+    """Use an Object of a multi Flow, which has Segments of its own, in another Flow, partly and shifted."""
     first = put_flow(session, MULTI, flow_collection=[{"id": put_flow(session, AUDIO)["id"]}])
-    (one,) = allocate(session, first["id"])
-    body = {"object_id": one["object_id"], "timerange": "[0:0_10:0)"}
-    elsewhere = flow()
-    session.call("PUT", "/flows/{flowId}", {"flowId": elsewhere["id"]}, body=elsewhere, expect=201)
-    names = {"flowId": elsewhere["id"]}
+    (allocation,) = allocate(session, first["id"])
+    body = {"object_id": allocation["object_id"], "timerange": "[0:0_10:0)"}
+    other_flow = flow()
+    session.call("PUT", "/flows/{flowId}", {"flowId": other_flow["id"]}, body=other_flow, expect=201)
+    names = {"flowId": other_flow["id"]}
     session.call("POST", _SEGMENTS, names, body=body, expect=400)
     session.call("POST", _SEGMENTS, {"flowId": first["id"]}, body=body, expect=201)
-    partly = {"object_id": one["object_id"], "timerange": "[102:0_105:0)", "ts_offset": "100:0"}
+    partly = {"object_id": allocation["object_id"], "timerange": "[102:0_105:0)", "ts_offset": "100:0"}
     session.call("POST", _SEGMENTS, names, body=partly, expect=201)
     (read,) = items(session, _SEGMENTS, names, {"include_object_timerange": "true"})
     expected = {**partly, "object_timerange": "[0:0_10:0)"}

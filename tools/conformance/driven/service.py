@@ -7,10 +7,10 @@ from tools.conformance.session import Session
 
 
 def service(session: Session) -> None:
-    """Root, service information and its update."""
+    """Read the root and the service information, and update it."""
     root = session.call("GET", "/", expect=200)
-    listed = {"service", "flows", "sources", "flow-delete-requests"}
-    session.expect("the root lists the paths", listed, listed & {str(name).strip("/") for name in root.json()}, root)
+    paths = {"service", "flows", "sources", "flow-delete-requests"}
+    session.expect("the root lists the paths", paths, paths & {str(name).strip("/") for name in root.json()}, root)
     before = session.call("GET", "/service", expect=200)
     session.expect("api_version is the document's", session.document.version, before.json()["api_version"], before)
     timeout, url_timeout = (_seconds(before.json().get(name, "")) for name in ("min_object_timeout", _URL_TIMEOUT))
@@ -21,8 +21,8 @@ def service(session: Session) -> None:
     session.call("POST", "/service", body=update, expect=200)
     after = session.call("GET", "/service", expect=200)
     session.expect("the update is shown", update, {name: after.json().get(name) for name in update}, after)
-    kept = {name: value for name, value in before.json().items() if name in update}
-    session.call("POST", "/service", body={**dict.fromkeys(update, ""), **kept}, expect=200)
+    original = {name: value for name, value in before.json().items() if name in update}
+    session.call("POST", "/service", body={**dict.fromkeys(update, ""), **original}, expect=200)
     session.call("POST", "/service", body={"name": 5}, expect=400)
     session.call("POST", "/service", body=["name"], expect=400)
     session.call("POST", "/service", content=b"{", headers={"Content-Type": "application/json"}, expect=400)
@@ -42,7 +42,7 @@ def _seconds(timestamp: str) -> int:
 
 
 def storage_backends(session: Session) -> None:
-    """The storage backends, their filters and paging."""
+    """List the storage backends with their filters and paging."""
     check_listing(session, "/service/storage-backends")
     backends = items(session, "/service/storage-backends")
     session.expect("there is a backend", True, bool(backends))
@@ -58,5 +58,5 @@ def storage_backends(session: Session) -> None:
         [],
         items(session, "/service/storage-backends", query={"tag.kind": "a,b"}),
     )
-    for bad in ({"tag_exists.kind": "perhaps"}, {"reverse_order": "perhaps"}):
-        session.call("GET", "/service/storage-backends", query=bad, expect=400)
+    for invalid_query in ({"tag_exists.kind": "perhaps"}, {"reverse_order": "perhaps"}):
+        session.call("GET", "/service/storage-backends", query=invalid_query, expect=400)

@@ -1,4 +1,4 @@
-"""Sources: brought into being by Flows, listed, filtered and sorted."""
+"""Sources: created by Flows, listed, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tools.conformance.session import Session
 
 
 def sources(session: Session) -> None:
-    """Read and list."""
+    """Read and list Sources."""
     label = f"conformance {new_id()}"
     video = put_flow(session, VIDEO, label=label, description="A Source", tags={"kind": ["a", "b"], "only": "c"})
     audio = put_flow(session, AUDIO, label=label)
@@ -24,30 +24,30 @@ def sources(session: Session) -> None:
         "collected_by": [multi["source_id"]],
     }
     session.expect("the Source of its Flow", expected, {name: read.json().get(name) for name in expected}, read)
-    for unknown in (new_id(), "not-an-id"):
-        session.call("GET", "/sources/{sourceId}", {"sourceId": unknown}, expect=404)
-    mine = {"label": label}
+    for unknown_id in (new_id(), "not-an-id"):
+        session.call("GET", "/sources/{sourceId}", {"sourceId": unknown_id}, expect=404)
+    own_sources = {"label": label}
     for sort in ("created", "updated", "label"):
-        check_listing(session, "/sources", query={**mine, "sort_by": sort})
-    all_three = {video["source_id"], audio["source_id"], multi["source_id"]}
-    for query, found in (
+        check_listing(session, "/sources", query={**own_sources, "sort_by": sort})
+    all_ids = {video["source_id"], audio["source_id"], multi["source_id"]}
+    for query, expected_ids in (
         ({"format": AUDIO}, {audio["source_id"]}),
         ({"tag.kind": "x,b"}, {video["source_id"]}),
         ({"tag.kind": "x"}, set()),
         ({"tag.kind": "a", "tag.only": "c"}, {video["source_id"]}),
         ({"tag_exists.kind": "true"}, {video["source_id"]}),
-        ({"tag_exists.kind": "false"}, all_three - {video["source_id"]}),
-        ({"collected_by_ids": f"{new_id()},{multi['source_id']}"}, all_three - {multi["source_id"]}),
+        ({"tag_exists.kind": "false"}, all_ids - {video["source_id"]}),
+        ({"collected_by_ids": f"{new_id()},{multi['source_id']}"}, all_ids - {multi["source_id"]}),
         ({"collected_by_ids": ""}, {multi["source_id"]}),
-        ({"unknown": "parameter"}, all_three),
+        ({"unknown": "parameter"}, all_ids),
     ):
-        got = {source["id"] for source in items(session, "/sources", query={**mine, **query})}
-        session.expect(f"/sources filtered by {query}", found, got)
-    for bad in (
+        ids = {source["id"] for source in items(session, "/sources", query={**own_sources, **query})}
+        session.expect(f"/sources filtered by {query}", expected_ids, ids)
+    for invalid_query in (
         {"format": "video"},
         {"sort_by": "size"},
         {"collected_by_ids": "not-an-id"},
         {"tag_exists.kind": "perhaps"},
         {"reverse_order": "perhaps"},
     ):
-        session.call("GET", "/sources", query=bad, expect=400)
+        session.call("GET", "/sources", query=invalid_query, expect=400)

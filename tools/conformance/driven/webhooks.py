@@ -1,4 +1,4 @@
-"""Webhooks: registered, found by tag, changed through their states, deleted, and every way to be refused."""
+"""Webhooks: register, filter by tag, change their state and delete them, and send invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIST = "/service/webhooks"
 ONE = "/service/webhooks/{webhookId}"
 
 _URL = "https://receiver.invalid/hook"
-"""A name that never resolves: nothing is ever sent."""
+"""A host name that never resolves, so that nothing is ever sent."""
 
 _FULL: dict[str, Any] = {
     "url": _URL,
@@ -28,7 +28,7 @@ _FULL: dict[str, Any] = {
     "verbose_storage": True,
     "include_object_timerange": False,
 }
-_WRONG: tuple[dict[str, Any], ...] = (
+_INVALID: tuple[dict[str, Any], ...] = (
     {"url": _URL},
     {"events": []},
     {"url": _URL, "events": ["flows/renamed"]},
@@ -45,35 +45,35 @@ _WRONG: tuple[dict[str, Any], ...] = (
 
 
 def webhooks(session: Session) -> None:
-    """Announced on /service, and there."""
-    announced = session.call("GET", "/service", expect=200)
-    mechanisms = [mechanism["name"] for mechanism in announced.json().get("event_stream_mechanisms", [])]
-    session.expect("webhooks are announced", True, "webhooks" in mechanisms, announced)
-    mark = new_id()
-    made = [
-        session.call("POST", LIST, body={**_FULL, "url": f"{_URL}/{place}", "tags": {mark: [place, "all"]}}, expect=201)
+    """Check that the service announces webhooks, and use them."""
+    service = session.call("GET", "/service", expect=200)
+    mechanisms = [mechanism["name"] for mechanism in service.json().get("event_stream_mechanisms", [])]
+    session.expect("webhooks are announced", True, "webhooks" in mechanisms, service)
+    tag = new_id()
+    responses = [
+        session.call("POST", LIST, body={**_FULL, "url": f"{_URL}/{place}", "tags": {tag: [place, "all"]}}, expect=201)
         for place in ("b", "a", "c")
     ]
-    ids = [answer.json()["id"] for answer in made]
-    check_listing(session, LIST, query={f"tag.{mark}": "all"})
+    ids = [response.json()["id"] for response in responses]
+    check_listing(session, LIST, query={f"tag.{tag}": "all"})
     for query, expected in (
-        ({f"tag_exists.{mark}": "true"}, [ids[1], ids[0], ids[2]]),
-        ({f"tag.{mark}": "a,c"}, [ids[1], ids[2]]),
-        ({f"tag.{mark}": "d"}, []),
+        ({f"tag_exists.{tag}": "true"}, [ids[1], ids[0], ids[2]]),
+        ({f"tag.{tag}": "a,c"}, [ids[1], ids[2]]),
+        ({f"tag.{tag}": "d"}, []),
     ):
-        found = [webhook["id"] for webhook in items(session, LIST, query=query)]
-        session.expect(f"webhooks by {next(iter(query))}, sorted by url", expected, found)
-    for bad in ({"reverse_order": "perhaps"}, {f"tag_exists.{mark}": "perhaps"}):
-        session.call("GET", LIST, query=bad, expect=400)
+        listed_ids = [webhook["id"] for webhook in items(session, LIST, query=query)]
+        session.expect(f"webhooks by {next(iter(query))}, sorted by url", expected, listed_ids)
+    for invalid_query in ({"reverse_order": "perhaps"}, {f"tag_exists.{tag}": "perhaps"}):
+        session.call("GET", LIST, query=invalid_query, expect=400)
     _changed(session, ids[0])
-    for wrong in _WRONG:
-        session.call("POST", LIST, body=wrong, expect=400)
+    for invalid_body in _INVALID:
+        session.call("POST", LIST, body=invalid_body, expect=400)
     for webhook_id in ids:
         names = {"webhookId": webhook_id}
         session.call("DELETE", ONE, names, expect=204)
         for method in ("GET", "HEAD", "DELETE"):
             session.call(method, ONE, names, expect=404)
-    session.expect("deleted webhooks are listed no more", [], items(session, LIST, query={f"tag.{mark}": "all"}))
+    session.expect("deleted webhooks are not listed", [], items(session, LIST, query={f"tag.{tag}": "all"}))
     session.call("GET", ONE, {"webhookId": "not-an-id"}, expect=404)
     unknown: dict[str, Any] = {"id": new_id(), "url": _URL, "events": [], "status": "created"}
     session.call("PUT", ONE, {"webhookId": unknown["id"]}, body=unknown, expect=404)
@@ -83,11 +83,11 @@ def _changed(session: Session, webhook_id: str) -> None:
     names = {"webhookId": webhook_id}
     for status in ("disabled", "created"):
         body = {**_FULL, "id": webhook_id, "status": status, "api_key_value": "a secret"}
-        answer = session.call("PUT", ONE, names, body=body, expect=201)
+        response = session.call("PUT", ONE, names, body=body, expect=201)
         read = session.call("GET", ONE, names, expect=200)
-        session.expect("what a PUT answers is what is read", answer.json(), read.json(), read)
-        shown = {name: value for name, value in body.items() if name != "api_key_value"}
-        session.expect("everything is replaced, and the key is not told", shown, read.json(), read)
+        session.expect("GET returns what PUT returned", response.json(), read.json(), read)
+        expected = {name: value for name, value in body.items() if name != "api_key_value"}
+        session.expect("everything is replaced, and the key is not returned", expected, read.json(), read)
     session.call("HEAD", ONE, names, expect=200)
     body = {"id": webhook_id, "url": _URL, "events": [], "status": "created"}
     for change in ({"id": new_id()}, {"status": "started"}, {"status": "error"}, {"url": "http://127.0.0.1/"}):

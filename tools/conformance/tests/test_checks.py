@@ -1,4 +1,4 @@
-"""The checks find what is wrong with an answer, and nothing wrong with a right one."""
+"""The checks find the faults of a response, and none in a correct one."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ERROR = {"type": "Invalid", "summary": "no", "time": "2026-01-01T00:00:00Z"}
 
 @pytest.fixture
 def document(tmp_path: Path) -> ApiDocument:
-    """A document with one listing, whose items are a schema in a file of its own."""
-    headers = {name: {"schema": {"type": of}} for name, of in PAGING.items()}
+    """Return a document with one listing, whose items have a schema in a file of its own."""
+    headers = {name: {"schema": {"type": kind}} for name, kind in PAGING.items()}
     items = {"type": "array", "items": {"$ref": "schemas/thing.json"}}
     listing = {
         "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer"}}],
@@ -52,20 +52,20 @@ def document(tmp_path: Path) -> ApiDocument:
 
 
 def listing(body: Any = None, status: int = 200, **headers: str | None) -> Exchange:
-    """A right answer to GET /things?limit=1, changed as asked; a header given as None is left out."""
-    given = {**LISTED, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    kept = {name: value for name, value in given.items() if value is not None}
-    shown = json.dumps([{"id": "a"}] if body is None else body).encode()
-    return Exchange("GET", f"{URL}?limit=1", {}, b"", status, kept, shown)
+    """Return a correct response to GET /things?limit=1 with these changes; a header given as None is omitted."""
+    changed = {**LISTED, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    response_headers = {name: value for name, value in changed.items() if value is not None}
+    content = json.dumps([{"id": "a"}] if body is None else body).encode()
+    return Exchange("GET", f"{URL}?limit=1", {}, b"", status, response_headers, content)
 
 
 def failed(document: ApiDocument, exchange: Exchange) -> list[str]:
-    """The names of the checks that fail."""
+    """Return the names of the checks that fail."""
     operation = document.operations[f"{exchange.method} /things"]
     return [name for name, fault in check(document, operation, exchange) if fault]
 
 
-def test_a_right_answer_passes(document: ApiDocument) -> None:
+def test_a_correct_response_passes(document: ApiDocument) -> None:
     assert failed(document, listing()) == []
     last = listing(link=None, x_paging_nextkey=None)
     assert failed(document, last) == []
@@ -90,11 +90,11 @@ def test_a_right_answer_passes(document: ApiDocument) -> None:
         (listing(link=f'<{URL}?limit=1&page=k2>; rel="next"'), "Link"),
     ],
 )
-def test_a_wrong_answer_is_found(document: ApiDocument, exchange: Exchange, check_name: str) -> None:
+def test_a_faulty_response_is_found(document: ApiDocument, exchange: Exchange, check_name: str) -> None:
     assert check_name in failed(document, exchange)
 
 
-def test_a_malformed_query_may_be_400_where_the_document_has_none(document: ApiDocument) -> None:
+def test_a_malformed_query_may_be_an_undocumented_400(document: ApiDocument) -> None:
     refused = listing(status=400, body=ERROR)
     assert failed(document, refused) == []
     assert failed(document, replace(refused, url=URL)) == ["status is documented"]
@@ -106,12 +106,12 @@ def test_a_body_where_none_is_documented_is_found(document: ApiDocument) -> None
     assert failed(document, replace(deleted, body=b"gone")) == ["no body where none is documented"]
 
 
-def test_head_has_to_be_what_get_is() -> None:
-    got = listing()
-    head = replace(got, method="HEAD", body=b"")
+def test_head_must_match_get() -> None:
+    get = listing()
+    head = replace(get, method="HEAD", body=b"")
     other = replace(head, status=404, headers={})
-    assert [name for name, fault in check_head(got, head) if fault] == []
-    assert [name for name, fault in check_head(got, other) if fault] == [
+    assert [name for name, fault in check_head(get, head) if fault] == []
+    assert [name for name, fault in check_head(get, other) if fault] == [
         "HEAD has the status of GET",
         "HEAD has the headers of GET",
     ]

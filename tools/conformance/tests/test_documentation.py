@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "conformance.md"
 
 
 def rows_under(heading: str) -> list[list[str]]:
-    """The cells of the table in the section with this heading, without its first two lines."""
+    """Return the cells of the table in the section with this heading, without its first two lines."""
     section = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)
     (text,) = (part for part in section if part.startswith(f"{heading}\n"))
     lines = [line for line in text.splitlines() if line.startswith("|")]
