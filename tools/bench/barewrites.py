@@ -31,14 +31,14 @@ _ROOT = Path(__file__).parents[2]
 class BareWrites:
     """`rounds` rounds of `count` lists of `size` Segments; the first list of each round is not counted."""
 
-    def __init__(self, databases: Databases, directory: Path, size: int, count: int, rounds: int) -> None:
+    def __init__(self, databases: Databases, directory: Path, *, size: int, count: int, rounds: int) -> None:
         directory.mkdir()
         self._plans = [directory / f"round-{number}" for number in range(rounds)]
         self._next = 0
         self._database = _record(databases, directory, self._plans, size, count)
 
     def replay(self) -> list[float]:
-        """Write the rows of the next round; return the seconds that each list seconds."""
+        """Write the rows of the next round; return the seconds that each list took."""
         plan = self._plans[self._next]
         self._next += 1
         command = [sys.executable, "-m", __spec__.name, self._database, str(plan)]

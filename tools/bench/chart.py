@@ -21,7 +21,7 @@ _MAX_USE = 2.0
 _Points = dict[tuple[str, str], dict[int, float]]
 
 
-def drawn(result: Json) -> str:
+def draw(result: Json) -> str:
     """Return the chart of a JSON document of figures."""
     points = dict(_pages(result))
     judged = [figure for figure in result["figures"] if _use(figure) is not None]
@@ -103,7 +103,7 @@ def _draw_bars(svg: ET.Element, judged: list[Json], top: float) -> None:
 
 
 def _use(figure: Json) -> float | None:
-    """Return how much of the bar is use: above 1 it is missed. Return None for figures that cannot be drawn."""
+    """Return how much of the bar is used: above 1 it is missed. Return None for figures that cannot be drawn."""
     bar = figure["bar"]
     judged = None if bar is None else figure["value"] if bar["of"] == "value" else figure["ratio"]
     if judged is None or not bar["bound"]:

@@ -19,7 +19,7 @@ def write_into(document: Path, result: Json) -> None:
     if not begin or not end:
         raise ValueError(f"{document} has no place for figures: add the lines {BEGIN} and {END}")
     svg_file = document.with_suffix(".svg")
-    svg_file.write_text(chart.drawn(result))
+    svg_file.write_text(chart.draw(result))
     lines = [f"![Latency of pages by the size of the archive, and figures beside their bars]({svg_file.name})", ""]
     lines += [f"- {name}: {value}" for name, value in result["machine"].items()]
     lines += ["", "| " + " | ".join(HEADINGS) + " |", "|---|---|" + "---:|" * (len(HEADINGS) - 2)]

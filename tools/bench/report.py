@@ -68,7 +68,7 @@ def write(file: Path, document: Json) -> None:
 
 
 def lines(document: Json) -> list[str]:
-    """Return the table_lines to print: the machine, and the table as plain text."""
+    """Return the lines to print: the machine, and the table as plain text."""
     rows = [HEADINGS, *(cells(figure) for figure in document["figures"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     table_lines = []

@@ -60,7 +60,7 @@ class Site:
 
 @contextmanager
 def opened(engine: Engine, directory: Path, archives: Path) -> Iterator[Site]:
-    """Start all servers in an empty directory and stop them at the end. `archives` may be archives_folder beyond it."""
+    """Start all servers in an empty directory and stop them at the end. `archives` may be kept beyond it."""
     data = directory / "data"
     archives_folder = archives / engine
     with (

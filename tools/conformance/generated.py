@@ -176,11 +176,11 @@ def _exchange(response: Response) -> Exchange:
     request = response.request
     body = request.body or b""
     return Exchange(
-        str(request.method),
-        str(request.url),
-        {str(name): str(value) for name, value in request.headers.items()},
-        body.encode() if isinstance(body, str) else bytes(body),
-        response.status_code,
-        {name.lower(): ", ".join(values) for name, values in response.headers.items()},
-        response.content,
+        method=str(request.method),
+        url=str(request.url),
+        request_headers={str(name): str(value) for name, value in request.headers.items()},
+        request_body=body.encode() if isinstance(body, str) else bytes(body),
+        status=response.status_code,
+        headers={name.lower(): ", ".join(values) for name, values in response.headers.items()},
+        body=response.content,
     )

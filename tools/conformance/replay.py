@@ -60,7 +60,7 @@ def _replay(session: Session, example: Example) -> None:
     elif label.endswith((" /flows", f" {_FLOW}")):
         _put_flow(session, example, value)
     elif label.endswith((" /service/profiles", f" {_PROFILE}")):
-        _send(session, example, "POST", _PROFILE, {"profileId": value["id"]}, value, 201)
+        _send(session, example, "POST", _PROFILE, {"profileId": value["id"]}, value, success=201)
     elif example.operation.path in (_WEBHOOKS, _WEBHOOK):
         _webhook(session, example, value)
     elif label == f"GET {_SEGMENTS}":
@@ -85,7 +85,7 @@ def _request(session: Session, example: Example, value: Any) -> None:
         "name": "an example",
     }
     names = {name: value for name, value in names.items() if f"{{{name}}}" in operation.path}
-    _send(session, example, operation.method, operation.path, names, value, _success(operation))
+    _send(session, example, operation.method, operation.path, names, value, success=_success(operation))
 
 
 def _put_flow(session: Session, example: Example, value: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _put_flow(session: Session, example: Example, value: dict[str, Any]) -> None
     if "profile_id" in value:
         required_profile = {**profile(AUDIO), "id": value["profile_id"]}
         session.call("POST", _PROFILE, {"profileId": required_profile["id"]}, body=required_profile, expect=201)
-    _send(session, example, "PUT", _FLOW, {"flowId": value["id"]}, value, 201)
+    _send(session, example, "PUT", _FLOW, {"flowId": value["id"]}, value, success=201)
 
 
 def _register(session: Session, example: Example, value: list[dict[str, Any]]) -> None:
@@ -115,7 +115,7 @@ def _register(session: Session, example: Example, value: list[dict[str, Any]]) -
     if not external:
         ids = [segment[name] for segment in segments for name in ("object_id", "init_object_id") if name in segment]
         _allocate(session, document["id"], list(dict.fromkeys(ids)))
-    response = _send(session, example, "POST", _SEGMENTS, {"flowId": document["id"]}, segments, 201)
+    response = _send(session, example, "POST", _SEGMENTS, {"flowId": document["id"]}, segments, success=201)
     if response.status == 200:
         failed = [segment["timerange"] for segment in response.json()["failed_segments"]]
         expected = [segment["timerange"] for segment in value[1:]]
@@ -132,7 +132,7 @@ def _add_instance(session: Session, example: Example, value: dict[str, Any]) -> 
     if "storage_id" in value:
         backends = session.call("GET", "/service/storage-backends", expect=200).json()
         value = {**value, "storage_id": backends[0]["id"]}
-    _send(session, example, "POST", _INSTANCES, {"objectId": object_id}, value, 201)
+    _send(session, example, "POST", _INSTANCES, {"objectId": object_id}, value, success=201)
 
 
 def _webhook(session: Session, example: Example, value: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _webhook(session: Session, example: Example, value: dict[str, Any]) -> None:
         registration = {"url": value["url"], "events": []}
         names["webhookId"] = session.call("POST", _WEBHOOKS, body=registration, expect=201).json()["id"]
         value = {**value, "id": names["webhookId"]}
-    response = _send(session, example, example.operation.method, example.operation.path, names, value, 201)
+    response = _send(session, example, example.operation.method, example.operation.path, names, value, success=201)
     # Nothing must be sent to the receiver in the example.
     session.call("DELETE", _WEBHOOK, {"webhookId": response.json()["id"]}, expect=204)
 
@@ -162,6 +162,7 @@ def _send(
     path: str,
     names: dict[str, str],
     value: Any,
+    *,
     success: int,
 ) -> Exchange:
     """Send an example. An example in `allowances.EXAMPLES` must be refused, as its reason says."""

@@ -78,13 +78,13 @@ class Session:
         exchange = self._send(method, url, content, headers)
         # The URL may be signed: the report shows it without its query.
         reported = Exchange(
-            method,
-            url.partition("?")[0],
-            headers,
-            b"",
-            exchange.status,
-            exchange.headers,
-            exchange.body[:200],
+            method=method,
+            url=url.partition("?")[0],
+            request_headers=headers,
+            request_body=b"",
+            status=exchange.status,
+            headers=exchange.headers,
+            body=exchange.body[:200],
         )
         fault = None if 200 <= exchange.status < 300 else f"success, got {exchange.status}"
         self.results.record(self.part, f"{method} of an object's bytes", "status", fault, reported)
@@ -113,7 +113,15 @@ class Session:
     def _send(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> Exchange:
         response = self._client.request(method, url, content=content, headers=headers)
         lower = {name.lower(): value for name, value in response.headers.items()}
-        self.last = Exchange(method, url, headers, content or b"", response.status_code, lower, response.content)
+        self.last = Exchange(
+            method=method,
+            url=url,
+            request_headers=headers,
+            request_body=content or b"",
+            status=response.status_code,
+            headers=lower,
+            body=response.content,
+        )
         return self.last
 
 

@@ -263,7 +263,7 @@ class Catalog:
         self.tables[table.id] = table
 
     def drop_table(self, table: Table) -> None:
-        """Remove a table and its imports_id table."""
+        """Remove a table and its imports table."""
         if table.imports_of is not None:
             del self._imports_ids[table.imports_of]
         else:

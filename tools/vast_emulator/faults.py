@@ -86,7 +86,7 @@ class Faults:
         seconds: float | None = None,
     ) -> Fault:
         """Let the nth request of a kind from now, and `times` in a row, fail."""
-        fault = Fault(kind, Way(way), nth, times, table, seconds)
+        fault = Fault(kind, Way(way), nth=nth, times=times, table=table, seconds=seconds)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -144,7 +144,7 @@ class Faults:
                 self._timers = [*(t for t in self._timers if t.is_alive()), timer]
 
     def release(self) -> int:
-        """Execute the requests requests now; return their number."""
+        """Execute the held requests now; return their number."""
         with self._lock:
             requests, self._held = self._held, []
         for request in requests:

@@ -126,8 +126,8 @@ class _Connection(BaseHTTPRequestHandler):
             self.path,
             {name.lower(): value for name, value in self.headers.items()},
             body,
-            self._number,
-            str(self.connection.getsockname()[0]),
+            connection=self._number,
+            local_address=str(self.connection.getsockname()[0]),
         )
         if admin.is_for_admin(request):
             self._send(Outcome(admin.serve(self.server.cluster, request, str(self.client_address[0]))))

@@ -45,7 +45,14 @@ class Entry:
     def of_table(cls, table: Table) -> "Entry":
         """Return the entry of a table."""
         store = table.store
-        return cls(table.name, table.id, store.rows, store.nbytes, bool(table.sort_columns), table.inserted_rows)
+        return cls(
+            table.name,
+            table.id,
+            rows=store.rows,
+            size=store.nbytes,
+            sorted=bool(table.sort_columns),
+            inserted_rows=table.inserted_rows,
+        )
 
 
 def list_of_schemas(bucket: str, entries: Sequence[Entry]) -> bytes:

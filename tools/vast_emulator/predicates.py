@@ -77,7 +77,7 @@ class Compare(Predicate):
         if bounds is None:
             return _all(run)
         if not bounds.valid.any():
-            # All cells are null: the placeholders in the bounds candidates have another type than the value.
+            # All cells are null: the placeholders in the bounds may have another type than the value.
             return bounds.valid
         least, greatest, value = bounds.least, bounds.greatest, self.value
         match self.function:

@@ -265,7 +265,7 @@ def _share(request: Request, split: int, splits: int, group: int, limit: int) ->
         if number != str(sub_split) or not place.isdecimal():
             raise bad_request("InvalidArgument", f"tabular-start-row-id-{sub_split}: invalid value {value}")
         starts[sub_split] = int(place)
-    return Share(split, splits, group, starts, sub_splits, limit)
+    return Share(split=split, splits=splits, group=group, starts=starts, sub_splits=sub_splits, limit=limit)
 
 
 def _estimate(scan: Scan) -> Response:
@@ -279,7 +279,7 @@ def _estimate(scan: Scan) -> Response:
 def select_all(store: Store, kinds: Kinds) -> pa.Table:
     """Return all rows of a store, in the order of their ids."""
     scan = Scan(store, kinds, None, Settings())
-    page = scan.pages(Share(0, 1, 1, {0: 0}, 1, 1 << 62))[0]
+    page = scan.pages(Share(split=0, splits=1, group=1, starts={0: 0}, sub_splits=1, limit=1 << 62))[0]
     columns, row_ids = gather(page, list(kinds), kinds)
     order = pc.sort_indices(pa.array(row_ids))
     return pa.Table.from_arrays(columns, names=list(kinds)).take(order)

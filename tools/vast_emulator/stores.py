@@ -67,7 +67,7 @@ class Store:
         return (pa.concat_tables(tables) if tables else schema.empty_table()), ids
 
     def compact(self, kinds: Kinds) -> Self:
-        """Return the same rows in fewer runs, if group have about the same size or a run is mostly dead."""
+        """Return the same rows in fewer runs, if many have about the same size or a run is mostly dead."""
         runs = [run for run in self.runs if run.live_rows]
         while True:
             tiers: dict[int, list[Run]] = defaultdict(list)

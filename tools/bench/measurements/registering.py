@@ -42,7 +42,9 @@ class Registering(Measurement):
     def prepare(self, site: Site) -> None:
         with Connection(site.store.port) as connection:
             self._flow_id = make_flow(connection)
-        self._bare = BareWrites(site.databases, site.directory / self.name, self._size, self._count, self._rounds)
+        self._bare = BareWrites(
+            site.databases, site.directory / self.name, size=self._size, count=self._count, rounds=self._rounds
+        )
 
     @override
     def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:

@@ -27,6 +27,7 @@ RATE = Figure("flow: requests", "/s", [100.0], [400.0], Bar("ratio", "at least",
 
 
 def document(*figures: Figure) -> report.Json:
+    """Return a JSON document of these figures."""
     return report.as_json({"CPU": "some"}, {"took": 1.5}, figures)
 
 
@@ -49,7 +50,7 @@ def test_of_several_runs_the_latest_figure_of_each_engine_counts() -> None:
 
 def test_the_chart_shows_how_much_of_each_bar_is_used() -> None:
     result = document(replace(PAGE, engine="sqlite"), replace(RATE, engine="postgresql"))
-    svg = ET.fromstring(chart.drawn(result))
+    svg = ET.fromstring(chart.draw(result))
     texts = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert {"sqlite, end", "10,000", "10,000,000", "sqlite sizes: page, 10,000,000 Segments, end"} <= set(texts)
     # 1.2 of at most 1.3, and 0.25 where at least 0.5 is required.

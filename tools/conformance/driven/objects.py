@@ -102,7 +102,7 @@ def init_objects(session: Session) -> None:
 
 
 def instances(session: Session) -> None:
-    """Add and remove instances of an Object; the last object_id cannot be removed."""
+    """Add and remove instances of an Object; the last one cannot be removed."""
     flow = put_flow(session)
     unregistered, object_id = (allocated["object_id"] for allocated in allocate(session, flow["id"], 2))
     register(session, flow["id"], object_id, "[0:0_1:0)")

@@ -121,7 +121,7 @@ def flow_collection(session: Session) -> None:
 def _property(
     session: Session, path: str, names: Mapping[str, str], value: Any, invalid_values: tuple[Any, ...]
 ) -> None:
-    """Set, read and delete a property, send invalid values, and use it on an unknown_names resource (404)."""
+    """Set, read and delete a property, send invalid values, and use it on an unknown resource (404)."""
     session.call("PUT", path, names, body=value, expect=204)
     read = session.call("GET", path, names, expect=200)
     session.expect("GET returns what was set", value, read.json() if read.status == 200 else None, read)

@@ -50,7 +50,7 @@ def storage(session: Session) -> None:
 
 
 def segments(session: Session) -> None:
-    """Upload, register allocation by allocation and in lists, read with every filter, delete by time and by Object."""
+    """Upload, register one by one and in lists, read with every filter, delete by time and by Object."""
     document = put_flow(session)
     names = {"flowId": document["id"]}
     first, second, third, fourth = allocate(session, document["id"], 4)
