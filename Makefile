@@ -52,6 +52,7 @@ lint: $(VENV)/.installed-dev ## Check style (ruff), types (mypy --strict), and w
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.prose
 
 format: $(VENV)/.installed-dev ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .

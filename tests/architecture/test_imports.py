@@ -23,10 +23,10 @@ ROOMS = {
     "tams.worker": {"tams.domain", "tams.config", "tams.repository.port", "tams.storage.port", "tams.services"},
     "tams.api": {"tams.domain", "tams.config", "tams.repository.port", "tams.storage.port", "tams.services"},
 }
-"""What each room may import besides itself. Where modules of a room are named, these are the only ones allowed."""
+"""Rooms, and what each may import besides itself. Where modules of a room are named, only these are allowed."""
 
 ENTRY_POINTS = {"tams.app", "tams.adapters", "tams.logs", "tams.serving", "tams.commands"}
-"""What puts the rooms together. No room imports any of it."""
+"""Modules that put the rooms together. No room imports them."""
 
 LOCAL_STORAGE = {"tams.storage.local", "tams.storage.checksums"}
 
@@ -58,7 +58,7 @@ LIBRARIES = {
     "jwt": {"tams.api.authentication"},
     "argon2": {"tams.services.access"},
 }
-"""Who may import which library."""
+"""Libraries, and the modules that may import each."""
 
 
 @cache
