@@ -142,8 +142,8 @@ def test_readers_never_see_half_of_a_transaction(repository: Repository) -> None
 @pytest.mark.vast_modes("stripes", "stripes_early")
 def test_a_killed_writer_leaves_all_or_nothing(repository: Repository, database_url: str) -> None:
     code = (
-        "import sys; from tests.support.processes import write_pairs_for_ever;"
-        "write_pairs_for_ever(sys.argv[1], int(sys.argv[2]), sys.argv[3])"
+        "import sys; from tests.support.processes import write_pairs_until_killed;"
+        "write_pairs_until_killed(sys.argv[1], int(sys.argv[2]), sys.argv[3])"
     )
     for pause in (0.05, 0.083):
         flow = new_flow(repository)

@@ -118,7 +118,7 @@ def _flow_property(verb: str, name: str, value: object) -> Callable[[Scene], Cal
     return _property_call(verb, lambda scene: f"/flows/{scene.flow_id}/{name}", value)
 
 
-ASK: dict[str, Callable[[Scene], Call]] = {
+REQUESTS: dict[str, Callable[[Scene], Call]] = {
     "GET /service/storage-backends": lambda scene: ("/service/storage-backends", {}),
     "GET /service/webhooks": lambda scene: ("/service/webhooks", {}),
     "POST /service/webhooks": lambda scene: (

@@ -67,12 +67,12 @@ class Issuer:
         self.body: bytes | None = None
         self.location: str | None = None
         self.delay = 0.0
-        self.asked = 0
+        self.request_count = 0
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                issuer.asked += 1
+                issuer.request_count += 1
                 time.sleep(issuer.delay)
                 content = issuer.body if issuer.body is not None else json.dumps({"keys": issuer.keys}).encode()
                 self.send_response(issuer.status)

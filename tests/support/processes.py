@@ -170,7 +170,7 @@ def share_out_events(url: str, expected: int) -> None:
     repository.close()
 
 
-def write_pairs_for_ever(url: str, flow_key: int, flow_id: str) -> None:
+def write_pairs_until_killed(url: str, flow_key: int, flow_id: str) -> None:
     """Register pairs of Segments with a job for each pair, until killed; print a line for each pair that is stored."""
     repository: Repository = open_repository(url)
     for turn in itertools.count():

@@ -154,7 +154,7 @@ def test_a_url_in_the_header_is_never_fetched(client: FlaskClient, name: str) ->
     try:
         token = Issuer.token(key=2, kid="evil", headers={name: attacker.url})
         assert client.get("/flows", headers=bearer(token)).status_code == 401
-        assert attacker.asked == 0
+        assert attacker.request_count == 0
     finally:
         attacker.stop()
 

@@ -46,13 +46,13 @@ def knows(keys: PublishedKeys, kid: str) -> bool:
 def test_keys_are_not_fetched_before_a_token_arrives(client: FlaskClient, issuer: Issuer) -> None:
     assert client.get("/health/live").status_code == 200
     assert client.get("/flows").status_code == 401
-    assert issuer.asked == 0
+    assert issuer.request_count == 0
 
 
 def test_keys_are_fetched_once(client: FlaskClient, issuer: Issuer) -> None:
     for number in range(20):
         assert client.get("/flows", headers=bearer(Issuer.token(sub=f"user {number}"))).status_code == 200
-    assert issuer.asked == 1
+    assert issuer.request_count == 1
 
 
 def test_a_new_key_is_found_and_an_old_one_forgotten(keys: PublishedKeys, issuer: Issuer, clock: Clock) -> None:
@@ -82,11 +82,11 @@ def test_unknown_key_ids_do_not_cause_a_fetch_each(keys: PublishedKeys, issuer: 
     assert knows(keys, "one")
     for number in range(50):
         assert not knows(keys, f"unknown {number}")
-    assert issuer.asked == 1
+    assert issuer.request_count == 1
     clock.now += MIN_FETCH_INTERVAL
     for number in range(50):
         assert not knows(keys, f"unknown {number}")
-    assert issuer.asked == 2
+    assert issuer.request_count == 2
 
 
 def test_old_keys_are_fetched_again_and_stay_the_same_object_if_unchanged(
@@ -95,7 +95,7 @@ def test_old_keys_are_fetched_again_and_stay_the_same_object_if_unchanged(
     first = keys.current()
     clock.now += REFRESH_SECONDS
     assert keys.current() is first
-    assert issuer.asked == 2
+    assert issuer.request_count == 2
     issuer.keys = [published(rsa_key(2), "two")]
     clock.now += REFRESH_SECONDS
     assert keys.current() is not first
@@ -164,7 +164,7 @@ def test_an_issuer_that_cannot_be_reached_is_tried_again_after_a_pause(issuer: I
     for _ in range(5):
         with pytest.raises(Unavailable):
             keys.current()
-    assert issuer.asked == 1
+    assert issuer.request_count == 1
     issuer.status = 200
     clock.now += MIN_FETCH_INTERVAL
     assert knows(keys, "one")

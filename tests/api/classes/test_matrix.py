@@ -16,7 +16,7 @@ from tams.api.permissions import TABLE, ByClass
 from tams.config import Settings
 from tams.domain.principals import SCOPES
 from tests.support.access_clients import OPEN, VAULT, Clients, groups
-from tests.support.access_scene import ASK, Scene, absent
+from tests.support.access_scene import REQUESTS, Scene, absent
 from tests.support.matrix import Matrix
 
 OPERATIONS = [
@@ -48,7 +48,7 @@ def settings(settings: Settings) -> Settings:
 
 
 def test_the_table_and_the_requests_are_about_the_same_operations() -> None:
-    assert set(ASK) == {name for name, _, _ in OPERATIONS}
+    assert set(REQUESTS) == {name for name, _, _ in OPERATIONS}
 
 
 def test_no_cell_of_the_matrix_is_lost() -> None:
@@ -81,7 +81,7 @@ def check_operation(
     scene: Scene, by: Clients, client: FlaskClient, name: str, verb: str, rule: ByClass, permissions: set[str]
 ) -> None:
     """Compare the response to an operation on a resource of the class with what these permissions on it allow."""
-    path, sent = ASK[name](scene)
+    path, sent = REQUESTS[name](scene)
     answer = client.open(path, method=verb, **sent)
     if rule.at == "new":
         assert answer.status_code == (201 if "write" in permissions else 403), answer.text
