@@ -19,12 +19,12 @@ SLOW := postgresql or vast or s3 or nginx or e2e or fault or kill or crowd or sl
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs docs-serve vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## Install, bring the database up to date, and serve on http://127.0.0.1:8000
+run: $(VENV)/.installed ## Install, upgrade the database, and serve; PORT= and HOST= change the address
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
 
 check: lint ## Lint, types, and the tests that need only SQLite and local files: about two minutes
@@ -49,10 +49,12 @@ coverage: $(VENV)/.installed-test ## Run the tests of make test, and report the 
 	$(PYTEST) $(PARALLEL) -m "not (nginx or fault or kill)" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style (ruff), types (mypy --strict), and wording
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m tools.prose
+	@# Every tool runs, so that one failure does not hide the next.
+	@status=0; \
+	for tool in "ruff check ." "ruff format --check ." "mypy" "python -m tools.prose"; do \
+		echo "$$tool"; $(BIN)/$$tool || status=1; \
+	done; \
+	exit $$status
 
 format: $(VENV)/.installed-dev ## Put the code into the style that lint asks for
 	$(BIN)/ruff check --fix .
@@ -71,7 +73,10 @@ conformance: $(VENV)/.installed-test ## Check against the API document SPEC=, on
 docs: $(VENV)/.installed-docs ## Build the documentation as a site in build/site; a broken link or anchor fails
 	@# The variable silences an advertisement for a successor of MkDocs.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean $(ARGS)
-	@echo "The site is in build/site; begin with build/site/index.html"
+	@echo "The site is in build/site. To read it with search: make docs-serve"
+
+docs-serve: $(VENV)/.installed-docs ## Serve the documentation on http://127.0.0.1:8001, with search, until Ctrl-C
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001 $(ARGS)
 
 vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/how-to/keep-metadata-in-vast.md); ARGS= goes to it
 	$(BIN)/python -m tools.vast_emulator $(ARGS)

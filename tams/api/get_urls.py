@@ -1,4 +1,4 @@
-"""The plan by which a request sees `get_urls`."""
+"""Reading from a query which `get_urls` the response shows."""
 
 from __future__ import annotations
 

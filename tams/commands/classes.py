@@ -20,7 +20,7 @@ def classes() -> None:
     """Manage classes, which share media with groups (TAMS_AUTH_CLASSES)."""
 
 
-@classes.command("assign")
+@classes.command("assign", short_help="Assign classes to Sources and Flows that have none.")
 @options.data_dir
 @click.option("--dry-run", is_flag=True, help="Only count the Sources and Flows.")
 @click.argument("names", nargs=-1, required=True, metavar="CLASS...")

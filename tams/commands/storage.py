@@ -39,7 +39,7 @@ def storage() -> None:
     """
 
 
-@storage.command("init")
+@storage.command("init", short_help="Set up the buckets of S3 backends.")
 @options.data_dir
 @click.option("--create-bucket", is_flag=True, help="Create the bucket if it does not exist.")
 @options.backends
@@ -52,7 +52,7 @@ def init_command(data_dir: Path | None, create_bucket: bool, backends: tuple[str
     sys.exit(init(start(data_dir=data_dir), backends, create_bucket=create_bucket))
 
 
-@storage.command("check")
+@storage.command("check", short_help="Try everything that the store needs of its backends.")
 @options.data_dir
 @options.backends
 def check_command(data_dir: Path | None, backends: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ def check_command(data_dir: Path | None, backends: tuple[str, ...]) -> None:
     sys.exit(check(start(data_dir=data_dir), backends))
 
 
-@storage.command("reconcile")
+@storage.command("reconcile", short_help="Compare the database with the backends.")
 @options.data_dir
 @click.option("--repair", is_flag=True, help="Delete orphaned bytes that are older than unregistered storage is kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")

@@ -30,7 +30,7 @@ def vast() -> None:
     """Manage VAST Database."""
 
 
-@vast.command("probe")
+@vast.command("probe", short_help="Find out what a cluster supports.")
 @options.data_dir
 @click.option(
     "--idle-seconds",

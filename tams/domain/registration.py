@@ -1,4 +1,4 @@
-"""Rules of registration: those that need the stored Objects and the Flow.
+"""Rules of registration that need the stored Objects and the Flow, among them that Segments do not overlap.
 
 A list is checked in its order, and Segments accepted earlier in it count for later ones: for an overlap within the
 list, or for an Object that one Segment registers and a later one uses again. A refused Segment changes nothing.

@@ -30,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         remedy = (
-            "another program listens there: stop it, or name another port with --port"
+            "another program listens there: stop it, or name another port with --port (with make: PORT=)"
             if error.errno == errno.EADDRINUSE
             else "name an address of this machine with --host and a port that this user may use with --port"
         )

@@ -18,7 +18,7 @@ from tams.services.objects.copies import Copy
 from tams.services.store import Store
 from tams.storage.port import BackendDown, Storage, StorageError, Stored
 from tams.worker.download import DownloadFailed, download
-from tams.worker.leases import LeaseKeeper
+from tams.worker.lease_keeper import LeaseKeeper
 
 logger = logging.getLogger(__name__)
 

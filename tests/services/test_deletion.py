@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from tams.domain.errors import Contended
 from tams.domain.principals import UNRESTRICTED
 from tams.repository.port import Write
+from tams.services.deletion.deletion import Deletion
 from tams.services.deletion.flows import DoomedFlows, drop, find_segments, keys_of
-from tams.services.deletion.steps import Deletion
 from tams.services.flows import flows
 from tams.services.store import Store
 from tams.services.unit_of_work import claim

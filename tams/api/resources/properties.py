@@ -1,7 +1,7 @@
 """The child endpoints of a resource: one for each property, and its tags.
 
-GET of a property that is not set is 404, unless the property has a value that means "not set"; DELETE is 204. Of a tag
-that does not exist, both are 404. Whether the resource exists and may be changed is checked before the body is read.
+If a property is not set, GET answers 404 (or its `unset` value, if it has one), and DELETE answers 204. If a tag does
+not exist, both answer 404. Whether the resource exists and may be changed is checked before the body is read.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def page(
     condition: ColumnElement[bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Page[Row]:
-    """Return rows of `resource.columns` in the order of the column `by_{order}`, whose last text is the cursor.
+    """Return a page of rows, sorted by the column `by_{order}`; its value in the last row is the cursor.
 
     `condition` is one more filter, and `parameters` are the values of its parameters.
     """
@@ -89,7 +89,7 @@ def page(
     )
     values: dict[str, Any] = {"after": after, "limit": limit + 1, **(parameters or {}), **others.parameters}
     if narrow:
-        # The ranges of several facets are merged: of each the sort texts and ids, and then the rows of the page.
+        # Read the sort texts and ids of each facet, merge them, and then read the rows of this page only.
         places: set[Row] = set()
         for digest in driver:
             places.update(session.rows(statement, {**values, "driver": digest}))

@@ -105,7 +105,7 @@ def _instance(row: Row) -> Instance:
 
 
 def _object(rows: list[Row]) -> Object:
-    """Return the Object of its rows: one for each instance, or a single one if it has none."""
+    """Build an Object from its rows: one row per instance, or a single row without an instance."""
     if len(rows) > 1:
         rows.sort(key=itemgetter(_WIDTH))
     object_id, created, flow, content, kind, registered, start, end, closed, key_frames, init, first = rows[0][:_WIDTH]

@@ -70,7 +70,7 @@ class FlowReads(ReadPart):
         return [row for row in self._view.look_up(FLOWS, "id", flow_ids) if not row["detached"]]
 
     def _with_content(self, keys: list[RowKey], low: int, high: int) -> set[RowKey]:
-        """Return the keys of those Flows that have a Segment in the range. The extent of each overlaps the range."""
+        """Return the keys of the Flows that have a Segment in the range; the extent of each given Flow overlaps it."""
         rows = self._view.look_up(FLOWS, "key", [key[0] for key in keys])
         # A Flow that begins or ends inside the range has one. The others may have a gap there.
         flow_keys = {row["key"] for row in rows if low <= row["first_start"] or row["last_end"] <= high}

@@ -15,12 +15,12 @@ from tams.domain.errors import Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.vast.concurrency.claims import Claims
+from tams.repository.vast.concurrency.interface import Attempt, Concurrency
 from tams.repository.vast.concurrency.local_queue import LocalQueue
 from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS
 from tams.repository.vast.concurrency.modes import CLAIMS, MODE_KEY, SINGLE, STRIPES, check_mode
 from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.outcome import OutcomeInDoubt
-from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
 from tams.repository.vast.concurrency.pruning import prune_ended
 from tams.repository.vast.concurrency.retries import WriteRetries
 from tams.repository.vast.concurrency.single_writer import SingleWriter

@@ -26,7 +26,7 @@ class Address:
     """The location of the database, and how long to wait for it (seconds).
 
     `claim_timeout`: how long a claim of an unresponsive process blocks others before it is taken over. `concurrency`:
-    how concurrent writes are kept apart, see `concurrency`.
+    the mode in which concurrent writes are kept apart (see `tams.repository.vast.concurrency.modes`).
     """
 
     endpoint: str

@@ -14,8 +14,8 @@ from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY
 from tams.repository.port import Key, Read, Write
 from tams.services.deletion import delete_requests
+from tams.services.deletion.deletion import Deletion, outcome, readable_examples
 from tams.services.deletion.segment_removal import object_keys
-from tams.services.deletion.steps import Deletion, outcome, readable_examples
 from tams.services.flows import collections, flows, sources
 from tams.services.store import Store
 from tams.services.unit_of_work import Retry, claim
@@ -23,14 +23,14 @@ from tams.services.unit_of_work import Retry, claim
 
 @dataclass(frozen=True, slots=True)
 class DoomedFlows:
-    """Flows that are to be deleted, and `known`: these Flows and those around them in collections, by id."""
+    """Flows that are to be deleted. `known` holds these Flows, their collectors and their members, by id."""
 
     flows: Sequence[Flow]
     known: dict[str, Flow]
 
     @classmethod
     def of(cls, read: Read, doomed: Sequence[Flow]) -> DoomedFlows:
-        """Read the Flows around them in collections, and return all of them."""
+        """Read the collectors and members of the Flows, and return all of them."""
         return cls(doomed, collections.related(read, doomed))
 
     @property

@@ -16,8 +16,8 @@ from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY, TimeRange
 from tams.repository.port import Key, Read, Write, pages
 from tams.services.deletion import delete_requests
+from tams.services.deletion.deletion import COUNT_CAP, PAGE, Deletion, outcome
 from tams.services.deletion.segment_removal import EXAMPLES, object_keys
-from tams.services.deletion.steps import COUNT_CAP, PAGE, Deletion, outcome
 from tams.services.flows import flows
 from tams.services.objects import objects
 from tams.services.objects.byte_deletion import forget_objects

@@ -7,8 +7,8 @@ from tams.domain.principals import Principal
 from tams.domain.timerange import TimeRange
 from tams.repository.port import Write
 from tams.services.deletion import delete_requests
+from tams.services.deletion.deletion import Deletion
 from tams.services.deletion.segment_removal import object_keys
-from tams.services.deletion.steps import Deletion
 from tams.services.flows import flows
 from tams.services.store import Store
 from tams.services.unit_of_work import claim

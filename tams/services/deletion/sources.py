@@ -13,9 +13,9 @@ from tams.domain.flows import Flow, Source
 from tams.domain.principals import Principal
 from tams.repository.port import Key, Read, Write, all_items
 from tams.services.access.authorization import missing_permission, readable_sources
+from tams.services.deletion.deletion import COUNT_CAP, PAGE, Deletion, outcome
 from tams.services.deletion.flows import DoomedFlows, drop, find_segments, keys_of
 from tams.services.deletion.segment_removal import EXAMPLES
-from tams.services.deletion.steps import COUNT_CAP, PAGE, Deletion, outcome
 from tams.services.flows import sources
 from tams.services.store import Store
 from tams.services.unit_of_work import Retry, claim

@@ -2,8 +2,8 @@
 
 Both are walked by key at the same time, page by page. A key that only one of them has is checked a second time, because
 the two pages are of different moments. A key is recorded before bytes can be stored under it, and its deletion is
-recorded before they are deleted; so the database, asked after the Storage Backend, decides. A key that is unknown then
-is never used again, and its bytes may be deleted.
+recorded before they are deleted; so the database is asked last, and its answer counts. A key that it does not know at
+that time is never used again, and its bytes may be deleted.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Reconciliation:
         self._page = page
 
     def discrepancies(self) -> Iterator[Discrepancy]:
-        """Yield the discrepancies as they are found. A key in doubt is not one of them.
+        """Yield each discrepancy once it is confirmed. Skip keys whose state is uncertain.
 
         Raise `StorageError` or `Unavailable`.
         """

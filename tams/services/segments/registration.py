@@ -35,7 +35,7 @@ _MAX_UPLOAD_DURATION = 24 * 3600 * MICROSECONDS
 def register(
     store: Store, flow_id: str, segment_requests: Sequence[SegmentRequest], principal: Principal
 ) -> list[FailedSegment]:
-    """Register the Segments in one transaction, and return those that were refused; these change nothing.
+    """Register the Segments in one transaction, and return the refused ones. A refused Segment changes nothing.
 
     They are judged in their order, each with regard to those accepted before it, and a refusal does not end the list
     (specification, `POST /flows/{flowId}/segments`).

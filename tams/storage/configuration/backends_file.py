@@ -71,7 +71,7 @@ class _File:
         backends = [self._backend(index, table) for index, table in enumerate(tables)]
         self._check_together(backends)
         if len(backends) == 1 and "default" not in tables[0]:
-            # An only backend is the default without saying so.
+            # A single backend is the default even if the file does not say so.
             backends = [replace(backends[0], backend=replace(backends[0].backend, default=True))]
         return backends
 

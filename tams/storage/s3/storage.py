@@ -16,8 +16,8 @@ from tams.storage.port import BackendDown, Listed, MissingObject, Storage, Store
 from tams.storage.s3.client import Bucket, Refused, content_md5, make_session
 from tams.storage.s3.keys import Keys
 from tams.storage.s3.multipart import MOST_PARTS, copy_parts, plain_md5, upload_parts
-from tams.storage.s3.presign import Presigner
-from tams.storage.s3.signed_urls import SignedUrls
+from tams.storage.s3.presigned_urls import SignedUrls
+from tams.storage.s3.sigv4 import Presigner
 from tams.storage.s3.stream_parts import StreamParts
 from tams.storage.transfer import require_same, stream_copy
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tams.storage.configuration.backends import S3Configuration
 from tams.storage.port import Backend
 from tams.storage.s3.credentials import Credentials
-from tams.storage.s3.presign import Presigner
+from tams.storage.s3.sigv4 import Presigner
 from tests.support.s3_endpoint import make_storage
 
 ACCESS_KEY, SECRET_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

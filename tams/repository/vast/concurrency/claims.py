@@ -37,11 +37,11 @@ from typing_extensions import override
 from tams.domain.errors import Unavailable
 from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
 from tams.repository.vast.concurrency.clock import boot_clock
+from tams.repository.vast.concurrency.interface import Attempt, Concurrency
 from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS, end_key, lock_row, stored_record
 from tams.repository.vast.concurrency.modes import CLAIMS, MODE_KEY, check_mode
 from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.outcome import has_record, settle_outcome
-from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
 from tams.repository.vast.concurrency.retries import BRIEFLY, PAUSE, retry_until
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.failures import Broken, LostRace

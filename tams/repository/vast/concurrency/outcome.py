@@ -23,10 +23,10 @@ class OutcomeInDoubt(Unavailable):
 
 
 def settle_outcome(operation: Operation, txid: int, error: Unavailable, is_stored: Callable[[], bool]) -> None:
-    """Find out whether a transaction D is stored whose commit ended with `error`. Return if it is.
+    """Return if transaction D, whose commit failed with `error`, was stored after all.
 
-    `is_stored` answers that, or raises `Unavailable` and is asked again. Nothing but the two exceptions below is
-    raised: the transaction callback would run again, perhaps on what D stored.
+    `is_stored` is called again while it raises `Unavailable`. Only the two exceptions below are raised: any other one
+    would repeat the transaction callback, although D may be stored.
 
     Raises:
         LostRace: D is not stored and never will be.

@@ -26,9 +26,9 @@ _MIN_WRITE_PAUSE, _MAX_WRITE_PAUSE = 0.01, 0.3
 
 
 def retry_until(deadline: float, ask: Callable[[], T]) -> T:
-    """Call `ask` until it does not raise `Unavailable`, with doubling pauses; after `deadline` that is raised.
+    """Call `ask` again, with doubling pauses, while it raises `Unavailable`.
 
-    `deadline` is a time of `boot_clock`.
+    After `deadline`, a time of `boot_clock`, that exception passes.
     """
     retrying = Retrying(
         retry=retry_if_exception_type(Unavailable),

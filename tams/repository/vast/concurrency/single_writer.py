@@ -34,11 +34,11 @@ from tams.domain.errors import Contended, Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
 from tams.repository.vast.concurrency.clock import boot_clock
+from tams.repository.vast.concurrency.interface import Attempt, Concurrency
 from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS, lock_row, stored_record
 from tams.repository.vast.concurrency.modes import MODE_KEY, SINGLE, check_mode
 from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.outcome import has_record, settle_outcome
-from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
 from tams.repository.vast.concurrency.retries import BRIEFLY, retry_until
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.predicates import among, equal

@@ -40,11 +40,11 @@ from typing_extensions import override
 
 from tams.domain.errors import Unavailable
 from tams.repository.vast.cluster_transaction import ROW_ID, ClusterTransaction
+from tams.repository.vast.concurrency.interface import Attempt, Concurrency
 from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS, STORED, end_key, lock_row, stored_record
 from tams.repository.vast.concurrency.modes import MODE_KEY, STRIPES, check_mode
 from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.outcome import settle_outcome
-from tams.repository.vast.concurrency.protocol import Attempt, Concurrency
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.failures import LostRace
 from tams.repository.vast.predicates import among

@@ -1,8 +1,8 @@
 """The steps that all deletions share: removing Segments from a Flow, and requests to the worker for the rest.
 
 A deletion runs the five steps of `tams.services.unit_of_work`. It finds the Flows, Segments and Objects that it is
-about, claims them, re-reads each of them once, decides, and writes. Segments are re-read by their removal: it removes,
-and returns, only those that are still stored as they were found.
+about, claims them, re-reads each of them once, decides, and writes. Segments are not re-read separately: their
+removal removes and returns only those that have not changed since they were found.
 
 Each deletion takes `cascade` as the client gave it: None (do what the specification says), False (refuse with 409 if
 something else would be lost) or True (delete what depends on it as well, and report the counts). If there are more

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tams.storage.s3.credentials import LastingCredentials
-from tams.storage.s3.presign import Presigner, Signing
+from tams.storage.s3.sigv4 import Presigner, Signing
 
 if TYPE_CHECKING:
     from boto3.session import Session
