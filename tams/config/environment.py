@@ -10,9 +10,16 @@ from typing import Any, Final, cast
 
 from tams.config.fields import ConfigurationError, Kind, Variables
 
-# An orchestrator that runs a service called "tams" puts these into every container's environment, and the tests have
-# variables of their own: none of them is a setting.
-_NOT_SETTINGS: Final = re.compile(r"TAMS_(HOST|PORT|PORT_.*|SERVICE_.*|TEST_.*)")
+# Kubernetes describes every Service by variables in every container of its namespace. Those of a Service whose name is
+# `tams` or begins with `tams-` look like settings.
+_OF_KUBERNETES: Final = re.compile(
+    r"TAMS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+# `TAMS_API_PORT` may also be a misspelt setting: only the value of Kubernetes is a URL of a transport protocol.
+_PORT_OF_KUBERNETES: Final = re.compile(r"TAMS_([A-Z0-9_]+_)?PORT")
+_ADDRESS_OF_KUBERNETES: Final = re.compile(r"(tcp|udp|sctp)://.*")
+# TAMS_CLIENT_… configures client programs, TAMS_TEST_… the tests, and containers often carry TAMS_HOST and TAMS_PORT.
+_OF_OTHERS: Final = re.compile(r"TAMS_(HOST|PORT|CLIENT_.*|TEST_.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ def read_values(sections: Iterable[type], environ: Mapping[str, str], *, skip: C
     """
     present = {name: value for name, value in environ.items() if value.strip()}
     declarations = {_variable(declared): declared for declared in _declarations(sections)}
-    _refuse_unknown(present, list(declarations))
+    _refuse_unknown({name: value for name, value in present.items() if not is_ignored(name, value)}, list(declarations))
     variables = Variables(present)
     return {
         declared.name: _read(variables, variable, declared)
@@ -55,6 +62,13 @@ def describe(sections: Iterable[type]) -> Iterator[SettingDocument]:
             expects=_kind(declared).expects,
             explanation=metadata["explanation"],
         )
+
+
+def is_ignored(name: str, value: str) -> bool:
+    """Return whether a variable that begins with `TAMS_` is known to belong to Kubernetes, to a client or to a test."""
+    if _OF_KUBERNETES.fullmatch(name) or _OF_OTHERS.fullmatch(name):
+        return True
+    return bool(_PORT_OF_KUBERNETES.fullmatch(name) and _ADDRESS_OF_KUBERNETES.fullmatch(value))
 
 
 def _declarations(sections: Iterable[type]) -> Iterator[Field[Any]]:
@@ -83,7 +97,7 @@ def _read(variables: Variables, name: str, declared: Field[Any]) -> Any:
 
 def _refuse_unknown(names: Iterable[str], known: list[str]) -> None:
     for name in names:
-        if not name.startswith("TAMS_") or name in known or _NOT_SETTINGS.fullmatch(name):
+        if not name.startswith("TAMS_") or name in known:
             continue
         nearest = get_close_matches(name, known, n=1, cutoff=0.7)
         remedy = f"did you mean {nearest[0]}?" if nearest else "remove it; `tams settings` shows all that there are."

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tams.config import ConfigurationError, Settings
+from tams.config import ConfigurationError, Settings, documentation
+from tams.config.environment import is_ignored
 from tams.domain.identifiers import is_uuid
 
 DEVELOPMENT = {"ENVIRONMENT": "development"}
@@ -224,21 +225,50 @@ class TestUnknownVariables:
     def test_where_nothing_is_near_the_list_is_named(self):
         assert "`tams settings`" in refusal({"TAMS_XYZZY": "1"})
 
+    @pytest.mark.parametrize("variable", ["TAMS_HOST", "TAMS_PORT", "TAMS_CLIENT_URL", "TAMS_TEST_POSTGRESQL", "HOME"])
+    def test_variables_of_other_programs_are_ignored(self, variable):
+        assert settings(**{variable: "8000"}) == settings()
+
+    @pytest.mark.parametrize("service", ["tams", "tams-api", "tams-postgresql", "tams-service", "tams-port"])
+    @pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+    def test_the_variables_of_a_service_in_kubernetes_are_ignored(self, service, protocol):
+        assert settings(**variables_of_kubernetes(service, protocol)) == settings()
+
     @pytest.mark.parametrize(
         "variable",
-        [
-            "TAMS_HOST",
-            "TAMS_PORT",
-            "TAMS_PORT_8000_TCP",
-            "TAMS_PORT_8000_TCP_ADDR",
-            "TAMS_SERVICE_HOST",
-            "TAMS_SERVICE_PORT_HTTP",
-            "TAMS_TEST_POSTGRESQL",
-            "HOME",
-        ],
+        ["TAMS_S3_PORT", "TAMS_API_HOST", "TAMS_SERVICE_NAME", "TAMS_PORT_HTTP", "TAMS_PORTS", "TAMS_8000_TCP"],
     )
-    def test_what_orchestrators_and_tests_put_there_is_ignored(self, variable):
-        assert settings(**{variable: "tcp://10.0.0.1:8000"}) == settings()
+    def test_a_variable_that_only_resembles_them_is_refused(self, variable):
+        assert refusal({variable: "8000"}).startswith(f"{variable} is not a setting: ")
+
+    def test_no_setting_looks_like_an_ignored_variable(self):
+        ignored = [
+            document.variable
+            for document in documentation()
+            if is_ignored(document.variable, "8000") or is_ignored(document.variable, "tcp://10.0.0.1:8000")
+        ]
+        assert ignored == []
+
+
+def variables_of_kubernetes(service: str, protocol: str) -> dict[str, str]:
+    """Return the variables by which Kubernetes describes a Service with two ports, named `http` and `https-alt`."""
+    prefix = service.upper().replace("-", "_")
+    variables = {
+        f"{prefix}_SERVICE_HOST": "10.0.0.1",
+        f"{prefix}_SERVICE_PORT": "8000",
+        f"{prefix}_SERVICE_PORT_HTTP": "8000",
+        f"{prefix}_SERVICE_PORT_HTTPS_ALT": "8443",
+        f"{prefix}_PORT": f"{protocol}://10.0.0.1:8000",
+    }
+    for port in ("8000", "8443"):
+        address = f"{prefix}_PORT_{port}_{protocol.upper()}"
+        variables |= {
+            address: f"{protocol}://10.0.0.1:{port}",
+            f"{address}_PROTO": protocol,
+            f"{address}_PORT": port,
+            f"{address}_ADDR": "10.0.0.1",
+        }
+    return variables
 
 
 class TestDataDirectory:

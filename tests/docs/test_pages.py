@@ -21,8 +21,8 @@ PAGES = sorted(DOCS.rglob("*.md"))
 TOP_LEVEL = sorted(ROOT.glob("*.md"))
 DOCUMENTS = [*TOP_LEVEL, *PAGES]
 
-NOT_SETTINGS = re.compile(r"TAMS_(HOST|PORT|SERVICE|TEST|STORAGE|S3|BENCH_ARCHIVES|TEST_\w+)")
-"""Variables of orchestrators, of the tests and of the benchmark, and prefixes in text such as `TAMS_S3_…`."""
+NOT_SETTINGS = re.compile(r"TAMS_(HOST|PORT|CLIENT|SERVICE|TEST|STORAGE|S3|BENCH_ARCHIVES|TEST_\w+)")
+"""Variables of orchestrators, clients, tests and the benchmark, and prefixes in text such as `TAMS_S3_…`."""
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
