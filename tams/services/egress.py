@@ -7,12 +7,12 @@ proxies are not used, and a peer that sends slowly cannot hold a request beyond 
 
 from __future__ import annotations
 
+import http
 import http.client
 import ipaddress
 import math
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -23,16 +23,22 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from typing_extensions import override
 
 from tams.domain.destinations import Allowed, Destination, parse_destination
+from tams.services.name_lookups import NameLookups
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-Resolve: TypeAlias = Callable[[str, int, float], Sequence[str]]
-"""Resolve a name for a port within some seconds. Raises OSError; TimeoutError if there is no answer in time."""
+Resolve: TypeAlias = Callable[[str, int, float, str], Sequence[str]]
+"""Resolve a name for a port within some seconds, on behalf of an owner.
 
-# The limit on concurrent look-ups: a look-up cannot be cancelled, and each one occupies a thread.
-_LOOKUPS: Final = threading.BoundedSemaphore(32)
+Raises OSError; TimeoutError if there is no answer in time.
+"""
+
+# One for the process: it bounds the threads that look names up.
+_LOOKUPS: Final = NameLookups()
 _CHECK_SECONDS: Final = 2.0
+# Interim responses before the final one that are passed over: each may hold a hundred headers.
+_MOST_INTERIM_RESPONSES: Final = 16
 
 
 class DestinationRefused(OSError):
@@ -40,13 +46,17 @@ class DestinationRefused(OSError):
 
 
 class Egress:
-    """Makes connections to the internet, and to what an operator allows beyond it (`allowed`)."""
+    """Makes connections to the internet, and to what an operator allows beyond it (`allowed`).
+
+    Each method takes the principal on whose behalf the store acts (`owner`): names that resolve slowly delay their
+    owner, and no other.
+    """
 
     def __init__(self, allowed: Allowed, resolve: Resolve | None = None) -> None:
         self._allowed = allowed
-        self._resolve = resolve or resolve_name
+        self._resolve = resolve or _LOOKUPS.resolve
 
-    def check(self, url: object) -> None:
+    def check(self, url: object, owner: str) -> None:
         """Check a URL when it is registered.
 
         A name that does not resolve within two seconds passes, because addresses are checked again for each connection.
@@ -60,24 +70,25 @@ class Egress:
             self._permitted(destination, [destination.host])
             return
         try:
-            addresses = self._resolve(destination.host, destination.port, _CHECK_SECONDS)
+            addresses = self._resolve(destination.host, destination.port, _CHECK_SECONDS, owner)
         except OSError:
             return
         if len(self._permitted(destination, addresses)) != len(addresses):
             raise DestinationRefused(_refusal(destination))
 
-    def connection(self, url: str) -> Connection:
+    def connection(self, url: str, owner: str) -> Connection:
         """Return a connection to the URL, which is opened by its first request.
 
         Raises:
             ValueError: This is not a URL that requests can be sent to.
         """
-        return Connection(parse_destination(url), self._addresses)
 
-    def _addresses(self, destination: Destination, seconds: float) -> list[str]:
-        if destination.address is not None:
-            return self._permitted(destination, [destination.host])
-        return self._permitted(destination, self._resolve(destination.host, destination.port, seconds))
+        def addresses(destination: Destination, seconds: float) -> list[str]:
+            if destination.address is not None:
+                return self._permitted(destination, [destination.host])
+            return self._permitted(destination, self._resolve(destination.host, destination.port, seconds, owner))
+
+        return Connection(parse_destination(url), addresses)
 
     def _permitted(self, destination: Destination, addresses: Sequence[str]) -> list[str]:
         """Return the addresses that may be connected to. Raises DestinationRefused if there are none."""
@@ -89,11 +100,29 @@ class Egress:
         return permitted
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """The response to a request, without the interim responses before it (RFC 9110, section 15.2).
+
+    The base class passes over 100 alone, and takes 102 and 103 for the final response.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            # 101 is final: it answers a request to change the protocol, which the store does not send.
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("too many interim responses")
+
+
 class Connection(http.client.HTTPConnection):
     """A connection to one URL, opened when it is needed and reused for as long as the peer keeps it open.
 
     Every failure is an `OSError` or an `http.client.HTTPException`; `TimeoutError` means out of time.
     """
+
+    response_class = FinalResponse
 
     def __init__(self, destination: Destination, addresses: Callable[[Destination, float], list[str]]) -> None:
         super().__init__(destination.host, destination.port)
@@ -212,44 +241,6 @@ class _DeadlineReader(RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
-
-
-def _look_up(host: str, port: int) -> list[str]:
-    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
-
-
-def resolve_name(
-    host: str, port: int, seconds: float, look_up: Callable[[str, int], list[str]] = _look_up
-) -> list[str]:
-    """Return the addresses of a name within `seconds`, even if `look_up`, the resolver of this machine, takes longer.
-
-    Raises:
-        TimeoutError: There is no answer in time, or too many names are being looked up.
-        OSError: The name has no address.
-    """
-    results: list[list[str] | OSError] = []
-    done = threading.Event()
-
-    def run_look_up() -> None:
-        try:
-            results.append(look_up(host, port))
-        except (OSError, UnicodeError) as error:
-            results.append(error if isinstance(error, OSError) else OSError(str(error)))
-        finally:
-            _LOOKUPS.release()
-            done.set()
-
-    deadline = time.monotonic() + seconds
-    if not _LOOKUPS.acquire(timeout=seconds):
-        raise TimeoutError("too many names are being looked up; try again")
-    threading.Thread(target=run_look_up, name="look-up", daemon=True).start()
-    if not done.wait(max(0.0, deadline - time.monotonic())):
-        raise TimeoutError("the name was not resolved in time")
-    result = results[0]
-    if isinstance(result, OSError):
-        raise result
-    return result
 
 
 def _refusal(destination: Destination) -> str:

@@ -139,7 +139,7 @@ class Deliverer:
                 if connection is None or url != webhook.url:
                     if connection is not None:
                         connection.close()
-                    url, connection = webhook.url, self._egress.connection(webhook.url)
+                    url, connection = webhook.url, self._egress.connection(webhook.url, webhook.owner)
                 result = self._send_all(connection, webhook, waiting, deadline)
                 if result.delivered_through is not None:
                     failures = 0

@@ -11,6 +11,8 @@ from typing import BinaryIO, Final, cast
 from tams.services.egress import Egress
 from tams.storage.port import Storage, Stored
 
+# Copies are the store's own work, and few at a time.
+_OWNER: Final = "copies"
 _SECONDS: Final = 3600
 _LONGEST_WAIT: Final = 30  # seconds without a byte
 _ANY_TYPE: Final = "application/octet-stream"
@@ -33,7 +35,7 @@ def download(egress: Egress, url: str | None, storage: Storage, storage_key: str
         StorageError: As `storage.put` raises it.
     """
     try:
-        connection = egress.connection(url or "")
+        connection = egress.connection(url or "", _OWNER)
     except ValueError as error:
         raise DownloadFailed(str(error)) from error
     try:

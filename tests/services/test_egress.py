@@ -20,15 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tams.domain.destinations import Allowed, parse_allowed
 from tams.services import egress
-from tams.services.egress import DestinationRefused, Egress, resolve_name
+from tams.services.egress import DestinationRefused, Egress
 from tests.support.receivers import Receiver, answering, receiver
 
+OWNER = "ana"
 LOOPBACK = parse_allowed(("127.0.0.1",))
 
 
 def post(client: Egress, url: str, seconds: float = 5, body: bytes | None = b"{}") -> tuple[int, bytes]:
     """Send one request; return the status and the body of the response."""
-    connection = client.connection(url)
+    connection = client.connection(url, OWNER)
     try:
         answer = connection.send_request("POST", {"X-Test": "yes"}, body, seconds)
         return answer.status, answer.read(1 << 20)
@@ -54,7 +55,7 @@ class TestWhereRequestsGo:
         with receiver(answering(), address) as there:
             url = f"http://{host}:{there.port}/"
             with pytest.raises(DestinationRefused):
-                Egress(Allowed()).check(url)
+                Egress(Allowed()).check(url, OWNER)
             with pytest.raises(DestinationRefused):
                 post(Egress(Allowed()), url)
             assert there.connections == 0
@@ -62,20 +63,20 @@ class TestWhereRequestsGo:
     def test_a_name_that_leads_inside_is_refused_at_registration_whatever_else_it_leads_to(self) -> None:
         for addresses in (["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2606:4700::1111", "::1"], ["fe80::1%2"]):
             with pytest.raises(DestinationRefused):
-                Egress(Allowed(), always(*addresses)).check("http://name.example/")
-        Egress(Allowed(), lambda *_: ["8.8.8.8", "2606:4700::1111"]).check("http://name.example/")
+                Egress(Allowed(), always(*addresses)).check("http://name.example/", OWNER)
+        Egress(Allowed(), lambda *_: ["8.8.8.8", "2606:4700::1111"]).check("http://name.example/", OWNER)
 
     def test_a_name_that_does_not_resolve_in_time_is_accepted_at_registration_and_judged_later(self) -> None:
-        def silent(_host: str, _port: int, seconds: float) -> list[str]:
+        def silent(_host: str, _port: int, seconds: float, _owner: str) -> list[str]:
             assert seconds == 2
             raise TimeoutError
 
-        Egress(Allowed(), silent).check("http://name.example/")
+        Egress(Allowed(), silent).check("http://name.example/", OWNER)
 
         def unknown(*_: object) -> list[str]:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-        Egress(Allowed(), unknown).check("http://name.example/")
+        Egress(Allowed(), unknown).check("http://name.example/", OWNER)
         with pytest.raises(socket.gaierror):
             post(Egress(Allowed(), unknown), "http://name.example/")
 
@@ -88,7 +89,7 @@ class TestWhereRequestsGo:
             turns = itertools.cycle([["127.0.0.1"], ["127.0.0.2"]])
             host_names: list[str] = []
 
-            def rebinding(host: str, _port: int, _seconds: float) -> list[str]:
+            def rebinding(host: str, _port: int, _seconds: float, _owner: str) -> list[str]:
                 host_names.append(host)
                 return next(turns)
 
@@ -136,7 +137,7 @@ class TestWhereRequestsGo:
 
     def test_header_values_cannot_begin_a_new_line(self) -> None:
         with receiver(answering()) as there:
-            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/", OWNER)
             with pytest.raises(ValueError, match="Invalid header value"):
                 connection.send_request("POST", {"X": "a\r\nY: b"}, b"", 5)
             assert there.heads == []
@@ -205,22 +206,6 @@ class TestTime:
                 post(Egress(LOOPBACK), f"https://127.0.0.1:{listener.getsockname()[1]}/", self.SECONDS)
             assert time.monotonic() - began < 2
 
-    def test_a_name_server_that_does_not_answer(self) -> None:
-        def slow(host: str, port: int) -> list[str]:
-            time.sleep(3)
-            return [host, str(port)]
-
-        began = time.monotonic()
-        with pytest.raises(TimeoutError):
-            resolve_name("localhost", 80, 0.3, slow)
-        assert time.monotonic() - began < 1
-
-    def test_the_resolver_of_this_machine(self) -> None:
-        assert {"127.0.0.1", "::1"} & set(resolve_name("localhost", 80, 5))
-        for name in ("does-not-exist.invalid", "a" * 70 + ".example"):
-            with pytest.raises(OSError, match=r"."):
-                resolve_name(name, 80, 5)
-
     def test_an_answer_without_end_is_read_no_further_than_asked(self) -> None:
         def endless(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -234,7 +219,7 @@ class TestTime:
 class TestConnections:
     def test_one_is_used_for_request_after_request(self) -> None:
         with receiver(answering()) as there:
-            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/", OWNER)
             for _ in range(5):
                 assert connection.send_request("POST", {}, b"x", 5).read() == b"ok"
             connection.close()
@@ -247,7 +232,7 @@ class TestConnections:
             raise ConnectionAbortedError
 
         with receiver(once) as there:
-            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/")
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/", OWNER)
             for _ in range(3):
                 assert connection.send_request("POST", {}, b"x", 5).read() == b"ok"
                 time.sleep(0.05)
@@ -264,6 +249,44 @@ class TestConnections:
             send = partial(lambda sent, connection: connection.sendall(sent), nonsense)
             with receiver(send) as there, pytest.raises((http.client.HTTPException, OSError)):
                 post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/", 2)
+
+
+class TestInterimResponses:
+    """Answers 1xx come before the final one, and say nothing about it (RFC 9110, section 15.2)."""
+
+    @pytest.mark.parametrize(
+        "interim",
+        [
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 102 Processing\r\n\r\n",
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 199 Other\r\n\r\n",
+        ],
+    )
+    def test_they_are_passed_over(self, interim: bytes) -> None:
+        def respond(connection: socket.socket) -> None:
+            connection.sendall(interim)
+            answering(body=b"done")(connection)
+
+        with receiver(respond) as there:
+            connection = Egress(LOOPBACK).connection(f"http://127.0.0.1:{there.port}/", OWNER)
+            for _ in range(3):
+                response = connection.send_request("POST", {}, b"x", 5)
+                assert (response.status, response.headers.get("Link"), response.read()) == (200, None, b"done")
+            connection.close()
+            assert there.connections == 1
+
+    def test_a_receiver_that_sends_nothing_else_is_given_up(self) -> None:
+        def endless(connection: socket.socket) -> None:
+            for _ in range(10_000):
+                connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+        with receiver(endless) as there, pytest.raises(http.client.HTTPException, match="interim"):
+            post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/")
+
+    def test_a_change_of_protocol_is_final(self) -> None:
+        with receiver(answering("101 Switching Protocols", b"")) as there:
+            assert post(Egress(LOOPBACK), f"http://127.0.0.1:{there.port}/")[0] == 101
 
 
 class TestTls:
@@ -309,7 +332,7 @@ class TestTls:
 def always(*addresses: str) -> egress.Resolve:
     """Return a resolver that always gives the same answer."""
 
-    def resolve(_host: str, _port: int, _seconds: float) -> Sequence[str]:
+    def resolve(_host: str, _port: int, _seconds: float, _owner: str) -> Sequence[str]:
         return addresses
 
     return resolve

@@ -19,6 +19,7 @@ import jwt
 from typing_extensions import override
 
 from tams.domain.errors import Unavailable
+from tams.services.egress import FinalResponse
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,27 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirects)
+class _HttpConnection(http.client.HTTPConnection):
+    response_class = FinalResponse
+
+
+class _HttpsConnection(http.client.HTTPSConnection):
+    response_class = FinalResponse
+
+
+class _HttpHandler(urllib.request.HTTPHandler):
+    @override
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpConnection, req)
+
+
+class _HttpsHandler(urllib.request.HTTPSHandler):
+    @override
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpsConnection, req)
+
+
+_opener = urllib.request.build_opener(_NoRedirects, _HttpHandler, _HttpsHandler)
 
 
 def _download(url: str) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def register(store: Store, request: WebhookRequest, principal: Principal, base_u
         Invalid: The store cannot do what is asked, or a filter names an id that the principal may not read.
         Forbidden: A class of the webhook may not be written by the principal.
     """
-    _check(store, request)
+    _check(store, request, principal.name)
     access = store.access(principal)
     webhook = Webhook(
         new_id(),
@@ -143,7 +143,7 @@ def replace_webhook(
     """
     if id_in_body != webhook_id:
         raise Invalid.field("id", "it has to be the id in the path")
-    _check(store, request)
+    _check(store, request, principal.name)
     access = store.access(principal)
 
     def transact(tx: Write) -> Webhook:
@@ -324,12 +324,12 @@ def _reader_entry(name: str) -> str:
     return f"class {name}"
 
 
-def _check(store: Store, request: WebhookRequest) -> None:
+def _check(store: Store, request: WebhookRequest, owner: str) -> None:
     document = request.document
     if request.api_key_value is not None and "api_key_name" not in document:
         raise Invalid.field("api_key_name", "required with api_key_value: the name of the header that it is sent in")
     try:
-        Egress(parse_allowed(store.settings.outbound_allow)).check(document["url"])
+        Egress(parse_allowed(store.settings.outbound_allow)).check(document["url"], owner)
     except (ValueError, DestinationRefused) as error:
         raise Invalid.field("url", str(error)) from error
 

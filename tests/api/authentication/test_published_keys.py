@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tams.api.authentication.schemes import InvalidCredentials
 from tams.domain.errors import Unavailable
 from tests.support.credentials import secured
 from tests.support.issuer import Issuer, bearer, published, rsa_key
+from tests.support.receivers import answering, receiver
 
 HOUR = 3600.0
 
@@ -53,6 +56,17 @@ def test_keys_are_fetched_once(client: FlaskClient, issuer: Issuer) -> None:
     for number in range(20):
         assert client.get("/flows", headers=bearer(Issuer.token(sub=f"user {number}"))).status_code == 200
     assert issuer.request_count == 1
+
+
+def test_interim_responses_of_the_issuer_are_passed_over(clock: Clock) -> None:
+    body = json.dumps({"keys": [published(rsa_key(1), "one")]}).encode()
+
+    def respond(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")
+        answering(body=body)(connection)
+
+    with receiver(respond) as issuer:
+        assert knows(PublishedKeys(f"http://127.0.0.1:{issuer.port}/keys", ("RS256",), clock), "one")
 
 
 def test_a_new_key_is_found_and_an_old_one_forgotten(keys: PublishedKeys, issuer: Issuer, clock: Clock) -> None:
