@@ -10,10 +10,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound as RouteNotFound
 
 from tams.api.context import request_id
+from tams.api.converters import explain_no_route
 from tams.domain import clock
 from tams.domain.errors import Conflict, Forbidden, IntegrityBroken, Invalid, NotFound, TamsError, Unavailable
 from tams.services.rendering.deletions import blockers_json
@@ -95,7 +97,10 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error.response, Response):
         return error.response
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    summary = error.description or error.name
+    if error is request.routing_exception and isinstance(error, RouteNotFound):
+        summary = explain_no_route(current_app, request.path)
+    else:
+        summary = error.description or error.name
     return _error_response(error.code or 500, type(error).__name__, summary, {}, headers)
 
 

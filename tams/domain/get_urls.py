@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from tams.domain.filters import NO_TAGS, TagFilter
 
@@ -74,6 +75,13 @@ def check_text(value: object, most_bytes: int) -> str:
     if len(value) * 4 > most_bytes and len(value.encode("utf-8", "surrogatepass")) > most_bytes:
         raise ValueError(f"must not be longer than {most_bytes} bytes of UTF-8")
     return value
+
+
+LABEL_TAKEN: Final = "this label is taken; choose another"
+"""The message for a label that another instance or a Storage Backend has.
+
+It is the same for both: that a Storage Backend has the label may be hidden from the client.
+"""
 
 
 def check_label(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tams.domain.errors import Invalid
 from tams.domain.flow_rules import uses_init_segments
 from tams.domain.flows import Flow
+from tams.domain.get_urls import LABEL_TAKEN
 from tams.domain.objects import Instance, Object
 from tams.domain.segment_requests import SegmentRequest, bounds
 from tams.domain.segments import Segment
@@ -150,7 +151,7 @@ class Registration:
                 )
             for index, (_, label) in enumerate(request.get_urls):
                 if label in self._backend_labels:
-                    raise Invalid.field(f"get_urls[{index}].label", "it is the label of a Storage Backend")
+                    raise Invalid.field(f"get_urls[{index}].label", LABEL_TAKEN)
             if request.object_id in self._hidden:
                 raise Invalid.field("object_id", "this id is not available: choose another one")
             instances = tuple(Instance(url=url, label=label) for url, label in request.get_urls)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tams.domain.errors import Invalid
-from tams.domain.get_urls import check_label, check_text, check_url
+from tams.domain.get_urls import LABEL_TAKEN, check_label, check_text, check_url
 from tams.domain.limits import MOST_SEGMENTS, MOST_URLS, check_count
 from tams.domain.timerange import MAX_NS, MIN_NS, TimeRange, parse_bounded, parse_timestamp
 
@@ -186,7 +186,7 @@ def _get_urls(value: object) -> tuple[tuple[str, str], ...]:
         label = entry.get("label")
         if isinstance(label, str):
             if label in entries:
-                faults[f"[{index}].label"] = "another entry has the same label"
+                faults[f"[{index}].label"] = LABEL_TAKEN
             entries[label] = entry.get("url", "")
     if faults:
         raise _Nested(faults)

@@ -160,6 +160,9 @@ def test_ids_in_use_are_refused_and_nothing_is_allocated(client: FlaskClient, fl
     answer = client.post(f"/flows/{flow_id}/storage", json={"object_ids": ["new", "taken", "theirs"]})
     assert answer.status_code == 400
     assert sorted(answer.json["errors"]) == ["object_ids[1]", "object_ids[2]"]
+    # Clients look for these words, which are the specification's.
+    assert "already exist" in answer.json["summary"]
+    assert "already exist" in answer.json["message"]
     # All or nothing: the new id is still free.
     assert len(allocated(client, flow_id, {"object_ids": ["new"]})) == 1
 

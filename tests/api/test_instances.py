@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tams.domain.get_urls import LABEL_TAKEN
 from tams.domain.identifiers import new_id
 from tams.services.store import Store
 from tests.support.api_steps import make_flow, record, register
@@ -41,8 +42,18 @@ def test_a_label_names_one_instance(client: FlaskClient, store: Store, object_id
     client.post(f"/objects/{object_id}/instances", json=THEIRS)
     for label in ("theirs", store.storage(None).backend.label):
         answer = client.post(f"/objects/{object_id}/instances", json={"url": "https://example.com/b", "label": label})
-        assert (answer.status_code, list(answer.json["errors"])) == (400, ["label"])
+        # The answer does not say which of both has the label, because the Storage Backend may be hidden.
+        assert (answer.status_code, answer.json["errors"]) == (400, {"label": [LABEL_TAKEN]})
     assert len(labels(client, object_id)) == 2
+
+
+def test_a_new_object_takes_no_label_of_a_backend_nor_one_label_twice(client: FlaskClient, store: Store) -> None:
+    flow_id = make_flow(client)
+    for taken in ("theirs", store.storage(None).backend.label):
+        urls = [THEIRS, {"url": "https://example.com/b", "label": taken}]
+        segment = {"object_id": "new", "timerange": "[9:0_10:0)", "get_urls": urls}
+        answer = client.post(f"/flows/{flow_id}/segments", json=segment)
+        assert (answer.status_code, answer.json["errors"]) == (400, {"get_urls[1].label": [LABEL_TAKEN]})
 
 
 def test_an_existing_instance_is_not_made_again(client: FlaskClient, store: Store, object_id: str) -> None:

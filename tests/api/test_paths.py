@@ -160,3 +160,32 @@ def test_the_fast_way_sets_the_path_of_the_plain_one(parts: list[str], query: st
     environ: dict[str, Any] = {"RAW_URI": target, "SCRIPT_NAME": mounted_at, "PATH_INFO": server_path}
     RawPath(lambda _environ, _start: [])(environ, lambda *_: lambda _: None)
     assert environ["PATH_INFO"] == path_info(path, mounted_at)
+
+
+@pytest.mark.parametrize("malformed", ["abc", "4F1C0B6E-0000-4000-8000-000000000001", "a%2Fb", "x" * 500])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/flows/{}", "flow_id"),
+        ("/flows/{}/segments", "flow_id"),
+        ("/flows/{}/tags/a", "flow_id"),
+        ("/sources/{}/label", "source_id"),
+        ("/service/webhooks/{}", "webhook_id"),
+        ("/service/profiles/{}", "profile_id"),
+    ],
+)
+def test_a_malformed_id_is_named(client: FlaskClient, path: str, name: str, malformed: str) -> None:
+    answer = client.get(path.format(malformed))
+    assert answer.status_code == 404
+    assert answer.json["summary"].startswith(f"{name}: '")
+    assert "is not an id; an id is a UUID" in answer.json["summary"]
+    assert len(answer.data) < 1000
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/flows/a/b/c/d", "/flows/", "/%"])
+def test_a_path_that_leads_nowhere_says_where_the_paths_are(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json["summary"]) == (
+        404,
+        "there is nothing at this path; /openapi.json lists all paths",
+    )

@@ -30,7 +30,7 @@ class FlowStorageView(MethodView):
     @blp.doc(operationId="POST_flows-flowId-storage", summary="Allocate Initial Flow Storage")
     @blp.arguments(FlowStorageBody, required=False)
     @blp.response(201, FlowStorage, description="Storage locations for writing Objects.")
-    @blp.alt_response(400, description="The body is invalid, an id is in use, or the Flow has no container.")
+    @blp.alt_response(400, description="The body is invalid, an id already exists, or the Flow has no container.")
     @blp.alt_response(403, description="The Flow is read-only.")
     @blp.alt_response(404, description="The Flow does not exist.")
     def post(self, body: dict[str, Any], flow_id: str) -> Response:

@@ -20,7 +20,7 @@ class FlowStorageBody(Body):
 
     limit = Integer(minimum=1, metadata={"description": "How many Objects: 10 by default, at most 1000."})
     object_ids = fields.List(
-        Checked(check_object_id), metadata={"description": "The ids of the Objects. None of them may be in use."}
+        Checked(check_object_id), metadata={"description": "The ids of the Objects. None of them may exist already."}
     )
     storage_id = Uuid(metadata={"description": "The Storage Backend. If absent, the default one."})
     content_type = MimeType(

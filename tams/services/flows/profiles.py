@@ -63,7 +63,7 @@ def create(store: Store, profile_id: str, profile: Mapping[str, Any], principal:
     def transact(tx: Write) -> None:
         claim(tx, [("profile", profile_id)])
         if tx.document(KIND, profile_id) is not None:
-            raise Invalid.field("id", "a Profile with this id exists, and Profiles are immutable; choose another id")
+            raise Invalid.field("id", "it already exists, and Profiles are immutable; choose another id")
         tx.put_document(document)
 
     store.write(transact)

@@ -54,7 +54,7 @@ def allocate(
     Raises:
         NotFound: the Flow does not exist, or the principal may not know of it.
         Forbidden: the principal may not write to the Flow or to the Storage Backend, or the Flow is read-only.
-        Invalid: the Flow has no container, the `storage_id` is unknown, or an id is repeated or in use.
+        Invalid: the Flow has no container, the `storage_id` is unknown, or an id is repeated or exists.
     """
     ids = _ids(limit, object_ids)
     access = store.access(principal)
@@ -85,9 +85,9 @@ def allocate(
         in_use = tx.objects(ids)
         if in_use:
             raise Invalid(
-                f"object_ids: {len(in_use)} ids are in use; choose other ids",
+                f"object_ids: {len(in_use)} of the ids already exist; choose other ids",
                 {
-                    f"object_ids[{index}]": ["already in use"]
+                    f"object_ids[{index}]": ["an Object with this id already exists"]
                     for index, object_id in enumerate(ids)
                     if object_id in in_use
                 },

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tams.domain.access import Access
 from tams.domain.errors import Forbidden, Invalid, NotFound
 from tams.domain.filters import TagFilter
+from tams.domain.get_urls import LABEL_TAKEN
 from tams.domain.limits import MOST_URLS, check_count
 from tams.domain.objects import Instance, Object
 from tams.domain.principals import Principal
@@ -128,11 +129,11 @@ def add_uncontrolled_instance(store: Store, object_id: str, url: str, label: str
         claim(tx, [("object", object_id)])
         item = _writable(tx, object_id, access)
         if any(storage.backend.label == label for storage in store.storages.values()):
-            raise Invalid.field("label", "a Storage Backend has this label; choose another")
+            raise Invalid.field("label", LABEL_TAKEN)
         for instance in item.instances:
             if instance.label == label:
                 if instance.url != url:
-                    raise Invalid.field("label", "another instance of this Object has this label; choose another")
+                    raise Invalid.field("label", LABEL_TAKEN)
                 return
         check_count("instances", sum(instance.url is not None for instance in item.instances) + 1, MOST_URLS)
         tx.put_objects([item._replace(instances=(*item.instances, Instance(url=url, label=label)))])
