@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # setuptools warns that an editable install looks at this directory, which is its purpose.
 INSTALL := PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
+# The distribution was named tams in 0.1.0. Removed later, it would take files of its successor along. Python's -P keeps
+# the metadata that builds leave in this directory from being taken for an installed distribution.
+REMOVE_RENAMED := if $(BIN)/python -P -m pip show --quiet tams 2> /dev/null; then \
+	$(BIN)/python -P -m pip --disable-pip-version-check uninstall --quiet --yes tams; fi
 PYTEST = $(BIN)/python -m pytest
 # Twice as many processes as cores: many tests wait for a server or a time-out.
 PARALLEL := --numprocesses=$(shell expr 2 \* $$(nproc)) --dist=worksteal
@@ -19,10 +23,12 @@ SLOW := postgresql or vast or s3 or nginx or e2e or fault or kill or crowd or sl
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs docs-serve vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help install run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs docs-serve vast-emulator vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Install the store into .venv, with the command .venv/bin/tams
 
 run: $(VENV)/.installed ## Install, upgrade the database, and serve; PORT= and HOST= change the address
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
@@ -112,6 +118,7 @@ $(VENV)/.tools: $(VENV)/.made constraints.txt
 # The editable install runs without build isolation, so that it uses the pinned setuptools.
 $(VENV)/.installed: $(VENV)/.tools setup.cfg constraints.txt
 	@echo "Installing the store and what it needs"
+	@$(REMOVE_RENAMED)
 	@$(INSTALL) .
 	@touch $@
 

@@ -1,9 +1,5 @@
-"""The WSGI application for `gunicorn wsgi:application`, whose settings are in `gunicorn.conf.py`."""
+"""The WSGI application for `gunicorn wsgi:application` in a clone, whose settings are in `gunicorn.conf.py`."""
 
-from tams import logs
-from tams.config import Settings
-from tams.serving.wsgi_factory import create_application
+from tams.wsgi import application
 
-settings = Settings.from_env()
-logs.configure(settings)
-application = create_application(settings)
+__all__ = ["application"]

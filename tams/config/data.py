@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from tams.config.extras import installation
 from tams.config.fields import BOOLEAN, DIRECTORY, GIB, MIB, SECRET, SIZE, ConfigurationError, parsed, setting, whole
 from tams.config.parsers import parse_sql_url
 
@@ -28,7 +29,7 @@ class DataSettings:
             parse_sql_url,
         ),
         "",
-        "Database: a SQLite file, or PostgreSQL (which needs `pip install 'tams[postgresql]'`).",
+        "Database: a SQLite file, or PostgreSQL (which needs the extra `postgresql`: see docs/how-to/install.md).",
         shown="sqlite:///<TAMS_DATA_DIR>/tams.db",
         secret=True,
     )
@@ -97,5 +98,5 @@ def check_driver(database_url: str) -> None:
     if database_url.startswith("postgresql") and importlib.util.find_spec("psycopg") is None:
         raise ConfigurationError(
             "TAMS_DATABASE_URL names a PostgreSQL database, but its driver is not installed: "
-            "run pip install 'tams[postgresql]', or write a URL that starts with sqlite:///."
+            f"{installation('postgresql')}; or write a URL that starts with sqlite:///."
         )

@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tams.config.extras import installation
 from tams.config.fields import BOOLEAN, ConfigurationError, one_of, parsed, setting, text, whole
 from tams.config.parsers import parse_endpoint
 
@@ -25,7 +26,7 @@ class VastSettings:
         one_of(SQL, VAST),
         SQL,
         "Where the metadata is kept: in the database of `TAMS_DATABASE_URL`, or in VAST Database (see "
-        "docs/how-to/keep-metadata-in-vast.md; it needs `pip install 'tams[vast]'`).",
+        "docs/how-to/keep-metadata-in-vast.md; it needs the extra `vast`).",
     )
     vast_endpoint: str | None = setting(
         parsed("the http or https URL of a VAST cluster, without path", "http://vip-pool.vast.example", parse_endpoint),
@@ -116,5 +117,6 @@ def check_vast(settings: VastSettings, workers: int) -> None:
         )
     if importlib.util.find_spec("vastdb") is None:
         raise ConfigurationError(
-            "TAMS_REPOSITORY is vast, but the SDK is not installed: run pip install 'tams[vast]', or write sql."
+            "TAMS_REPOSITORY is vast, but the SDK is not installed: "
+            f"{installation('vast')}; or write TAMS_REPOSITORY=sql."
         )

@@ -25,7 +25,7 @@ ROOMS = {
 }
 """Rooms, and what each may import besides itself. Where modules of a room are named, only these are allowed."""
 
-ENTRY_POINTS = {"tams.app", "tams.adapters", "tams.logs", "tams.serving", "tams.commands"}
+ENTRY_POINTS = {"tams.app", "tams.wsgi", "tams.adapters", "tams.logs", "tams.serving", "tams.commands"}
 """Modules that put the rooms together. No room imports them."""
 
 LOCAL_STORAGE = {"tams.storage.local", "tams.storage.checksums"}
