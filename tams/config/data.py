@@ -5,9 +5,21 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tams.config.extras import installation
-from tams.config.fields import BOOLEAN, DIRECTORY, GIB, MIB, SECRET, SIZE, ConfigurationError, parsed, setting, whole
+from tams.config.fields import (
+    BOOLEAN_OR_AUTO,
+    DIRECTORY,
+    GIB,
+    MIB,
+    SECRET,
+    SIZE,
+    ConfigurationError,
+    parsed,
+    setting,
+    whole,
+)
 from tams.config.parsers import parse_sql_url
 
 
@@ -76,10 +88,12 @@ class LimitSettings:
         "Maximum number of Segments that a request deletes before it answers. Larger deletions are answered with 202 "
         "and done in the background.",
     )
-    verify_uploads: bool = setting(
-        BOOLEAN,
+    verify_uploads: bool | Literal["auto"] = setting(
+        BOOLEAN_OR_AUTO,
         False,
-        "Whether to refuse the registration of a Segment whose Object has no uploaded bytes.",
+        "Whether to refuse the registration of a Segment whose Object or initialisation Object has no uploaded bytes. "
+        "`auto` refuses it where that costs no request: in local storage, not in S3. By default Segments may be "
+        "registered before their media are uploaded.",
         shown="false",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from environs import Env, validate
 
@@ -75,6 +75,11 @@ def one_of(*values: str) -> Kind[str]:
 
 
 BOOLEAN: Final = Kind("true or false", "true", lambda variables, name: variables.bool(name))
+BOOLEAN_OR_AUTO: Final[Kind[bool | Literal["auto"]]] = Kind(
+    "true, false or auto",
+    "auto",
+    lambda variables, name: "auto" if variables.str(name).strip().lower() == "auto" else variables.bool(name),
+)
 SIZE: Final = parsed("a size in bytes, or with one of the units KiB, MiB, GiB, kB, MB, GB", "16MiB", parse_size)
 DIRECTORY: Final = parsed("the path of a directory", "/var/lib/tams", Path)
 FILE: Final = parsed("the path of a file", "/etc/tams/storage.toml", Path)

@@ -275,11 +275,11 @@ def test_urls_are_not_added_to_allocated_storage(client: FlaskClient, flow_id: s
 # Checks of uploads
 
 
-@pytest.fixture
-def checked(app: Flask) -> FlaskClient:
-    """Return a client of a store with TAMS_VERIFY_UPLOADS."""
+@pytest.fixture(params=[True, "auto"])
+def checked(app: Flask, request: pytest.FixtureRequest) -> FlaskClient:
+    """Return a client of a store with TAMS_VERIFY_UPLOADS, whose media are in a local directory."""
     store: Store = app.extensions[STORE]
-    app.extensions[STORE] = replace(store, settings=replace(store.settings, verify_uploads=True))
+    app.extensions[STORE] = replace(store, settings=replace(store.settings, verify_uploads=request.param))
     return app.test_client()
 
 
@@ -298,6 +298,17 @@ def test_an_object_whose_bytes_were_not_uploaded_is_refused(checked: FlaskClient
     # Bytes of external Objects and of registered Objects are not checked.
     register(checked, flow_id, "theirs", "[1:0_2:0)", get_urls=[{"url": "https://example.com/a", "label": "a"}])
     register(checked, make_flow(checked), present, "[0:0_1:0)")
+
+
+def test_by_default_a_segment_may_be_registered_before_its_bytes_are_uploaded(client: FlaskClient) -> None:
+    flow_id = make_flow(client)
+    (item,) = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"]
+    register(client, flow_id, item["object_id"], "[0:0_1:0)")
+    url = client.get(f"/flows/{flow_id}/segments").json[0]["get_urls"][0]["url"]
+    assert client.get(url).status_code == 404
+    put = item["put_url"]
+    assert client.put(put["url"], data=b"media", content_type=put["content-type"]).status_code == 200
+    assert client.get(url).data == b"media"
 
 
 def test_an_init_object_whose_bytes_were_not_uploaded_is_refused(checked: FlaskClient) -> None:

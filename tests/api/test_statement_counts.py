@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from tams.api.context import STORE
 from tams.config import Settings
+from tams.services.store import Store
 from tests.support.api_steps import allocate, make_flow, record
 from tests.support.applications import KEY, serving
 from tools.bench.statements import Recorder, recording
@@ -63,6 +66,20 @@ def test_replacing_a_flow(site: Site, flow_id: str) -> None:
 def test_registering_a_segment(site: Site, flow_id: str) -> None:
     (object_id,) = allocate(site.client, flow_id)
     body = {"object_id": object_id, "timerange": "[1:0_2:0)"}
+    assert site.statements("POST", f"/flows/{flow_id}/segments", body) <= 9
+
+
+def test_looking_for_the_bytes_of_local_objects_takes_no_statement(
+    site: Site, flow_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extensions = site.client.application.extensions
+    store: Store = extensions[STORE]
+    checking = replace(store, settings=replace(store.settings, verify_uploads="auto"))
+    monkeypatch.setitem(extensions, STORE, checking)
+    (item,) = site.client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"]
+    put = item["put_url"]
+    assert site.client.put(put["url"], data=b"media", content_type=put["content-type"]).status_code == 200
+    body = {"object_id": item["object_id"], "timerange": "[1:0_2:0)"}
     assert site.statements("POST", f"/flows/{flow_id}/segments", body) <= 9
 
 

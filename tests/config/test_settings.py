@@ -97,8 +97,10 @@ class TestValues:
     def test_sizes(self, text, size):
         assert settings(TAMS_MAX_UPLOAD=text).max_upload == size
 
-    @pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("no", False)])
-    def test_booleans(self, text, value):
+    @pytest.mark.parametrize(
+        ("text", "value"), [("true", True), ("1", True), ("False", False), ("no", False), ("Auto", "auto")]
+    )
+    def test_booleans_and_auto(self, text, value):
         assert settings(TAMS_VERIFY_UPLOADS=text).verify_uploads is value
 
     def test_proxies_are_networks_or_the_word_unix(self):

@@ -241,6 +241,13 @@ def test_the_checksums_that_a_backend_stores_are_right(storage):
         assert digest == hashlib.new(algorithm, MEDIA).digest()
 
 
+def test_the_keys_that_have_bytes_are_told_from_the_others(storage):
+    present, absent = storage.new_key("present"), storage.new_key("absent")
+    storage.put(present, io.BytesIO(b""), TYPE)
+    assert storage.with_bytes([present, absent]) == {present}
+    assert storage.with_bytes([absent]) == storage.with_bytes([]) == set()
+
+
 # Listings and sweeps
 
 
@@ -342,6 +349,7 @@ def test_a_backend_that_is_down_raises_backend_down(subject):
         lambda: subject.down.put(key, io.BytesIO(MEDIA), TYPE),
         lambda: subject.down.open(key),
         lambda: subject.down.head(key),
+        lambda: subject.down.with_bytes([key]),
         lambda: subject.down.copy(key, subject.new_key()),
         lambda: subject.down.delete(key),
         subject.down.listing,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from tams.domain.access import Access
@@ -28,7 +27,6 @@ from tams.storage.port import BackendDown, Storage
 
 logger = logging.getLogger(__name__)
 
-_PARALLEL_LOOKUPS = 16
 _MAX_UPLOAD_DURATION = 24 * 3600 * MICROSECONDS
 
 
@@ -47,13 +45,15 @@ def register(
     """
     access = store.access(principal)
     ids = _object_ids(segment_requests)
-    missing = _never_uploaded(store, flow_id, ids, access) if store.settings.verify_uploads else frozenset()
+    verify = store.settings.verify_uploads
+    absent = _absent_anywhere(store, flow_id, ids, access) if verify is True else frozenset()
 
     def transact(tx: Write) -> list[FailedSegment]:
         claim(tx, _keys(flow_id, ids))
         flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
         hidden = hidden_objects(tx, access, flow, objects.values())
+        missing = _absent_at_hand(store, objects.values()) if verify == "auto" else absent
         registered = _judge(store, tx, flow, segment_requests, objects, missing=missing, hidden=hidden)
         _store(tx, flow, registered)
         return registered.failed
@@ -186,7 +186,7 @@ def _store(tx: Write, flow: Flow, registered: Registered) -> None:
         Outbox(tx).segments_added(flow, registered.segments)
 
 
-def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], access: Access) -> frozenset[str]:
+def _absent_anywhere(store: Store, flow_id: str, object_ids: Collection[str], access: Access) -> frozenset[str]:
     """Return those of the unregistered Objects whose bytes are in no Storage Backend; skip hidden Objects.
 
     Looking for bytes takes time, so this first raises the errors by which `register` refuses the whole list.
@@ -196,19 +196,35 @@ def _never_uploaded(store: Store, flow_id: str, object_ids: Collection[str], acc
         items = read.objects(object_ids).values()
         hidden = hidden_objects(read, access, flow, items)
     unregistered = [item for item in items if item.kind is None and item.id not in hidden]
-    if not unregistered:
-        return frozenset()
+    return _absent(store, unregistered, store.storages.keys())
 
-    def has_bytes(item: Object) -> bool:
-        return any(
-            instance.storage_key is not None
-            and store.storage(instance.storage_id).head(instance.storage_key) is not None
-            for instance in item.instances
-        )
 
-    with ThreadPoolExecutor(min(_PARALLEL_LOOKUPS, len(unregistered))) as executor:
-        uploaded = executor.map(has_bytes, unregistered)
-        return frozenset(item.id for item, present in zip(unregistered, uploaded, strict=True) if not present)
+def _absent_at_hand(store: Store, items: Iterable[Object]) -> frozenset[str]:
+    """Return those of the unregistered Objects that have no bytes, as far as backends tell without asking a server."""
+    at_hand = {storage_id for storage_id, storage in store.storages.items() if storage.looks_up_at_once}
+    unregistered = [item for item in items if item.kind is None] if at_hand else []
+    return _absent(store, unregistered, at_hand)
+
+
+def _absent(store: Store, items: Sequence[Object], storage_ids: Collection[str]) -> frozenset[str]:
+    """Return the ids of the Objects whose bytes are in none of the backends; skip Objects with other instances.
+
+    Each backend is asked once.
+    """
+    absent: set[str] = set()
+    elsewhere: set[str] = set()
+    keys: dict[str, dict[str, str]] = {storage_id: {} for storage_id in storage_ids}
+    for item in items:
+        absent.add(item.id)
+        for instance in item.instances:
+            if instance.storage_key is not None and instance.storage_id in keys:
+                keys[instance.storage_id][instance.storage_key] = item.id
+            else:
+                elsewhere.add(item.id)
+    for storage_id, object_ids in keys.items():
+        present = store.storage(storage_id).with_bytes(object_ids)
+        absent.difference_update([object_ids[key] for key in present])
+    return frozenset(absent - elsewhere)
 
 
 def _uploaded(object_id: str, flow: Flow, allocated: Object | None, instance: Instance, now: int) -> Object:

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
@@ -46,6 +46,8 @@ class LocalStorage(Storage):
     after the expiry of its URL, both in seconds. `max_upload` is in bytes. This service answers the URLs below `path`;
     the optional `public_base` is a URL that leads to the same place without credentials.
     """
+
+    looks_up_at_once = True
 
     def __init__(
         self,
@@ -162,6 +164,21 @@ class LocalStorage(Storage):
             return None
         file.close()
         return stored
+
+    # `access` takes half the time of `lstat`, which has to tell only why a key is not there.
+    @override
+    def with_bytes(self, keys: Collection[str]) -> set[str]:
+        root, exists, is_key = f"{self._root}/", os.access, _KEY.fullmatch
+        present = {key for key in keys if is_key(key) and exists(root + key, os.F_OK)}
+        with answering():
+            for key in set(keys) - present:
+                if is_key(key):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.lstat(root + key)
+                        present.add(key)
+            if len(present) < len(keys):
+                self._require_root()
+        return present
 
     @override
     def copy(self, source: str, target: str, origin: Storage | None = None) -> Stored:

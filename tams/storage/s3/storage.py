@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 LARGEST_COPY: Final = 5 * 1024**3
 """The maximum size of a copy in one request to S3, in bytes."""
 
+_PARALLEL_LOOKUPS: Final = 16
 _PIECE: Final = 256 * 1024
 _PART: Final = 8 * 1024 * 1024
 _COPIED_PART: Final = 512 * 1024 * 1024
@@ -45,6 +47,8 @@ class S3Storage(Storage):
     Raises:
         ConfigurationError: the SDK refuses the configuration.
     """
+
+    looks_up_at_once = False
 
     def __init__(
         self,
@@ -162,6 +166,15 @@ class S3Storage(Storage):
             int(response["LastModified"].timestamp()),
             {"md5": digest} if of_plaintext and digest is not None else {},
         )
+
+    # One request per key. A listing would read every key of the store.
+    @override
+    def with_bytes(self, keys: Collection[str]) -> set[str]:
+        if not keys:
+            return set()
+        with ThreadPoolExecutor(min(_PARALLEL_LOOKUPS, len(keys))) as executor:
+            lookups = executor.map(self.head, keys)
+            return {key for key, stored in zip(keys, lookups, strict=True) if stored is not None}
 
     @override
     def copy(self, source: str, target: str, origin: Storage | None = None) -> Stored:

@@ -11,7 +11,7 @@ from tools.bench.measurements.mixed import MixedLoad
 from tools.bench.measurements.notifying import Notifying
 from tools.bench.measurements.presigning import Presigning
 from tools.bench.measurements.reading import READINGS, Reading
-from tools.bench.measurements.registering import SIZES, Registering
+from tools.bench.measurements.registering import SIZES, Registering, Verifying
 from tools.bench.measurements.sizes import ManyFlows, Sizes
 from tools.bench.measurements.vast import Vast
 
@@ -21,6 +21,7 @@ def all_measurements(engine: Engine, extent: Extent) -> list[Measurement]:
     return [
         *(Reading(spec) for spec in READINGS),
         *(Registering(size, extent.rounds) for size in SIZES),
+        Verifying(),
         Presigning(),
         # Independent of the engine, so it runs only once.
         *([Vast(extent.sizes)] if engine == "sqlite" else []),

@@ -1,9 +1,14 @@
-"""POST of Segments: Segments per second in lists of different lengths, from one client that waits for each response."""
+"""POST of Segments: Segments per second in lists of different lengths, from one client that waits for each response.
+
+And the cost of looking for the bytes of their Objects (TAMS_VERIFY_UPLOADS=auto).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from typing_extensions import override
 
@@ -13,6 +18,7 @@ from tools.bench.figures import Bar, Figure
 from tools.bench.http import Connection, request
 from tools.bench.load import quantile
 from tools.bench.measurements.measurement import Measurement
+from tools.bench.servers import Server, store
 from tools.bench.site import Site, allocate, make_flow
 
 SIZES = (1, 100, 1000)
@@ -20,6 +26,8 @@ SIZES = (1, 100, 1000)
 # Number of lists in a sample by their length. One more list, sent before them, is not counted.
 _LISTS = {1: 100, 100: 20, 1000: 5}
 _BARS = {1000: Bar("ratio", "at least", 0.35)}
+_VERIFIED = 1000
+_VERIFIED_BAR = Bar("ratio", "at least", 0.85)
 
 
 class Registering(Measurement):
@@ -97,3 +105,63 @@ class Registering(Measurement):
             lists.append(request("POST", f"/flows/{self._flow_id}/segments", body))
             self._registered += self._size
         return lists
+
+
+class Verifying(Measurement):
+    """Segments per second in lists of 1000, with a look for the bytes of each Object, and without as the floor.
+
+    Two stores of their own, so that the setting is all that differs. Both have the bytes.
+    """
+
+    name = f"verify-{_VERIFIED}"
+
+    def __init__(self) -> None:
+        self._stores: dict[str, tuple[Path, Server, str]] = {}
+        self._registered = 0
+        self._rates: dict[str, list[float]] = {"auto": [], "false": []}
+
+    @override
+    def prepare(self, site: Site) -> None:
+        for setting in self._rates:
+            data = site.directory / f"{self.name}-{setting}"
+            url = site.databases.new(f"{self.name}-{setting}")
+            server = site.stack.enter_context(store(data, TAMS_DATABASE_URL=url, TAMS_VERIFY_UPLOADS=setting))
+            with Connection(server.port) as connection:
+                self._stores[setting] = data, server, make_flow(connection)
+
+    @override
+    def sample(self, site: Site, seconds: float, *, floor_first: bool) -> None:
+        count = _LISTS[_VERIFIED] + 1
+        for setting in ("false", "auto") if floor_first else ("auto", "false"):
+            data, server, flow_id = self._stores[setting]
+            with Connection(server.port) as connection:
+                lists = [
+                    segments(_uploaded(connection, data, flow_id), self._registered + number * _VERIFIED)
+                    for number in range(count)
+                ]
+                requests = [request("POST", f"/flows/{flow_id}/segments", body) for body in lists]
+                times: list[float] = []
+                for content in requests:
+                    start = time.perf_counter()
+                    response = connection.exchange(content)
+                    times.append(time.perf_counter() - start)
+                    if response.status != 201:
+                        raise RuntimeError(f"the store refused Segments: {response.status} {response.body[:500]!r}")
+            self._rates[setting].append(_VERIFIED * (count - 1) / sum(times[1:]))
+        self._registered += count * _VERIFIED
+
+    @override
+    def figures(self) -> list[Figure]:
+        name = f"{self.name}: segments"
+        return [Figure(name, "/s", self._rates["auto"], self._rates["false"], _VERIFIED_BAR)]
+
+
+def _uploaded(connection: Connection, data: Path, flow_id: str) -> list[str]:
+    """Allocate storage for a list of Objects, store a byte for each, and return their ids."""
+    answer = connection.expect(201, "POST", f"/flows/{flow_id}/storage", {"limit": _VERIFIED}).json()
+    for item in answer["media_objects"]:
+        # Written by hand: the store makes each upload durable, which would take most of the time of the measurement.
+        directory, name = urlsplit(item["put_url"]["url"]).path.split("/")[-2:]
+        (data / "media" / directory).mkdir(exist_ok=True)
+        (data / "media" / directory / name).write_bytes(b"m")
+    return [item["object_id"] for item in answer["media_objects"]]
