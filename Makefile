@@ -31,6 +31,7 @@ help: ## Show the targets
 install: $(VENV)/.installed ## Install the store into .venv, with the command .venv/bin/tams
 
 run: $(VENV)/.installed ## Install, upgrade the database, and serve; PORT= and HOST= change the address
+	@echo "In another shell: $(BIN)/tams --help, or 'source $(BIN)/activate' and tams --help"
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
 
 check: lint ## Lint, types, and the tests that need only SQLite and local files: about two minutes

@@ -101,14 +101,17 @@ def open_store(
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Yield the Store for the duration of a command. Raises `ConfigurationError` if its database does not answer."""
-    store = open_store(settings)
+def opened_store(settings: Settings, storages: Mapping[str, Storage] | None = None) -> Iterator[Store]:
+    """Yield the Store for the duration of a command. Raises `ConfigurationError` if its database does not answer.
+
+    `storages` replaces the storage backends that the settings describe, for a command that needs none of them.
+    """
+    store = open_store(settings, storages=storages)
     try:
         store.repository.check()
         yield store
     except Unavailable as error:
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(f"{settings.shown_database_url()} cannot be used. {error}") from error
     finally:
         store.repository.close()
 
@@ -116,7 +119,12 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 def create_app(
     settings: Settings, repository: Repository | None = None, storages: Mapping[str, Storage] | None = None
 ) -> Flask:
-    """Return the WSGI application. `repository` and `storages` replace those that the settings describe."""
+    """Return the WSGI application. `repository` and `storages` replace those that the settings describe.
+
+    Raises:
+        ConfigurationError: the settings do not allow serving (`Settings.check_serving`), or a file is not usable.
+    """
+    settings.check_serving()
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions[STORE] = open_store(settings, repository, storages)

@@ -10,7 +10,7 @@ import click
 
 from tams.app import opened_store
 from tams.commands import options
-from tams.commands.startup import start
+from tams.commands.startup import start_without_media
 from tams.config import ConfigurationError, Settings
 from tams.services.access.classification import classify
 
@@ -30,7 +30,7 @@ def assign_command(data_dir: Path | None, dry_run: bool, names: tuple[str, ...])
     For an archive that is older than its classes, whose media only admins can read. Works in small transactions, beside
     running servers, and sends events to webhooks. After an interruption, run it again to continue.
     """
-    sys.exit(assign(start(data_dir=data_dir), names, dry_run=dry_run))
+    sys.exit(assign(start_without_media(data_dir), names, dry_run=dry_run))
 
 
 def assign(settings: Settings, names: Sequence[str], *, dry_run: bool) -> int:
@@ -39,7 +39,7 @@ def assign(settings: Settings, names: Sequence[str], *, dry_run: bool) -> int:
     Raises:
         ConfigurationError: TAMS_AUTH_CLASSES does not define one of the classes.
     """
-    with opened_store(settings) as store:
+    with opened_store(settings, storages={}) as store:
         if store.classes is not None:
             for name in names:
                 if name not in store.classes.names:

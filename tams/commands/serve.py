@@ -14,6 +14,7 @@ from tams import __version__, adapters
 from tams.commands import options
 from tams.commands.startup import exit_code, start
 from tams.config import ConfigurationError, Settings
+from tams.config.state_files import access_of_others
 from tams.services.access.configured_users import check_users
 from tams.serving.sockets import base_url, listen
 from tams.serving.supervisor import run
@@ -44,10 +45,11 @@ def serve(
 
     Creates the data directory, brings the database up to date, and serves until Ctrl-C or SIGTERM.
     """
-    settings = start(data_dir=data_dir, workers=workers, threads=threads)
+    settings = start(serving=True, data_dir=data_dir, workers=workers, threads=threads)
     if no_worker:
         _refuse_second_writer(settings, "Leave --no-worker out.")
     check_users(settings)
+    _warn_of_access(settings.data_dir)
     listener = listen(host, port)
     url = settings.public_url or base_url(listener)
     _in_a_child(lambda: _prepare_database(settings))
@@ -76,7 +78,21 @@ def worker(data_dir: Path | None) -> None:
     """
     settings = start(data_dir=data_dir)
     _refuse_second_writer(settings, "Start no `tams worker`.")
+    _warn_of_access(settings.data_dir)
     run_worker(settings)
+
+
+def _warn_of_access(directory: Path) -> None:
+    """Warn if other users of this machine can enter the data directory, which holds the keys and the database."""
+    mode = access_of_others(directory)
+    if mode is not None:
+        logger.warning(
+            "the data directory %s has mode %s, so that other users may read keys, metadata and media: unless that is "
+            "intended, run chmod 700 %s",
+            directory,
+            mode,
+            directory,
+        )
 
 
 def _refuse_second_writer(settings: Settings, remedy: str) -> None:

@@ -19,15 +19,18 @@ MISCONFIGURED = 2
 """The exit code of a command that cannot start as configured."""
 
 
-def start(**overrides: Any) -> Settings:
+def start(*, serving: bool = False, **overrides: Any) -> Settings:
     """Return the settings after checking every configuration file, creating the data directory and setting up logging.
 
-    `overrides` are attributes of `Settings`; None leaves the environment's value.
+    `serving` checks too what only matters where requests are answered (`Settings.check_serving`). `overrides` are
+    attributes of `Settings`; None leaves the environment's value.
 
     Raises:
         ConfigurationError: a setting, a file or the data directory is not usable.
     """
     settings = _settings(overrides)
+    if serving:
+        settings.check_serving()
     # Checked before anything is created or served, so that no process fails later.
     if settings.auth_classes is not None:
         read_classes(settings.auth_classes)
@@ -38,14 +41,14 @@ def start(**overrides: Any) -> Settings:
 
 
 def start_without_media(data_dir: Path | None) -> Settings:
-    """Return the settings for a command that needs no storage backend; the backends may be unreachable from here.
+    """Return the settings for a command beside a running server that needs no storage backend.
+
+    The backends may be unreachable from here. Nothing is created: the server has made the data directory.
 
     Raises:
-        ConfigurationError: a setting or the data directory is not usable.
+        ConfigurationError: a setting is not usable.
     """
-    settings = _settings({"data_dir": data_dir})
-    settings.prepare_data_dir()
-    return settings
+    return _settings({"data_dir": data_dir})
 
 
 def exit_code(step: Callable[[], None]) -> int:

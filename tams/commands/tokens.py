@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tams.app import open_store
+from tams.app import opened_store
 from tams.commands import options
 from tams.commands.options import SCOPES, scope_words
 from tams.commands.startup import refusals, start_without_media
@@ -76,12 +76,8 @@ def revoke_command(data_dir: Path | None, token_id: str) -> None:
 
 @contextmanager
 def _opened_store(data_dir: Path | None) -> Iterator[Store]:
-    store = open_store(start_without_media(data_dir), storages={})
-    try:
-        with refusals():
-            yield store
-    finally:
-        store.repository.close()
+    with opened_store(start_without_media(data_dir), storages={}) as store, refusals():
+        yield store
 
 
 def _date(microseconds: int | None) -> str:

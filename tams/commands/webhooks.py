@@ -11,7 +11,7 @@ import click
 
 from tams.app import opened_store
 from tams.commands import options
-from tams.commands.startup import start
+from tams.commands.startup import start_without_media
 from tams.domain.errors import NotFound
 from tams.services.webhooks import webhooks as service
 from tams.services.webhooks.queue import waiting
@@ -31,7 +31,7 @@ def webhooks() -> None:
 @options.data_dir
 def list_command(data_dir: Path | None) -> None:
     """List the webhooks: id, status, number of waiting events, URL, and the error if there is one."""
-    sys.exit(show(start(data_dir=data_dir)))
+    sys.exit(show(start_without_media(data_dir)))
 
 
 @webhooks.command("replay")
@@ -46,12 +46,12 @@ def replay_command(data_dir: Path | None, every: bool, webhook_ids: tuple[str, .
     """
     if bool(webhook_ids) == every:
         raise click.UsageError("Name the webhooks, or write --all.")
-    sys.exit(replay(start(data_dir=data_dir), webhook_ids, every=every))
+    sys.exit(replay(start_without_media(data_dir), webhook_ids, every=every))
 
 
 def show(settings: Settings) -> int:
     """Print a line for each webhook; return the exit code."""
-    with opened_store(settings) as store:
+    with opened_store(settings, storages={}) as store:
         for webhook, count in _with_counts(store):
             click.echo(f"{webhook.id}  {webhook.status:8}  {count:7} waiting  {webhook.url}")
             if webhook.error is not None:
@@ -62,7 +62,7 @@ def show(settings: Settings) -> int:
 def replay(settings: Settings, webhook_ids: Sequence[str], *, every: bool) -> int:
     """Take webhooks out of the status `error`, the named ones or all; return the exit code."""
     failed = False
-    with opened_store(settings) as store:
+    with opened_store(settings, storages={}) as store:
         counts = {webhook.id: count for webhook, count in _with_counts(store) if not every or webhook.status == "error"}
         for webhook_id in counts if every else webhook_ids:
             try:

@@ -154,7 +154,7 @@ class AuthenticationSettings:
         return self.jwt_algorithms or (("HS256",) if self.jwt_key else ("RS256",))
 
 
-def check_authentication(settings: AuthenticationSettings, methods: tuple[str, ...], *, development: bool) -> None:
+def check_authentication(settings: AuthenticationSettings, methods: tuple[str, ...]) -> None:
     """Raise ConfigurationError if a method lacks a setting that it needs."""
     if settings.auth_classes is not None and not methods:
         raise ConfigurationError(
@@ -189,7 +189,11 @@ def check_authentication(settings: AuthenticationSettings, methods: tuple[str, .
                 f"TAMS_JWT_KEY is too short for TAMS_JWT_ALGORITHMS ({','.join(settings.jwt_algorithms)}): write a "
                 f"random text of {length} bytes or more."
             )
-    url = settings.jwt_jwks_url
+
+
+def check_keys_url(settings: AuthenticationSettings, methods: tuple[str, ...], *, development: bool) -> None:
+    """Raise ConfigurationError if the issuer's keys would be fetched in a way that an attacker could change."""
+    url = settings.jwt_jwks_url if JWT in methods else None
     if url is not None and urlsplit(url).scheme != "https" and not development and not _is_loopback(url):
         raise ConfigurationError(
             f"TAMS_JWT_JWKS_URL is {url}, and an attacker on the way could replace the keys: write a URL that starts "

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tams.config.authentication import AuthenticationSettings, check_authentication
+from tams.config.authentication import AuthenticationSettings, check_authentication, check_keys_url
 from tams.config.data import DataSettings, LimitSettings, check_driver, check_limits
 from tams.config.database_url import DatabaseUrl, parse_database_url
 from tams.config.deployment import (
@@ -29,7 +29,7 @@ from tams.config.fields import ConfigurationError
 from tams.config.parsers import SHORTEST_SECRET
 from tams.config.state_files import persistent_text, prepare_directory
 from tams.config.storage import S3Settings, StorageSettings
-from tams.config.vast import VAST, VastSettings, check_vast
+from tams.config.vast import VAST, VastSettings, check_vast, check_writers
 from tams.config.webhooks import WebhookSettings
 from tams.domain.identifiers import is_uuid, new_id
 
@@ -81,15 +81,27 @@ class Settings(
 
     def _check(self) -> None:
         """Raise ConfigurationError for values that are only wrong together."""
+        if self.auth is not None:
+            check_authentication(self, self.auth)
+        check_vast(self)
+        check_limits(self)
+        check_driver(self.database_url)
+
+    def check_serving(self) -> None:
+        """Check what has to be decided before requests are answered.
+
+        No other command needs it: `tams webhooks list` works beside a running server without its whole environment.
+
+        Raises:
+            ConfigurationError: the authentication is not chosen or not safe, or the processes do not suit the database.
+        """
         if self.auth is None:
             raise ConfigurationError(
                 "TAMS_AUTH is not set, and in production the store does not start without authentication: write "
                 "TAMS_AUTH=none to let every client do everything, or ENVIRONMENT=development on your own machine."
             )
-        check_authentication(self, self.auth, development=self.environment == DEVELOPMENT)
-        check_vast(self, self.workers)
-        check_limits(self)
-        check_driver(self.database_url)
+        check_keys_url(self, self.auth, development=self.environment == DEVELOPMENT)
+        check_writers(self, self.workers)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

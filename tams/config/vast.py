@@ -95,8 +95,8 @@ class VastSettings:
         }
 
 
-def check_vast(settings: VastSettings, workers: int) -> None:
-    """Raise ConfigurationError for settings that are only wrong together. `workers` is the number of web processes."""
+def check_vast(settings: VastSettings) -> None:
+    """Raise ConfigurationError for settings that are only wrong together."""
     if settings.vast_claim_timeout >= settings.vast_operation_timeout:
         raise ConfigurationError(
             f"TAMS_VAST_CLAIM_TIMEOUT ({settings.vast_claim_timeout}) is not below TAMS_VAST_OPERATION_TIMEOUT "
@@ -110,13 +110,17 @@ def check_vast(settings: VastSettings, workers: int) -> None:
         raise ConfigurationError(
             f"TAMS_REPOSITORY is vast, which needs {', '.join(missing)}, too: see docs/how-to/keep-metadata-in-vast.md."
         )
-    if settings.one_writer and workers != 1:
-        raise ConfigurationError(
-            f"TAMS_VAST_CONCURRENCY is single, so one process writes, and TAMS_WORKERS is {workers}: write "
-            "TAMS_WORKERS=1, or another TAMS_VAST_CONCURRENCY if `tams vast probe` says that it suits the cluster."
-        )
     if importlib.util.find_spec("vastdb") is None:
         raise ConfigurationError(
             "TAMS_REPOSITORY is vast, but the SDK is not installed: "
             f"{installation('vast')}; or write TAMS_REPOSITORY=sql."
+        )
+
+
+def check_writers(settings: VastSettings, workers: int) -> None:
+    """Raise ConfigurationError if more web processes (`workers`) would write than the database allows."""
+    if settings.one_writer and workers != 1:
+        raise ConfigurationError(
+            f"TAMS_VAST_CONCURRENCY is single, so one process writes, and TAMS_WORKERS is {workers}: write "
+            "TAMS_WORKERS=1, or another TAMS_VAST_CONCURRENCY if `tams vast probe` says that it suits the cluster."
         )

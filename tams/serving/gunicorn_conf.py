@@ -7,6 +7,7 @@ from tams.storage.configuration.configured import configured_backends
 
 try:
     settings = Settings.from_env()
+    settings.check_serving()
     configured_backends(settings)
 except ConfigurationError as error:
     raise SystemExit(f"tams: {error}") from None

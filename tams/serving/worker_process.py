@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tams.serving.timeouts import STOP_TIMEOUT
@@ -28,10 +29,19 @@ def run_worker(settings: Settings, *, master: int | None = None, mask: set[int] 
     from tams.app import open_store
 
     stop = threading.Event()
+    # A handler interrupts the main thread anywhere, also where that holds the lock of `stop`, and a second signal
+    # interrupts the first handler: only this queue may be used there.
+    signals: SimpleQueue[int] = SimpleQueue()
 
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+        signals.put(number)
+
+    def wait_for_signal() -> None:
+        name = signal.Signals(signals.get()).name
+        logger.info("%s: the background worker %s stops", name, os.getpid())
         stop.set()
 
+    threading.Thread(target=wait_for_signal, name="wait-for-signal", daemon=True).start()
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
     if mask is not None:

@@ -5,8 +5,10 @@ import shutil
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +33,23 @@ def server(tmp_path) -> Iterator[Server]:
         running.process.kill()
     running.process.wait(PATIENCE)
     running.process.stdout.close()
+
+
+def start_worker(directory: Path, log: Path) -> subprocess.Popen[bytes]:
+    (directory / "data").mkdir(0o700, exist_ok=True)
+    with log.open("w") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tams.commands.main", "worker"], cwd=directory, env=environment(), stderr=stderr
+        )
+
+
+@pytest.fixture
+def worker_process(tmp_path) -> Iterator[Path]:
+    """Run `tams worker`, and yield the path of its log."""
+    process = start_worker(tmp_path, tmp_path / "worker.log")
+    yield tmp_path / "worker.log"
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
 
 
 class TestHelp:
@@ -63,9 +82,13 @@ class TestHelp:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("command", ["serve", "worker", "db upgrade"])
-    def test_production_without_authentication(self, command, tmp_path):
-        assert_refused(tams(*command.split(), cwd=tmp_path, ENVIRONMENT="production"), "TAMS_AUTH=none")
+    def test_serving_in_production_without_a_decision_on_authentication(self, tmp_path):
+        assert_refused(tams("serve", cwd=tmp_path, ENVIRONMENT="production"), "TAMS_AUTH=none")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("command", ["webhooks list", "tokens list", "webhooks replay --all"])
+    def test_a_database_that_does_not_exist(self, command, tmp_path):
+        assert_refused(tams(*command.split(), cwd=tmp_path), "tams.db", "has not been set up", "`tams db upgrade`")
         assert list(tmp_path.iterdir()) == []
 
     def test_an_unknown_setting(self, tmp_path):
@@ -125,6 +148,38 @@ class TestServe:
         server.end(signal.SIGKILL)
         eventually(lambda: not any(child.is_running() for child in children), "no orphan is left")
 
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o177])
+    def test_only_the_owner_can_read_what_it_creates(self, tmp_path, umask):
+        before = os.umask(umask)
+        try:
+            running = Server(tmp_path, "--workers", "1")
+        finally:
+            os.umask(before)
+        assert running.status("/flows") == 200
+        data = tmp_path / "data"
+        eventually((data / "webhook.key").exists, "the background worker has made its key")
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data, *data.iterdir())}
+        assert running.end() == 0
+        running.process.stdout.close()
+        assert {name: modes[name] for name in ("tams.db", "tams.db-wal", "tams.db-shm")} == {
+            "tams.db": 0o600,
+            "tams.db-wal": 0o600,
+            "tams.db-shm": 0o600,
+        }
+        assert modes["data"] == 0o700
+        assert modes["secret.key"] == modes["webhook.key"] == 0o600
+        assert "chmod 700" not in running.log.read_text()
+
+    def test_a_data_directory_that_others_can_read_is_left_as_it_is_with_a_warning(self, tmp_path):
+        data = tmp_path / "data"
+        data.mkdir()
+        data.chmod(0o755)
+        running = Server(tmp_path, "--workers", "1")
+        assert running.end() == 0
+        running.process.stdout.close()
+        assert running.log.read_text().count(f"run chmod 700 {data}") == 1
+        assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
     def test_without_the_background_worker(self, tmp_path):
         running = Server(tmp_path, "--workers", "2", "--no-worker")
         assert running.status("/health/live") == 200
@@ -143,14 +198,51 @@ class TestServe:
         again.process.stdout.close()
 
 
+class TestBesideARunningServer:
+    """Commands in another shell, which knows nothing of the server's environment but the data directory."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "webhooks list",
+            "webhooks replay --all",
+            "tokens list",
+            "users list",
+            "db check",
+            "storage check",
+            "db upgrade",
+        ],
+    )
+    def test_a_command_needs_the_data_directory_only(self, server, command, tmp_path):
+        ended = tams(*command.split(), cwd=tmp_path, ENVIRONMENT="")
+        assert ended.returncode == 0, ended.stderr
+
+
 class TestWorker:
+    def test_a_fault_of_every_task_is_reported_once_and_so_is_its_end(self, worker_process, tmp_path):
+        log = worker_process
+        eventually(lambda: "has not been set up" in log.read_text(), "the worker reports the fault")
+        # Every task has failed twice by then.
+        time.sleep(6)
+        assert log.read_text().count("`tams db upgrade`") == 1
+        assert tams("db", "upgrade", cwd=tmp_path).returncode == 0
+        eventually(lambda: "background work goes on" in log.read_text(), "the worker reports the end of the fault")
+        assert log.read_text().count("WARNING") == 1
+
+    def test_signals_that_arrive_together_end_it(self, tmp_path):
+        assert tams("db", "upgrade", cwd=tmp_path).returncode == 0
+        for attempt in range(3):
+            log = tmp_path / f"{attempt}.log"
+            process = start_worker(tmp_path, log)
+            eventually(lambda log=log: "has started" in log.read_text(), "the worker runs")
+            for _ in range(500):
+                process.terminate()
+            assert process.wait(15) == 0
+
     def test_it_runs_until_a_signal_ends_it(self, tmp_path):
         assert tams("db", "upgrade", cwd=tmp_path).returncode == 0
         log = tmp_path / "worker.log"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tams.commands.main", "worker"], cwd=tmp_path, env=environment(), stderr=stderr
-            )
+        process = start_worker(tmp_path, log)
         eventually(lambda: "runs" in log.read_text(), "the worker runs")
         process.terminate()
         assert process.wait(PATIENCE) == 0

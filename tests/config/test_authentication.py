@@ -13,7 +13,7 @@ KEYS_URL = "https://login.example.com/keys"
 
 def refusal(**variables: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.from_env(variables)
+        Settings.from_env(variables).check_serving()
     return str(caught.value)
 
 

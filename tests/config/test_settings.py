@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tams.app import create_app
 from tams.config import ConfigurationError, Settings, documentation
 from tams.config.environment import is_ignored
 from tams.domain.identifiers import is_uuid
@@ -69,9 +70,13 @@ class TestDefaults:
 
 class TestAuthentication:
     def test_production_is_the_default_and_does_not_start_without_authentication(self):
-        message = refusal({})
-        assert "TAMS_AUTH is not set" in message
-        assert "TAMS_AUTH=none" in message
+        with pytest.raises(ConfigurationError, match=r"TAMS_AUTH is not set.*TAMS_AUTH=none"):
+            Settings.from_env({}).check_serving()
+
+    def test_an_application_is_not_made_without_a_decision_on_authentication(self, tmp_path):
+        with pytest.raises(ConfigurationError, match="TAMS_AUTH is not set"):
+            create_app(Settings.from_env({}, data_dir=tmp_path / "data"))
+        assert list(tmp_path.iterdir()) == []
 
     def test_production_starts_when_none_is_said_outright(self):
         made = Settings.from_env({"TAMS_AUTH": "none"})
@@ -87,6 +92,22 @@ class TestAuthentication:
             "TAMS_AUTH is 'open', which is not accepted: write none, or a comma-separated list of jwt, basic, token, "
             "such as TAMS_AUTH=basic,token."
         )
+
+
+class TestOneWriter:
+    VARIABLES = {  # noqa: RUF012
+        "TAMS_REPOSITORY": "vast",
+        "TAMS_VAST_ENDPOINT": "http://vast.example",
+        "TAMS_VAST_ACCESS_KEY": "a",
+        "TAMS_VAST_SECRET_KEY": "s",
+        "TAMS_VAST_BUCKET": "b",
+        "TAMS_VAST_CONCURRENCY": "single",
+    }
+
+    def test_the_number_of_processes_matters_where_requests_are_answered(self):
+        with pytest.raises(ConfigurationError, match="TAMS_WORKERS=1"):
+            settings(**self.VARIABLES).check_serving()
+        settings(**self.VARIABLES, TAMS_WORKERS="1").check_serving()
 
 
 class TestValues:

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import orjson
@@ -40,6 +41,7 @@ _OBJECT_STRIPES = 512
 """Objects are locked by stripe: a server holds a few thousand locks, and one deletion may claim a thousand Objects."""
 
 NO_ANSWER = "The database does not answer."
+NOT_SET_UP = "The database has not been set up for this version of the store: run `tams db upgrade`."
 
 # Every query reads an index range up to the end of its page. The planner estimates the length of the range from
 # statistics, and a wrong estimate makes it read and sort whole tables: these settings allow that only if there is no
@@ -91,6 +93,13 @@ class Dialect(Protocol):
             ValueError: the URL does not name a database that can be used.
         """
 
+    def check_exists(self, url: URL) -> None:
+        """Check, before a connection is made, that it would not create the database.
+
+        Raises:
+            Unavailable: there is no database yet.
+        """
+
     def prepare(self, connection: Any) -> None:
         """Set up a new connection of the driver."""
 
@@ -128,6 +137,12 @@ class Sqlite(Dialect):
             "connect_args": {"isolation_level": None, "timeout": WAIT_SECONDS, "cached_statements": 256},
             "paramstyle": "named",
         }
+
+    @override
+    def check_exists(self, url: URL) -> None:
+        # The driver would create an empty file, which everyone may read.
+        if not Path(str(url.database)).exists():
+            raise Unavailable(NOT_SET_UP)
 
     @override
     def prepare(self, connection: Any) -> None:
@@ -174,9 +189,7 @@ class Sqlite(Dialect):
             if code != sqlite3.SQLITE_ERROR:
                 return Unavailable("The database cannot be read or written.")
             if "no such table" in str(error) or "no such column" in str(error):
-                return Unavailable(
-                    "The database lacks a table or column that this version of the store needs. Run `tams db upgrade`."
-                )
+                return Unavailable(NOT_SET_UP)
             return error
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError):
             return Unavailable("The database cannot be read or written.")
@@ -204,6 +217,11 @@ class Postgresql(Dialect):
         if "connect_timeout" not in url.query:
             connect["connect_timeout"] = 5
         return {"connect_args": connect}
+
+    @override
+    def check_exists(self, url: URL) -> None:
+        # The server refuses a database that does not exist.
+        return
 
     @override
     def prepare(self, connection: Any) -> None:
@@ -238,9 +256,7 @@ class Postgresql(Dialect):
         if state.startswith(("08", "57P")) or (not state and isinstance(error, psycopg.OperationalError)):
             return LostConnection(NO_ANSWER)
         if state in ("42P01", "42703"):
-            return Unavailable(
-                "The database lacks a table or column that this version of the store needs. Run `tams db upgrade`."
-            )
+            return Unavailable(NOT_SET_UP)
         if state.startswith(("53", "58", "57", "25006", "XX", "3D", "28")):
             return Unavailable("The database cannot be read or written.")
         return error

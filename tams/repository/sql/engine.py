@@ -188,8 +188,10 @@ class Database:
         )
         self._pool = cast("QueuePool", self.engine.pool)
         self._thread = _ThreadConnection()
+        self._is_unreachable = False
         self.errors: tuple[type[Exception], ...] = (self.engine.dialect.loaded_dbapi.Error,)
         self._connection_errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self.errors)
+        event.listen(self.engine, "do_connect", lambda *_: self.dialect.check_exists(parsed))
         event.listen(self.engine, "connect", lambda connection, _record: self.dialect.prepare(connection))
         self._texts: dict[Statement, tuple[str, Parameters]] = {}
         # Only statements that are module constants are run for rows, so this cache is bounded.
@@ -300,12 +302,19 @@ class Database:
             self._thread.connection = None
             return connection
         try:
-            return self.engine.raw_connection()
+            connection = self.engine.raw_connection()
         except PoolTimeout as error:
             raise Unavailable("All connections to the database are in use. Try again.") from error
         except self._connection_errors as error:
-            logger.warning("cannot connect to the database: %s", error)
+            # Every thread retries for as long as the database is down: one line says so, and one that it is back.
+            if not self._is_unreachable:
+                logger.warning("cannot connect to the database: %s", error)
+                self._is_unreachable = True
             raise Unavailable(NO_ANSWER) from error
+        if self._is_unreachable:
+            self._is_unreachable = False
+            logger.info("connected to the database again")
+        return connection
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any, cast
@@ -53,6 +54,7 @@ def upgrade(database_url: str, patience: float = PATIENCE) -> None:
     engine = migration_engine(database_url)
     try:
         if engine.dialect.name == "sqlite":
+            _create_private_file(Path(str(engine.url.database)))
             _use_write_ahead_log(engine)
         with engine.connect() as connection:
             _wait_for_turn(connection)
@@ -181,6 +183,24 @@ def _is_pending(connection: Connection, config: Config, current: str | None) -> 
         return False
     logger.info("upgrading the database from schema %s towards %s", current, head)
     return True
+
+
+def _create_private_file(path: Path) -> None:
+    """Create an empty database that only its owner can read, whatever the umask; leave an existing file alone.
+
+    SQLite gives the files of its write-ahead log the mode of the database.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise Unavailable(f"The database {path} cannot be created: {error.strerror}.") from error
+    try:
+        # The umask of the process may have taken more away.
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

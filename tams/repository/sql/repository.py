@@ -18,7 +18,7 @@ from tams.domain.errors import Contended, IntegrityBroken, Unavailable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.sql import compatibility, jobs
-from tams.repository.sql.dialects import WAIT_SECONDS, LostConnection, LostRace, insert_new
+from tams.repository.sql.dialects import NOT_SET_UP, WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session, Transaction
 from tams.repository.sql.tables import REVISION, operations
 from tams.repository.sql.transaction import SqlRead, SqlWrite
@@ -127,10 +127,11 @@ class SqlRepository(Repository):
             serves = session.row(compatibility.READ, {"schema": row[0]}) if row is not None and is_newer else None
         if row is not None and row[0] == REVISION:
             return
+        if row is None:
+            raise Unavailable(NOT_SET_UP)
         if serves is None or serves[0] > REVISION:
-            schema = "none" if row is None else row[0]
             raise Unavailable(
-                f"The database has schema {schema}, this version of the store needs {REVISION}. Run `tams db upgrade`, "
+                f"The database has schema {row[0]}, this version of the store needs {REVISION}. Run `tams db upgrade`, "
                 "or start the version that made the schema."
             )
 

@@ -110,7 +110,9 @@ class VastRepository(Repository):
             modes = snapshot.rows(LOCKS, LOCK_COLUMNS, [equal("key", MODE_KEY)]) if REVISION in revisions else []
         latest = max(revisions, key=int, default="none")
         if latest != REVISION:
-            raise Unavailable(f"The database has schema {latest}, this version of the store needs {REVISION}.")
+            raise Unavailable(
+                f"The database has schema {latest}, this version of the store needs {REVISION}: run `tams db upgrade`."
+            )
         check_mode(modes, self._cluster.address.concurrency)
 
     @override

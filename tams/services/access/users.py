@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 
+from tams.config.state_files import create_private_directory
 from tams.domain.errors import Invalid, NotFound
 from tams.domain.principals import SCOPES
 
@@ -180,7 +181,7 @@ def _replace(path: Path, content: bytes) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keep other processes and threads from changing the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    create_private_directory(path.parent)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
