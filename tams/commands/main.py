@@ -27,6 +27,7 @@ _ENTRIES: Final = {
     "classes": _Entry("classes", "classes", "Manage classes, which share media with groups (TAMS_AUTH_CLASSES)."),
     "db": _Entry("database", "db", "Manage the database."),
     "dev": _Entry("development", "dev", "Create data to try the store with."),
+    "health": _Entry("health", "health", "Check the processes of the store that run here."),
     "serve": _Entry("serve", "serve", "Serve the API, and run the background work beside it."),
     "settings": _Entry("settings", "settings", "Show every environment variable that is a setting."),
     "storage": _Entry("storage", "storage", "Manage the storage backends."),
