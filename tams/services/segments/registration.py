@@ -233,7 +233,7 @@ def _uploaded(object_id: str, flow: Flow, allocated: Object | None, instance: In
         return Object(object_id, now, (instance,), flow.flow_key, flow.metadata["container"])
     if allocated.kind is not None or allocated.allocated_to != flow.flow_key:
         raise Invalid.field(
-            "object_id", "this Object is in use; upload to a new Object, or to one allocated to this Flow"
+            "object_id", "this Object already exists; upload to a new Object, or to one allocated to this Flow"
         )
     return Object(object_id, allocated.created, (instance,), flow.flow_key, allocated.content_type)
 

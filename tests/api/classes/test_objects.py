@@ -303,6 +303,30 @@ class TestBackends:
             left = admin.get(f"/objects/{item['object_id']}").json["get_urls"]
             assert len(left) == (1 if status == 204 else 2)
 
+    def test_a_hidden_backends_label_is_refused_like_any_taken_label(self, admin: FlaskClient, by: Clients) -> None:
+        flow_id = flow(admin, "news")
+        reporter = by(*groups("news"))
+        path = f"/objects/{shared(admin, flow_id)}/instances"
+        mine = {"url": "https://example.com/mine", "label": "mine"}
+        assert reporter.post(path, json=mine).status_code == 201
+        refusals = []
+        for label in ("mine", "open", "vault"):
+            answer = reporter.post(path, json={"url": "https://example.com/x", "label": label})
+            refusals.append((answer.status_code, answer.json["errors"], answer.json["summary"], answer.json["type"]))
+        assert refusals[0][0] == 400
+        assert refusals[0] == refusals[1] == refusals[2]
+
+    @pytest.mark.parametrize("label", ["open", "vault"])
+    def test_a_registration_with_a_backends_label_is_refused_alike(
+        self, admin: FlaskClient, by: Clients, label: str
+    ) -> None:
+        flow_id = flow(admin, "news")
+        urls = [{"url": "https://example.com/x", "label": label}]
+        item = {"object_id": new_id(), "timerange": "[0:0_1:0)", "get_urls": urls}
+        answer = by(*groups("news")).post(f"/flows/{flow_id}/segments", json=item)
+        assert answer.status_code == 400
+        assert answer.json["errors"] == {"get_urls[0].label": ["this label is taken; choose another"]}
+
     def test_a_copy_needs_read_on_the_backend_of_the_bytes(self, admin: FlaskClient, by: Clients) -> None:
         flow_id = flow(admin, "news")
         item = admin.post(f"/flows/{flow_id}/storage", json={"storage_id": VAULT, "limit": 1}).json["media_objects"][0]
