@@ -59,7 +59,11 @@ class NetworkSettings:
         "other addresses.",
     )
     cors_origins: tuple[str, ...] = setting(
-        parsed("a comma-separated list of origins, or *", "https://player.example.com", parse_origins),
+        parsed(
+            "a comma-separated list of origins (scheme, host and port; no path and no wildcard), or * alone",
+            "https://player.example.com",
+            parse_origins,
+        ),
         (),
         "Web origins whose pages may call the API from a browser; `*` allows all of them.",
     )

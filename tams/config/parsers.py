@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tams.config.database_url import parse_database_url
 from tams.domain.destinations import parse_allowed
 from tams.domain.identifiers import is_uuid
+from tams.domain.origins import web_origin
 
 Tags = dict[str, str | list[str]]
 
@@ -98,13 +99,10 @@ def parse_proxies(text: str) -> tuple[str, ...]:
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    """Return web origins, or `*` alone."""
+    """Return web origins as browsers send them, each of them once, or `*` alone."""
     if text == "*":
         return ("*",)
-    origins = tuple(parse_base_url(item) for item in parse_list(text))
-    if any(urlsplit(origin).path for origin in origins):
-        raise ValueError(text)
-    return origins
+    return tuple(dict.fromkeys(web_origin(parse_endpoint(item)) for item in parse_list(text)))
 
 
 def parse_destinations(text: str) -> tuple[str, ...]:

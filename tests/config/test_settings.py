@@ -151,6 +151,45 @@ class TestValues:
         )
         assert settings(TAMS_CORS_ORIGINS="*").cors_origins == ("*",)
 
+    @pytest.mark.parametrize(
+        ("text", "origin"),
+        [
+            ("HTTPS://Player.Example.COM", "https://player.example.com"),
+            ("https://player.example.com:443", "https://player.example.com"),
+            ("http://player.example.com:80/", "http://player.example.com"),
+            ("http://player.example.com:443", "http://player.example.com:443"),
+            ("http://localhost:08080", "http://localhost:8080"),
+            ("http://my_host", "http://my_host"),
+            ("http://[2001:DB8:0::1]:8080", "http://[2001:db8::1]:8080"),
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("https://a.example,https://A.example:443", "https://a.example"),
+        ],
+    )
+    def test_origins_are_kept_as_browsers_send_them(self, text, origin):
+        assert settings(TAMS_CORS_ORIGINS=text).cors_origins == (origin,)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "https://*.example.com",
+            "https://*",
+            "https://a.example,*",
+            "https://a.example/app",
+            "https://a.example?x",
+            "https://user@a.example",
+            "https://a..example",
+            "http://127.1",
+            "a.example",
+            "file:///",
+            "null",
+        ],
+    )
+    def test_an_origin_that_no_browser_sends_is_refused(self, text):
+        assert refusal(DEVELOPMENT | {"TAMS_CORS_ORIGINS": text}) == (
+            f"TAMS_CORS_ORIGINS is {text!r}, which is not accepted: write a comma-separated list of origins (scheme, "
+            "host and port; no path and no wildcard), or * alone, such as TAMS_CORS_ORIGINS=https://player.example.com."
+        )
+
     def test_tags(self):
         assert settings(TAMS_STORAGE_TAGS='{"a": "b", "c": ["d", "e"]}').storage_tags == {"a": "b", "c": ["d", "e"]}
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, "
-    f"X-Request-ID, {', '.join(digests.HEADERS)}, x-amz-sdk-checksum-algorithm"
+    f"Cache-Control, Pragma, X-Requested-With, X-Request-ID, {', '.join(digests.HEADERS)}, x-amz-sdk-checksum-algorithm"
 )
 EXPOSED_HEADERS = (
     "Link, Location, ETag, X-Paging-Limit, X-Paging-NextKey, X-Paging-Count, X-Paging-Reverse-Order, "
