@@ -10,7 +10,7 @@ from flask.sessions import NullSession, SessionInterface
 from typing_extensions import override
 
 from tams.adapters import open_repository
-from tams.api import authentication, converters, errors, openapi
+from tams.api import authentication, converters, errors, host, openapi
 from tams.api.context import STORE
 from tams.api.middleware import access_log, audit, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
@@ -131,6 +131,7 @@ def create_app(
     app.extensions[PAGE_SIGNING_KEY] = page_signing_key(settings.signing_key())
     converters.install(app)
     access_log.install(app)
+    host.install(app)
     security_headers.install(app, private=bool(settings.auth))
     cors.install(app, settings.cors_origins)
     audit.install(app)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Request, current_app, g, request
 from flask.globals import app_ctx, request_ctx
 
+from tams.api.host import requested_host
 from tams.domain.principals import ANONYMOUS, Principal
 from tams.services.store import Store
 
@@ -57,4 +58,4 @@ def base_url() -> str:
     public = store().settings.public_url
     if public is not None:
         return public
-    return f"{request.scheme}://{request.host}{quote(request.root_path)}"
+    return f"{request.scheme}://{requested_host(request)}{quote(request.root_path)}"

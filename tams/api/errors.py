@@ -22,7 +22,7 @@ from tams.services.rendering.deletions import blockers_json
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, StorageError, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,19 @@ def install(app: Flask) -> None:
     app.register_error_handler(StorageError, _storage_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
+
+
+def error_body(kind: str, summary: str, request_id: str, members: Mapping[str, Any] | None = None) -> bytes:
+    """Return the JSON of an error: the members of `error.json`, `request_id`, `message`, and `members`."""
+    body = {
+        "type": kind,
+        "summary": summary,
+        "time": clock.format_time(clock.now()),
+        "request_id": request_id,
+        "message": summary,
+        **(members or {}),
+    }
+    return orjson.dumps(body)
 
 
 def status_of(error: Exception) -> HTTPStatus:
@@ -112,14 +125,7 @@ def _unexpected_error(error: Exception) -> Response:
 def _error_response(
     status: int, kind: str, summary: str, members: dict[str, Any], headers: Iterable[tuple[str, str]]
 ) -> Response:
-    body = {
-        "type": kind,
-        "summary": summary,
-        "time": clock.format_time(clock.now()),
-        "request_id": request_id(),
-        "message": summary,
-        **members,
-    }
-    response = Response(orjson.dumps(body), int(status), content_type="application/json")
+    body = error_body(kind, summary, request_id(), members)
+    response = Response(body, int(status), content_type="application/json")
     response.headers.extend(list(headers))
     return response

@@ -51,7 +51,7 @@ class Application(BaseApplication):
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     """Return the gunicorn settings that the store needs, except `bind`, which is up to the caller."""
     return {
-        "worker_class": "gthread",
+        "worker_class": "tams.serving.web_worker.WebWorker",
         "workers": settings.workers,
         "threads": settings.threads,
         "keepalive": IDLE_TIMEOUT,

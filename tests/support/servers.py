@@ -56,6 +56,12 @@ class TamsStore:
         assert served, self.log.read_text()
         self.url, self.port = served[1], int(served[2])
 
+    @property
+    def pid(self) -> int:
+        """The id of the master process of the running server."""
+        assert self._server is not None
+        return self._server.pid
+
     def start_worker(self) -> None:
         """Start `tams worker` for a server that was started with `--no-worker`, and wait until it runs."""
         before = self._started_workers()

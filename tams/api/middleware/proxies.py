@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_options_header
 
+from tams.api.host import is_host
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _UNIX = "unix"
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+", re.ASCII)
 
 
@@ -64,7 +65,7 @@ class TrustedProxies:
             environ["REMOTE_ADDR"] = client
         if scheme.lower() in {"http", "https"}:
             environ["wsgi.url_scheme"] = scheme.lower()
-        if _HOST.fullmatch(host):
+        if is_host(host):
             environ["HTTP_HOST"] = host
         if _PREFIX.fullmatch(prefix):
             environ["SCRIPT_NAME"] = prefix + environ.get("SCRIPT_NAME", "")
