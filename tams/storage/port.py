@@ -76,8 +76,12 @@ class Storage(Protocol):
     backend: Backend
     looks_up_at_once: bool
 
-    def new_key(self, object_id: str) -> str:
-        """Return a key for a new instance of the Object. It was never used before, and never will be again."""
+    def new_key(self, object_id: str, content_type: str | None = None) -> str:
+        """Return a key for a new instance of the Object. It was never used before, and never will be again.
+
+        A backend whose keys express the content type stores the bytes under the key with this type, whatever else
+        `put` says.
+        """
 
     def get_url(self, key: str, now: int) -> str:
         """Return a presigned URL for GET.
@@ -101,7 +105,7 @@ class Storage(Protocol):
         """Return a presigned URL for PUT with that content type, and the time when it ends (microseconds)."""
 
     def public_url(self, key: str) -> str | None:
-        """Return the URL that needs no signature, or None if the backend has no such URLs for `get_urls`."""
+        """Return the URL that needs no signature, or None if the backend has no such URL of the key for `get_urls`."""
 
     def plain_put_url(self, key: str, object_id: str) -> str:
         """Return the unsigned URL for PUT with credentials; it says which Object the key was created for."""
@@ -170,6 +174,13 @@ class Storage(Protocol):
 
         They began that long ago (in local storage: were last written to). Choose longer than the longest upload or copy
         takes, or it fails.
+        """
+
+    def tidy(self, older_than_seconds: int) -> int:
+        """Remove files of the backend's own that belong to no bytes and are that old; return how many there were.
+
+        Reads every name in the backend, so only a reconciliation calls it. Does nothing if the backend has no such
+        files.
         """
 
     def check(self) -> None:

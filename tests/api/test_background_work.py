@@ -39,8 +39,9 @@ def put(client: FlaskClient, url: str) -> None:
 
 
 def stored(settings: Settings) -> list[Path]:
-    """Return the files of media."""
-    return [path for path in (settings.data_dir / "media").rglob("*") if path.is_file()]
+    """Return the files of media, and records whose media are gone."""
+    files = [path for path in (settings.data_dir / "media").rglob("*") if path.is_file()]
+    return [path for path in files if path.suffix != ".meta" or path.with_suffix("") not in files]
 
 
 def later(store: Store, seconds: int) -> Store:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -318,3 +320,21 @@ def test_an_init_object_whose_bytes_were_not_uploaded_is_refused(checked: FlaskC
     assert checked.put(url["url"], data=b"media", content_type=url["content-type"]).status_code == 200
     media, init = (item["object_id"] for item in allocations)
     refused(post(checked, flow_id, media, init_object_id=init), "init_object_id")
+
+
+def test_a_segment_with_its_bytes_needs_the_bytes_of_its_init_object_too(checked: FlaskClient) -> None:
+    flow_id = make_flow(checked, essence_parameters={"init_segments": True})
+    (init,) = checked.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"]
+
+    def send() -> Any:
+        segment = {"timerange": "[0:0_1:0)", "init_object_id": init["object_id"]}
+        parts = {
+            "segment_data": (io.BytesIO(json.dumps(segment).encode()), None),
+            "file": (io.BytesIO(b"media"), "media"),
+        }
+        return checked.post(f"/flows/{flow_id}/segments", data=parts, content_type="multipart/form-data")
+
+    refused(send(), "init_object_id")
+    put = init["put_url"]
+    assert checked.put(put["url"], data=b"init", content_type=put["content-type"]).status_code == 200
+    assert send().status_code == 201

@@ -136,9 +136,10 @@ class TamsStore:
         return faults
 
     def media_files(self) -> list[Path]:
-        """Return the files of Objects."""
-        media = self.data / "media"
-        return [path for path in media.rglob("*") if path.is_file() and ".incoming" not in path.parts]
+        """Return the files of Objects, and records whose Objects are gone."""
+        files = {path for path in (self.data / "media").rglob("*") if path.is_file()}
+        files = {path for path in files if ".incoming" not in path.parts}
+        return [path for path in files if path.suffix != ".meta" or path.with_suffix("") not in files]
 
     def unfinished_files(self) -> list[Path]:
         """Return the files of unfinished uploads."""

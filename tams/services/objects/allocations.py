@@ -67,7 +67,7 @@ def allocate(
     allocations: list[Allocation] = []
     # URLs are signed before the transaction, to keep it short.
     for object_id in ids:
-        storage_key = storage.new_key(object_id)
+        storage_key = storage.new_key(object_id, content_type)
         if presigned:
             url, put_until = storage.put_url(storage_key, content_type, now)
         else:

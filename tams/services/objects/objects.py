@@ -95,7 +95,7 @@ def add_controlled_instance(store: Store, object_id: str, storage_id: str, princ
         Invalid: the Storage Backend is unknown.
     """
     access = store.access(principal)
-    storage_key = store.writable_storage(storage_id, access).new_key(object_id)
+    storage = store.writable_storage(storage_id, access)
     readable = store.shown_backends(access)
 
     def transact(tx: Write) -> bool:
@@ -108,7 +108,7 @@ def add_controlled_instance(store: Store, object_id: str, storage_id: str, princ
             raise missing_permission("read", "the Storage Backends that have the bytes of this Object")
         if any(instance.storage_id == storage_id for instance in item.instances):
             return False
-        queue_copy(tx, item, storage_id, storage_key, store.now())
+        queue_copy(tx, item, storage_id, storage.new_key(object_id, item.content_type), store.now())
         return True
 
     if store.write(transact):

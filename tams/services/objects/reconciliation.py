@@ -51,6 +51,8 @@ class _Named(NamedTuple):
 class Reconciliation:
     """The comparison of one Storage Backend with the database; `repair` deletes orphans that are old enough.
 
+    A repair also removes files of the backend's own that belong to no bytes.
+
     `page` keys of each side are in memory at a time. `stored` and `named` count the keys with bytes and the keys with
     instances that were read so far.
     """
@@ -79,6 +81,9 @@ class Reconciliation:
                 yield from self._check_again(orphans, missing)
                 orphans, missing = [], []
         yield from self._check_again(orphans, missing)
+        if self._repair:
+            settings = self._store.settings
+            self._storage.tidy(settings.min_object_timeout + settings.object_grace)
 
     def _only_on_one_side(self) -> Iterator[Listed | _Named]:
         listed, named = self._listed(), self._instances()

@@ -79,32 +79,38 @@ def upload(
     access = store.access(principal)
     storage = store.writable_storage(None, access)
     object_id = segment_request.object_id
-    storage_key = storage.new_key(object_id)
     latest = store.now() + _MAX_UPLOAD_DURATION
     ids = _object_ids([segment_request])
+    verify = store.settings.verify_uploads
+    init_ids = ids - {object_id}
+    absent = _absent_anywhere(store, flow_id, init_ids, access) if verify is True and init_ids else frozenset()
 
-    def judge(tx: Write) -> tuple[Flow, Registered, Object | None]:
+    def judge(tx: Write, storage_key: str | None = None) -> tuple[str, Flow, Registered, Object | None]:
+        """Judge the Segment as if its bytes were under the storage key, by default a new one."""
         claim(tx, _keys(flow_id, ids))
         flow = writable_with_container(tx, flow_id, access)
         objects = tx.objects(ids)
         hidden = hidden_objects(tx, access, flow, objects.values()) - {object_id}
         allocated = objects.get(object_id)
+        storage_key = storage_key or storage.new_key(object_id, flow.metadata["container"])
         instance = Instance(storage.backend.id, storage_key)
         uploaded = _uploaded(object_id, flow, allocated, instance, store.now())
+        inits = [item for item in objects.values() if item.id != object_id]
+        missing = _absent_at_hand(store, inits) if verify == "auto" else absent
         objects = {**objects, object_id: uploaded}
-        registered = _judge(store, tx, flow, [segment_request], objects, missing=frozenset(), hidden=hidden)
+        registered = _judge(store, tx, flow, [segment_request], objects, missing=missing, hidden=hidden)
         if registered.failed:
             raise registered.failed[0].error
-        return flow, registered, allocated
+        return storage_key, flow, registered, allocated
 
-    def begin(tx: Write) -> str:
+    def begin(tx: Write) -> tuple[str, str]:
         """Refuse the upload before it begins; queue the deletion of its bytes in case this process is killed."""
-        flow, _, _ = judge(tx)
+        storage_key, flow, _, _ = judge(tx)
         tx.enqueue([_deletion(storage, storage_key, latest)])
-        return str(flow.metadata["container"])
+        return storage_key, str(flow.metadata["container"])
 
     def end(tx: Write) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
-        flow, registered, allocated = judge(tx)
+        _, flow, registered, allocated = judge(tx, storage_key)
         now = store.now()
         if now >= latest:
             raise Unavailable("nothing was stored: the upload took longer than a day")
@@ -114,7 +120,7 @@ def upload(
             forget_bytes(tx, allocated.instances, now)
         return registered.segments[0], tx.instances(ids)
 
-    content_type = store.write(begin)
+    storage_key, content_type = store.write(begin)
     try:
         storage.put(storage_key, stream, content_type)
         return store.write(end)

@@ -1,7 +1,9 @@
 """The files of a local Storage Backend, each either complete or absent.
 
-A file holds the bytes as they came, followed by a footer with their type and digest. So one rename publishes all of it
-at once, and a crash cannot separate the bytes from their metadata:
+A file holds exactly the bytes of the media. Their type and digest are recorded beside it (`records`) before the file
+gets its name, so one rename publishes both at once, and a crash cannot separate the bytes from their metadata.
+
+Version 0.1.0 recorded type and digest in a footer of the file instead. Such files are still read:
 
     bytes | content type | SHA-256 (32) | size of the bytes (8) | size of the content type (2) | mark (6)
 """
@@ -23,6 +25,8 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from tams.storage.local import records
+from tams.storage.local.records import Record
 from tams.storage.port import BackendDown, Stored
 
 if TYPE_CHECKING:
@@ -81,21 +85,20 @@ class PartialFile:
 
     def publish(self, target: Path, content_type: str) -> Stored:
         """Rename the file to `target`, replacing an existing one; from here on it survives a power failure."""
-        type_bytes = content_type.encode()
         with answering():
-            footer = _FOOTER.pack(self._digest.digest(), self._size, len(type_bytes), _MARK)
-            self._write(type_bytes + footer)
             os.fsync(self._file.fileno())
-            modified = int(os.fstat(self._file.fileno()).st_mtime)
+            modified = os.fstat(self._file.fileno()).st_mtime_ns
             self._file.close()
+            record = Record(self._size, modified, self._digest.digest(), content_type)
             try:
-                self._path.rename(target)
+                records.append(target, record)
             except FileNotFoundError:
                 target.parent.mkdir(exist_ok=True)
                 sync_directory(target.parent.parent)
-                self._path.rename(target)
+                records.append(target, record)
+            self._path.rename(target)
             sync_directory(target.parent)
-        return _stored(self._size, content_type, self._digest.digest(), modified)
+        return _stored(record)
 
     def discard(self) -> None:
         """Delete the file. Do nothing after `publish`."""
@@ -133,7 +136,7 @@ class Stretch(io.RawIOBase):
         with answering():
             count = self._file.readinto(room)
         if not count and room:
-            raise BackendDown("a file is shorter than its footer says")
+            raise BackendDown("a file is shorter than its record says")
         self._remaining -= count
         return count
 
@@ -150,13 +153,32 @@ def open_published(path: Path, key: str) -> tuple[io.FileIO, Stored]:
         FileNotFoundError: there is no such file.
         BackendDown: the file is damaged.
     """
-    # A symbolic link was not created by the store.
-    file = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
-    try:
-        return file, _read_footer(file, key)
-    except BaseException:
+    while True:
+        # A symbolic link was not created by the store.
+        file = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        try:
+            stored = _describe(path, file)
+            if stored is not None:
+                return file, stored
+            # The record was deleted, too, if the file was deleted after it was opened.
+            if os.path.samestat(path.lstat(), os.fstat(file.fileno())):
+                logger.error("The file of key %s is damaged", key)
+                raise BackendDown("a file is damaged")
+        except BaseException:
+            file.close()
+            raise
         file.close()
-        raise
+
+
+def remove_published(path: Path) -> bool:
+    """Delete the file and its records, durably. Return False if there was no file.
+
+    Raises OSError.
+    """
+    removed = [_unlink(path), _unlink(records.path_of(path))]
+    if any(removed):
+        sync_directory(path.parent)
+    return removed[0]
 
 
 def sync_directory(path: Path) -> None:
@@ -168,18 +190,36 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _read_footer(file: io.FileIO, key: str) -> Stored:
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _describe(path: Path, file: io.FileIO) -> Stored | None:
+    """Return the metadata of the open file, which is at `path`; None if it is damaged."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return None
+    record = records.find(path, file)
+    return _read_footer(file) if record is None else _stored(record)
+
+
+def _read_footer(file: io.FileIO) -> Stored | None:
     status = os.fstat(file.fileno())
     length = status.st_size
-    if stat.S_ISREG(status.st_mode) and length >= _FOOTER.size:
+    if length >= _FOOTER.size:
         footer = os.pread(file.fileno(), _FOOTER.size, length - _FOOTER.size)
         digest, size, type_size, mark = _FOOTER.unpack(footer)
         if mark == _MARK and size + type_size + _FOOTER.size == length:
             content_type = os.pread(file.fileno(), type_size, size).decode()
-            return _stored(size, content_type, digest, int(status.st_mtime))
-    logger.error("The file of key %s is damaged", key)
-    raise BackendDown("a file is damaged")
+            return _stored(Record(size, status.st_mtime_ns, digest, content_type))
+    return None
 
 
-def _stored(size: int, content_type: str, digest: bytes, modified: int) -> Stored:
-    return Stored(size, content_type, f'"{digest.hex()}"', modified, {"sha256": digest})
+def _stored(record: Record) -> Stored:
+    digest = record.digest
+    return Stored(
+        record.size, record.content_type, f'"{digest.hex()}"', record.modified // 1_000_000_000, {"sha256": digest}
+    )

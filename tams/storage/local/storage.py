@@ -18,7 +18,16 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tams.storage.checksums import Verification
-from tams.storage.local.files import LONGEST_TYPE, PartialFile, Stretch, answering, open_published, sync_directory
+from tams.storage.local import records
+from tams.storage.local.files import (
+    LONGEST_TYPE,
+    PartialFile,
+    Stretch,
+    answering,
+    open_published,
+    remove_published,
+)
+from tams.storage.local.media_types import EXTENSIONS, TYPES
 from tams.storage.local.signing import UrlSigner
 from tams.storage.port import Backend, BackendDown, Listed, MissingObject, Storage, Stored, TooLarge
 from tams.storage.transfer import stream_copy
@@ -32,7 +41,7 @@ OBJECT: Final = "object"
 """The query parameter of an unsigned PUT URL: the id of the Object, in base64url without padding."""
 
 _MICROSECONDS: Final = 1_000_000
-_KEY: Final = re.compile(r"[0-9a-f]{3}/[0-9a-f]{37}", re.ASCII)
+_KEY: Final = re.compile(rf"[0-9a-f]{{3}}/[0-9a-f]{{37}}(?:\.(?:{'|'.join(TYPES)}))?", re.ASCII)
 # No key begins with a dot.
 _INCOMING: Final = ".incoming"
 # Files are spread over directories whose names have this many characters; keys begin with them.
@@ -44,7 +53,7 @@ class LocalStorage(Storage):
 
     `url_lifetime` is the minimum validity of signed URLs, and `grace` how long an upload that began in time may go on
     after the expiry of its URL, both in seconds. `max_upload` is in bytes. This service answers the URLs below `path`;
-    the optional `public_base` is a URL that leads to the same place without credentials.
+    a web server may serve `root` without credentials below the optional URL `public_base`, under the backend's id.
     """
 
     looks_up_at_once = True
@@ -76,11 +85,13 @@ class LocalStorage(Storage):
 
     # URLs
 
-    # 160 random bits: nothing in a file name comes from a client, and files are spread over 4096 directories.
+    # 160 random bits, and an extension for the content type: nothing else of a file name comes from a client, and files
+    # are spread over 4096 directories.
     @override
-    def new_key(self, object_id: str) -> str:
+    def new_key(self, object_id: str, content_type: str | None = None) -> str:
         name = secrets.token_hex(20)
-        return f"{name[:_DIRECTORY]}/{name[_DIRECTORY:]}"
+        extension = EXTENSIONS.get(content_type or "")
+        return f"{name[:_DIRECTORY]}/{name[_DIRECTORY:]}{'' if extension is None else f'.{extension}'}"
 
     @override
     def get_url(self, key: str, now: int) -> str:
@@ -98,9 +109,10 @@ class LocalStorage(Storage):
         expiry = -(-now // _MICROSECONDS) + self._lifetime
         return f"{self._url}{key}?{self._signer.put_query(key, expiry, content_type)}", expiry * _MICROSECONDS
 
+    # Without an extension, a web server cannot tell the type. Files of version 0.1.0 have none; they have a footer.
     @override
     def public_url(self, key: str) -> str | None:
-        return None if self._public_url is None else f"{self._public_url}{key}"
+        return None if self._public_url is None or "." not in key else f"{self._public_url}{key}"
 
     @override
     def plain_put_url(self, key: str, object_id: str) -> str:
@@ -142,7 +154,7 @@ class LocalStorage(Storage):
         return _pieces(Stretch(file, start, available if length is None else min(length, available)))
 
     def open_file(self, key: str) -> tuple[io.FileIO, Stored]:
-        """Return the file, which begins with the bytes, and their metadata. The caller closes the file.
+        """Return the file, whose first `size` bytes are the media, and their metadata. The caller closes the file.
 
         Raises:
             MissingObject: the key has no bytes.
@@ -196,14 +208,9 @@ class LocalStorage(Storage):
     def delete(self, key: str) -> None:
         if not self.is_key(key):
             return
-        path = self._path(key)
         with answering():
-            try:
-                path.unlink()
-            except FileNotFoundError:
+            if not remove_published(self._path(key)):
                 self._require_root()
-            else:
-                sync_directory(path.parent)
 
     # Reads only the directories that are needed.
     @override
@@ -254,6 +261,25 @@ class LocalStorage(Storage):
             logger.info("Removed %s unfinished uploads from storage backend %s", removed, self.backend.id)
         return removed
 
+    # Only a database that was restored from a backup, or a delete that a power failure interrupted, leaves such files.
+    @override
+    def tidy(self, older_than_seconds: int) -> int:
+        before = time.time() - older_than_seconds
+        removed = 0
+        with answering():
+            for directory in sorted(path for path in self._root.iterdir() if len(path.name) == _DIRECTORY):
+                names = {path.name for path in directory.iterdir()}
+                for name in sorted(names):
+                    path = directory / name
+                    if name.endswith(records.SUFFIX) and name.removesuffix(records.SUFFIX) not in names:
+                        with contextlib.suppress(FileNotFoundError):  # deleted concurrently
+                            if path.lstat().st_mtime < before:
+                                path.unlink()
+                                removed += 1
+        if removed:
+            logger.info("Removed %s records without media from storage backend %s", removed, self.backend.id)
+        return removed
+
     def _listed(self, key: str) -> Listed:
         try:
             file, stored = open_published(self._root / key, key)
@@ -273,6 +299,8 @@ class LocalStorage(Storage):
         most: int,
     ) -> Stored:
         target = self._path(key)
+        # A web server that serves the file sends this type.
+        content_type = TYPES.get(key.partition(".")[2], content_type)
         if len(content_type.encode()) > LONGEST_TYPE:
             raise ValueError("the content type is too long")
         verification = Verification(checksums)

@@ -76,7 +76,7 @@ class S3Storage(Storage):
     # URLs
 
     @override
-    def new_key(self, object_id: str) -> str:
+    def new_key(self, object_id: str, content_type: str | None = None) -> str:
         return self.keys.new(object_id)
 
     # None for ids of more than 600 bytes.
@@ -253,6 +253,11 @@ class S3Storage(Storage):
         if removed:
             logger.info("Aborted %s unfinished uploads in storage backend %s", removed, self.backend.id)
         return removed
+
+    # An object in S3 is all that the backend stores for a key.
+    @override
+    def tidy(self, older_than_seconds: int) -> int:
+        return 0
 
     @override
     def check(self) -> None:

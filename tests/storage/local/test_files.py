@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import socket
+import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from tams.storage.local import records
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, TooLarge
+from tests.support.local_storage_server import STORAGE_ID, local_storage
 
 MEDIA = bytes(range(256)) * 4000
 TYPE = "video/mp2t"
@@ -93,15 +99,16 @@ def test_a_killed_upload_is_never_visible_and_swept_up_later(own_server):
     key = own_server.storage.new_key("one")
     own_server.storage.put(key, io.BytesIO(b"old"), TYPE)
     with upload_half(own_server, key):
-        wait_for_files(own_server.root, 2)
+        wait_for_files(own_server.root, 3)
         own_server.kill()
 
     assert b"".join(own_server.storage.open(key)) == b"old"
-    assert len(files(own_server.root)) == 2
+    assert len(files(own_server.root)) == 3
     assert own_server.storage.sweep(3600) == 0
     time.sleep(0.02)
     assert own_server.storage.sweep(0) == 1
-    assert files(own_server.root) == [own_server.root / key]
+    path = own_server.root / key
+    assert files(own_server.root) == [path, records.path_of(path)]
     assert b"".join(own_server.storage.open(key)) == b"old"
 
 
@@ -170,10 +177,186 @@ def test_a_copy_of_bytes_that_rotted_is_refused(local, root):
     assert local.head(target) is None
 
 
-def test_bytes_are_the_beginning_of_their_file(local, root):
-    key = local.new_key("one")
+def test_a_file_holds_the_media_and_nothing_else(local, root):
+    key = local.new_key("one", TYPE)
     local.put(key, io.BytesIO(MEDIA), TYPE)
-    assert path_of(local, root, key).read_bytes()[: len(MEDIA)] == MEDIA
+    assert path_of(local, root, key).read_bytes() == MEDIA
+    assert key.endswith(".ts")
+
+
+def test_a_deletion_leaves_neither_media_nor_records(local, root):
+    key = local.new_key("one", TYPE)
+    local.put(key, io.BytesIO(MEDIA), TYPE)
+    local.delete(key)
+    assert files(root) == []
+
+
+def test_a_deletion_that_was_interrupted_is_completed_by_the_next(local, root):
+    key = local.new_key("one", TYPE)
+    local.put(key, io.BytesIO(MEDIA), TYPE)
+    path_of(local, root, key).unlink()
+    assert local.head(key) is None
+    local.delete(key)
+    assert files(root) == []
+
+
+def test_the_type_of_the_key_is_that_of_the_bytes(local):
+    key = local.new_key("one", TYPE)
+    assert local.put(key, io.BytesIO(MEDIA), "text/html").content_type == TYPE
+    assert local.head(key).content_type == TYPE
+
+
+@pytest.mark.parametrize("content_type", ["video/MP2T", "video/mp4; codecs=avc1", "text/html", "image/svg+xml", None])
+def test_a_type_without_an_extension_has_no_public_url(tmp_path, content_type):
+    storage = local_storage(tmp_path / "media", public_base="https://cdn.example.com")
+    key = storage.new_key("one", content_type)
+    assert storage.public_url(key) is None
+    assert storage.put(key, io.BytesIO(MEDIA), "video/x-own").content_type == "video/x-own"
+    assert storage.public_url(storage.new_key("one", TYPE)).startswith(f"https://cdn.example.com/{STORAGE_ID}/")
+
+
+class TestSeveralVersions:
+    """A client may upload several times to one URL; a crash comes before or after the rename."""
+
+    def test_the_bytes_before_stay_readable_if_a_crash_comes_between_record_and_rename(self, local, root):
+        key = local.new_key("one")
+        before = local.put(key, io.BytesIO(b"old bytes"), TYPE)
+        for content in (b"new bytes", b"longer than before"):
+            record = records.Record(len(content), time.time_ns(), hashlib.sha256(content).digest(), "video/mp4")
+            records.append(path_of(local, root, key), record)
+            assert local.head(key) == before
+            assert b"".join(local.open(key)) == b"old bytes"
+
+    def test_a_crash_before_the_first_rename_leaves_no_object(self, local, root):
+        key = local.new_key("one")
+        path_of(local, root, key).parent.mkdir()
+        records.append(path_of(local, root, key), records.Record(3, 1, bytes(32), TYPE))
+        assert local.head(key) is None
+        assert local.listing() == []
+        with pytest.raises(MissingObject):
+            local.open(key)
+
+    @pytest.mark.parametrize("keep_times", [True, False])
+    def test_versions_of_one_size_are_told_apart_after_a_restore_that_lost_times_too(self, local, root, keep_times):
+        key = local.new_key("one")
+        local.put(key, io.BytesIO(b"first"), "video/mp4")
+        second = local.put(key, io.BytesIO(b"again"), TYPE)
+        local.put(key, io.BytesIO(b"third"), "audio/mp4")
+        local.put(key, io.BytesIO(b"again"), TYPE)
+        path = path_of(local, root, key)
+        if not keep_times:
+            os.utime(path, (1, 1))
+        stored = local.head(key)
+        assert (stored.etag, stored.content_type) == (second.etag, TYPE)
+        assert stored.modified > 1
+
+    def test_a_torn_record_hides_no_other(self, local, root):
+        key = local.new_key("one")
+        stored = local.put(key, io.BytesIO(MEDIA), TYPE)
+        meta = records.path_of(path_of(local, root, key))
+        line = meta.read_bytes().rstrip(b"\n")
+        for length in range(1, len(line)):
+            meta.write_bytes(line[:length])
+            with pytest.raises(BackendDown):
+                local.head(key)
+            with meta.open("ab") as file:
+                file.write(line + b"\n")
+            assert local.head(key) == stored
+
+    def test_uploads_at_once_leave_one_whole_version(self, local, root):
+        key = local.new_key("one")
+        contents = {bytes([number]) * 100_000: f"video/x-{number}" for number in range(8)}
+        with ThreadPoolExecutor(8) as executor:
+            for _ in range(5):
+                list(executor.map(lambda item: local.put(key, io.BytesIO(item[0]), item[1]), contents.items()))
+                content = b"".join(local.open(key))
+                assert local.head(key).content_type == contents[content]
+                assert local.head(key).etag == f'"{hashlib.sha256(content).hexdigest()}"'
+
+    def test_a_full_disk_while_the_record_is_written_keeps_the_bytes_before(self, local, root):
+        key = local.new_key("one")
+        before = local.put(key, io.BytesIO(b"old"), TYPE)
+        meta = records.path_of(path_of(local, root, key))
+        size = meta.stat().st_size
+        script = f"""
+import io, resource, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from tests.support.local_storage_server import local_storage
+from tams.storage.port import BackendDown
+storage = local_storage(Path({str(root)!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 20}, {size + 20}))
+try:
+    storage.put({key!r}, io.BytesIO(b"new"), "video/mp4")
+except BackendDown as error:
+    print(error)
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+        assert "EFBIG" in done.stdout
+        assert meta.stat().st_size == size + 20
+        assert local.head(key) == before
+        assert files(root) == [path_of(local, root, key), meta]
+        assert local.put(key, io.BytesIO(b"new"), "video/mp4") == local.head(key)
+
+
+class TestFilesOfVersion010:
+    """Their footers stay readable, and the next upload replaces them."""
+
+    def write(self, local, root, key, content=MEDIA, content_type=TYPE):
+        path = path_of(local, root, key)
+        path.parent.mkdir(exist_ok=True)
+        type_bytes = content_type.encode()
+        digest = hashlib.sha256(content).digest()
+        footer = struct.pack(">32sQH6s", digest, len(content), len(type_bytes), b"TAMS1\n")
+        path.write_bytes(content + type_bytes + footer)
+        return digest
+
+    def test_bytes_type_and_digest_are_read(self, local, root):
+        key, target = local.new_key("one"), local.new_key("one")
+        digest = self.write(local, root, key)
+        stored = local.head(key)
+        assert (stored.size, stored.content_type, stored.checksums) == (len(MEDIA), TYPE, {"sha256": digest})
+        assert b"".join(local.open(key)) == MEDIA
+        assert b"".join(local.open(key, len(MEDIA) - 3)) == MEDIA[-3:]
+        assert [(item.key, item.size) for item in local.listing()] == [(key, len(MEDIA))]
+        assert local.with_bytes([key]) == {key}
+        local.copy(key, target)
+        assert path_of(local, root, target).read_bytes() == MEDIA
+        local.delete(key)
+        local.delete(target)
+        assert files(root) == []
+
+    def test_an_upload_replaces_one(self, local, root):
+        key = local.new_key("one")
+        self.write(local, root, key)
+        local.put(key, io.BytesIO(b"new"), "video/mp4")
+        assert path_of(local, root, key).read_bytes() == b"new"
+        assert local.head(key).content_type == "video/mp4"
+
+    def test_a_crash_before_an_upload_replaces_one_keeps_it(self, local, root):
+        key = local.new_key("one")
+        self.write(local, root, key)
+        records.append(path_of(local, root, key), records.Record(3, 1, bytes(32), "video/mp4"))
+        assert b"".join(local.open(key)) == MEDIA
+
+    def test_media_that_end_in_such_a_footer_stay_whole(self, local, root):
+        old, key = local.new_key("one"), local.new_key("one")
+        self.write(local, root, old)
+        content = path_of(local, root, old).read_bytes()
+        local.put(key, io.BytesIO(content), "application/x-backup")
+        assert b"".join(local.open(key)) == content
+        assert local.head(key).content_type == "application/x-backup"
+
+
+def test_records_without_media_are_removed_once_they_are_old(local, root):
+    kept, lost = local.new_key("one", TYPE), local.new_key("two", TYPE)
+    for key in (kept, lost):
+        local.put(key, io.BytesIO(MEDIA), TYPE)
+    path_of(local, root, lost).unlink()
+    assert local.tidy(3600) == 0
+    assert local.tidy(-60) == 1
+    assert files(root) == [path_of(local, root, kept), records.path_of(path_of(local, root, kept))]
+    assert local.tidy(-60) == 0
 
 
 def test_a_check_leaves_nothing(local, root):

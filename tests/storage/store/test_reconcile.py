@@ -17,6 +17,7 @@ import pytest
 from tams.commands import storage as storage_commands
 from tams.domain.clock import MICROSECONDS
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
+from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Storage
 from tams.storage.s3.storage import S3Storage
 from tams.worker.deletion import collect_allocations
@@ -120,6 +121,26 @@ def test_only_old_orphans_are_deleted(site: Site) -> None:
     assert (orphan.key, orphan.deleted, orphan.problem) == (key, True, None)
     assert discrepancies(site) == []
     assert site.downloads(object_id) == {"first": MEDIA}
+
+
+def test_a_repair_removes_records_of_local_media_that_are_gone(site: Site) -> None:
+    if not isinstance(site.first, LocalStorage):
+        assert site.first.tidy(-60) == 0
+        return
+    (kept,) = site.record(MEDIA)
+    key = put(site.first)
+    directory, _, name = key.partition("/")
+    (media,) = (path for path in site.settings.data_dir.parents[1].rglob(name) if path.parent.name == directory)
+    media.unlink()
+    record = media.with_name(f"{name}.meta")
+    assert discrepancies(site, repair=True) == []
+    assert record.exists()
+    os.utime(record, (1, 1))
+    assert discrepancies(site) == []
+    assert record.exists()
+    assert discrepancies(site, repair=True) == []
+    assert not record.exists()
+    assert site.downloads(kept) == {"first": MEDIA}
 
 
 def test_bytes_that_a_job_is_about_to_delete_are_no_orphans(site: Site) -> None:
