@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tams.config import ConfigurationError
-from tams.domain.errors import Unavailable
+from tams.domain.errors import Unavailable, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +50,22 @@ def upgrade(settings: Settings, *, change_concurrency: bool = False) -> None:
             f"{settings.shown_database_url()} cannot be used. {error} Repair it, install the version of the store that "
             "created it, or name another database with TAMS_DATABASE_URL or --data-dir."
         ) from error
+
+
+def check_writable(settings: Settings) -> None:
+    """Check that the database can be changed.
+
+    Raises:
+        ConfigurationError: it cannot; the message says why, and what to do.
+    """
+    repository = open_repository(settings)
+    try:
+        repository.check_writable()
+    except Unavailable as error:
+        reason = error.advice if isinstance(error, Unusable) else str(error)
+        raise ConfigurationError(f"{settings.shown_database_url()} cannot be written to. {reason}") from error
+    finally:
+        repository.close()
 
 
 def check_only_writer(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from tams.commands import options
 from tams.commands.interruption import interruptible
 from tams.commands.startup import start
 from tams.config import Settings
-from tams.domain.errors import Unavailable
+from tams.domain.errors import Unavailable, Unusable
 
 
 @click.group()
@@ -35,7 +35,7 @@ def upgrade_command(data_dir: Path | None) -> None:
 @db.command("check")
 @options.data_dir
 def check_command(data_dir: Path | None) -> None:
-    """Check that the database answers and lacks nothing; exit with code 1 otherwise."""
+    """Check that the database answers, can be changed, and lacks nothing; exit with code 1 otherwise."""
     sys.exit(check(start(data_dir=data_dir)))
 
 
@@ -50,8 +50,9 @@ def check(settings: Settings) -> int:
             click.echo(sentence)
         lacking = description.lacking
         repository.check()
+        repository.check_writable()
     except Unavailable as error:
-        lacking.append(str(error))
+        lacking.append(error.advice if isinstance(error, Unusable) else str(error))
     finally:
         repository.close()
     for sentence in lacking:

@@ -107,6 +107,7 @@ def _refuse_second_writer(settings: Settings, remedy: str) -> None:
 def _prepare_database(settings: Settings) -> None:
     adapters.upgrade(settings)
     adapters.check_only_writer(settings)
+    adapters.check_writable(settings)
 
 
 def _in_a_child(step: Callable[[], None]) -> None:

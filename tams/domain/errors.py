@@ -75,5 +75,22 @@ class Contended(Unavailable):
     """A transaction lost against others too many times (503). Nothing has changed."""
 
 
+class Unusable(Unavailable):
+    """The database refuses what the store needs, until an operator changes something (503). Nothing has changed.
+
+    `reason` and `remedy` are sentences for the operator; clients see the `summary` alone.
+    """
+
+    def __init__(self, summary: str, reason: str, remedy: str) -> None:
+        super().__init__(summary, retry_after=60)
+        self.reason = reason
+        self.remedy = remedy
+
+    @property
+    def advice(self) -> str:
+        """Return what is wrong, and what to do."""
+        return f"{self} {self.reason} {self.remedy}"
+
+
 class IntegrityBroken(TamsError):
     """A write would break an invariant (an orphan, an overlap, a duplicate), because of a bug in the caller (500)."""

@@ -459,5 +459,15 @@ class Repository(Protocol):
             Unavailable: it does not answer, or its schema is too old or too new.
         """
 
+    def check_writable(self) -> None:
+        """Check that the database can be changed, by a change that leaves nothing behind.
+
+        Another transaction that is writing at this moment is proof enough.
+
+        Raises:
+            Unusable: it can be read but not changed, or the store lacks rights; the message says what to do.
+            Unavailable: it does not answer.
+        """
+
     def close(self) -> None:
         """Release all connections."""

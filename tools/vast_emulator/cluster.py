@@ -26,6 +26,7 @@ _ERRORS = {
     Way.LOST_SLOW_DOWN: ProtocolError(503, "SlowDown", "an injected fault"),
     Way.UNAVAILABLE: ProtocolError(503, "ServiceUnavailable", "an injected fault"),
     Way.INTERNAL_ERROR: ProtocolError(500, "InternalError", "an injected fault"),
+    Way.FORBIDDEN: ProtocolError(403, "AccessDenied", "Access Denied."),
     Way.EXPIRED: ProtocolError(404, "NoSuchTransaction", "an injected fault"),
 }
 # Errors of a proxy in front of the cluster are HTML, not XML.

@@ -16,6 +16,7 @@ class Way(StrEnum):
     SLOW_DOWN = "slow_down"  # 503 SlowDown, which the SDK retries
     UNAVAILABLE = "unavailable"  # 503
     INTERNAL_ERROR = "internal_error"  # 500
+    FORBIDDEN = "forbidden"  # 403, as of an access key without the permission
     BAD_GATEWAY = "bad_gateway"  # 502 from a proxy, not from the cluster
     GATEWAY_TIMEOUT = "gateway_timeout"  # 504 from a proxy, not from the cluster
     EXPIRED = "expired"  # the transaction is rolled back; 404

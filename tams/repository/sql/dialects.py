@@ -21,7 +21,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NullType
 from typing_extensions import override
 
-from tams.domain.errors import Contended, IntegrityBroken, Unavailable
+from tams.domain.errors import Contended, IntegrityBroken, Unavailable, Unusable
 from tams.repository.port import Key, Pace
 
 SECOND_MS = 1000
@@ -42,6 +42,13 @@ _OBJECT_STRIPES = 512
 
 NO_ANSWER = "The database does not answer."
 NOT_SET_UP = "The database has not been set up for this version of the store: run `tams db upgrade`."
+_NO_CHANGES = "The database accepts no changes."
+_NO_SPACE = "The database has no space left on its disk."
+
+RIGHTS_REMEDY = (
+    "Let the role of TAMS_DATABASE_URL own the tables, or GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+    "public to it."
+)
 
 # Every query reads an index range up to the end of its page. The planner estimates the length of the range from
 # statistics, and a wrong estimate makes it read and sort whole tables: these settings allow that only if there is no
@@ -140,8 +147,8 @@ class Sqlite(Dialect):
 
     @override
     def check_exists(self, url: URL) -> None:
-        # The driver would create an empty file, which everyone may read.
-        if not Path(str(url.database)).exists():
+        # The driver would create an empty file, which everyone may read. A URI has its own mode for that (`?mode=ro`).
+        if "uri" not in url.query and not Path(str(url.database)).exists():
             raise Unavailable(NOT_SET_UP)
 
     @override
@@ -185,7 +192,14 @@ class Sqlite(Dialect):
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 return Contended("The database is busy with other writes.")
             if code == sqlite3.SQLITE_FULL:
-                return Unavailable("The database has no space left on its disk.", retry_after=60)
+                return Unavailable(_NO_SPACE, retry_after=60)
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+                return Unusable(
+                    _NO_CHANGES if code == sqlite3.SQLITE_READONLY else "The database cannot be opened.",
+                    f"SQLite says: {error}.",
+                    "Make the file of the database, the files beside it (-wal, -shm) and their directory writable for "
+                    "the user that runs the store, and mount its disk writable.",
+                )
             if code != sqlite3.SQLITE_ERROR:
                 return Unavailable("The database cannot be read or written.")
             if "no such table" in str(error) or "no such column" in str(error):
@@ -257,7 +271,22 @@ class Postgresql(Dialect):
             return LostConnection(NO_ANSWER)
         if state in ("42P01", "42703"):
             return Unavailable(NOT_SET_UP)
-        if state.startswith(("53", "58", "57", "25006", "XX", "3D", "28")):
+        if state == "25006":
+            return Unusable(
+                _NO_CHANGES,
+                f"PostgreSQL says: {error.diag.message_primary}.",
+                "Name the primary server in TAMS_DATABASE_URL, not a standby, and see that "
+                "default_transaction_read_only is off for the role and the database.",
+            )
+        if state == "42501":
+            return Unusable(
+                "The database denies access.",
+                f"PostgreSQL says: {error.diag.message_primary}.",
+                RIGHTS_REMEDY,
+            )
+        if state == "53100":
+            return Unavailable(_NO_SPACE, retry_after=60)
+        if state.startswith(("53", "58", "57", "XX", "3D", "28")):
             return Unavailable("The database cannot be read or written.")
         return error
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tams.domain.errors import IntegrityBroken, Unavailable
+from tams.domain.errors import Contended, IntegrityBroken, Unavailable, Unusable
 from tams.repository.sql.dialects import NO_ANSWER, Dialect, LostConnection, PerDialect, Statement, dialect_of
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Session:
     def _failed(self, error: Exception) -> Exception:
         # After an error PostgreSQL refuses every statement, so only the first error states the cause.
         if self._failure is None:
-            self._failure = self._database.dialect.error(error)
+            self._failure = self._database.translated(error)
         return self._failure
 
 
@@ -198,6 +198,15 @@ class Database:
         self._row_texts: dict[tuple[Statement, tuple[str, ...]], tuple[str, Callable[[Row], Row] | None]] = {}
         self._positional = cast("type[DefaultDialect]", type(self.engine.dialect))(paramstyle=self.dialect.positional)
 
+    def translated(self, error: Exception) -> Exception:
+        """Return the domain error for an error of the driver, and log what only an operator can mend."""
+        failure = self.dialect.error(error)
+        if isinstance(failure, Unusable):
+            logger.error("%s", failure.advice)
+        elif isinstance(failure, Unavailable) and not isinstance(failure, Contended | LostConnection):
+            logger.error("%s The database says: %s", failure, error)
+        return failure
+
     def session(self, begin: str) -> Transaction[Session]:
         """Return a transaction that `begin` begins (see `Transaction`)."""
         return Transaction(self, begin, lambda session: session)
@@ -265,7 +274,7 @@ class Database:
         try:
             self.dialect.begin(connection.driver_connection, begin)
         except self.errors as error:
-            failure = self.dialect.error(error)
+            failure = self.translated(error)
             if isinstance(failure, LostConnection):
                 self.abandon(connection)
             else:

@@ -20,6 +20,7 @@ from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.sql import compatibility, jobs
 from tams.repository.sql.dialects import NOT_SET_UP, WAIT_SECONDS, LostConnection, LostRace, insert_new
 from tams.repository.sql.engine import Database, Session, Transaction
+from tams.repository.sql.rights import check_rights
 from tams.repository.sql.tables import REVISION, operations
 from tams.repository.sql.transaction import SqlRead, SqlWrite
 
@@ -35,6 +36,7 @@ _PRUNE_INTERVAL = 500
 """Writes of a process from one removal of old operation records to the next."""
 
 _RECORD = insert_new(operations)
+_FORGET = delete(operations).where(operations.c.op == bindparam("op"))
 _PRUNE = delete(operations).where(operations.c.at < bindparam("before"))
 _REVISION: Executable = select(column("version_num")).select_from(table("alembic_version"))
 
@@ -134,6 +136,20 @@ class SqlRepository(Repository):
                 f"The database has schema {row[0]}, this version of the store needs {REVISION}. Run `tams db upgrade`, "
                 "or start the version that made the schema."
             )
+
+    # Committed, because only a commit shows that the disk takes it.
+    @override
+    def check_writable(self) -> None:
+        operation = {"op": new_id(), "at": now()}
+        try:
+            with self._writing() as session:
+                if self._dialect.name == "postgresql":
+                    check_rights(session)
+                session.run(_RECORD, operation)
+                session.run(_FORGET, {"op": operation["op"]})
+                session.commit()
+        except Contended as error:
+            logger.info("the database is being written to, and was not probed: %s", error)
 
     @override
     def close(self) -> None:

@@ -79,6 +79,11 @@ def translated() -> Iterator[None]:
         raise Broken(f"The database does not answer as it should: {_description(error)}") from error
 
 
+def is_forbidden(error: Unavailable) -> bool:
+    """Return True if the cluster refused a request for lack of permission."""
+    return isinstance(error.__cause__, errors.Forbidden)
+
+
 def _description(error: Exception) -> str:
     if isinstance(error, errors.HttpError):
         return f"{error.status} {error.code}: {error.message}"

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from tams.domain.clock import MICROSECONDS, now
-from tams.domain.errors import Unavailable
+from tams.domain.errors import Unavailable, Unusable
 from tams.domain.identifiers import new_id
 from tams.repository.port import Job, Pace, Read, Repository, Write
 from tams.repository.vast.concurrency.claims import Claims
 from tams.repository.vast.concurrency.interface import Attempt, Concurrency
 from tams.repository.vast.concurrency.local_queue import LocalQueue
-from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS
+from tams.repository.vast.concurrency.lock_rows import LOCK_COLUMNS, lock_row
 from tams.repository.vast.concurrency.modes import CLAIMS, MODE_KEY, SINGLE, STRIPES, check_mode
 from tams.repository.vast.concurrency.operation import Operation
 from tams.repository.vast.concurrency.outcome import OutcomeInDoubt
@@ -26,6 +26,7 @@ from tams.repository.vast.concurrency.retries import WriteRetries
 from tams.repository.vast.concurrency.single_writer import SingleWriter
 from tams.repository.vast.concurrency.stripes import Stripes
 from tams.repository.vast.connection import Cluster
+from tams.repository.vast.failures import is_forbidden
 from tams.repository.vast.predicates import equal
 from tams.repository.vast.sessions import Address
 from tams.repository.vast.staging import StagedView
@@ -114,6 +115,24 @@ class VastRepository(Repository):
                 f"The database has schema {latest}, this version of the store needs {REVISION}: run `tams db upgrade`."
             )
         check_mode(modes, self._cluster.address.concurrency)
+
+    # A rolled-back insertion: the cluster checks the keys' permissions with each request.
+    @override
+    def check_writable(self) -> None:
+        snapshot = self._cluster.begin()
+        try:
+            snapshot.insert(LOCKS, [lock_row(f"check {new_id()}", "check", "", 0)])
+        except Unavailable as error:
+            if is_forbidden(error):
+                raise Unusable(
+                    "The database accepts no changes.",
+                    str(error),
+                    f"Give the access key {self._cluster.address.access_key} an identity policy that lets it write to "
+                    f"the schema {self._cluster.address.schema} of the bucket {self._cluster.address.bucket}.",
+                ) from error
+            raise
+        finally:
+            snapshot.roll_back()
 
     @override
     def close(self) -> None:
