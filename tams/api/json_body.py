@@ -12,6 +12,7 @@ from flask import request
 from marshmallow import missing
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
+from tams.api.foreign_pages import refuse_foreign_page
 from tams.api.validation import BODY, invalid
 from tams.domain.errors import Invalid
 
@@ -36,10 +37,11 @@ class _OversizedInteger:
 
 
 def json_body() -> Any:
-    """Return the JSON value of the request body.
+    """Return the JSON value of the request body. A body without a content type is taken as JSON.
 
     Raises:
-        UnsupportedMediaType: The body is not declared as JSON in UTF-8 (415).
+        UnsupportedMediaType: The body is declared as something else than JSON in UTF-8, or it has no content type and
+            a page of another website sent it (415).
         Invalid: The body is absent, does not parse, or holds a value that no repository can store: U+0000, a lone
             surrogate, an integer beyond signed 64 bits.
     """
@@ -55,6 +57,8 @@ def optional_json_body() -> Any:
     Raises the errors of `json_body` for a body that is there.
     """
     content = _content()
+    if not request.mimetype:
+        refuse_foreign_page()
     if not content and (not request.mimetype or _JSON_TYPE.fullmatch(request.mimetype)):
         return missing
     _check_media_type()
@@ -104,7 +108,7 @@ def _discard_rest() -> None:
 
 
 def _check_media_type() -> None:
-    if not _JSON_TYPE.fullmatch(request.mimetype):
+    if request.mimetype and not _JSON_TYPE.fullmatch(request.mimetype):
         raise UnsupportedMediaType("The body has to be JSON: send Content-Type: application/json.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedMediaType("The charset of the body is not UTF-8: send the JSON in UTF-8.")

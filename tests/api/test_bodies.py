@@ -175,8 +175,13 @@ def test_what_is_not_declared_as_json_is_415(probe: FlaskClient, content_type: s
     assert probe.put("/object", data=b"{}", content_type=content_type).status_code == 415
 
 
-def test_a_body_without_a_type_is_415(probe: FlaskClient) -> None:
-    assert probe.put("/object", data=b"{}").status_code == 415
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": ""}])
+def test_a_body_without_a_type_is_taken_as_json(probe: FlaskClient, headers: dict[str, str]) -> None:
+    assert probe.put("/object", data=b'{"text": "x"}', headers=headers).json == {"text": "x"}
+    assert probe.put("/optional", data=b'{"text": "x"}', headers=headers).json == {"text": "x"}
+    assert errors_of(probe.put("/object", data=b"text=x", headers=headers)).keys() == {"body"}
+    encoded = headers | {"Content-Encoding": "gzip"}
+    assert probe.put("/object", data=gzip.compress(b"{}"), headers=encoded).status_code == 415
 
 
 def test_an_encoded_body_is_415(probe: FlaskClient) -> None:

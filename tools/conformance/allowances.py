@@ -76,7 +76,12 @@ ADDED_STATUSES = (
     Status("405", "a method that the path does not support", 405, _anywhere),
     Status("409", "a deletion or creation that conflicts with stored data", 409, _anywhere),
     Status("413", "a body larger than the configured limit", 413, _anywhere),
-    Status("415", "a body that is not JSON", 415, _anywhere),
+    Status(
+        "415",
+        "a body that is not JSON, or a body without type or a form from a page of another website",
+        415,
+        _anywhere,
+    ),
     Status("429", "more requests than the service accepts", 429, _anywhere),
     Status("503", "a database or storage backend that is unreachable", 503, _anywhere),
 )

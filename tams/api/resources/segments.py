@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
+from tams.api.foreign_pages import refuse_foreign_page
 from tams.api.get_urls import url_plan
 from tams.api.json_body import json_body, parse_json
 from tams.api.multipart import Multipart
@@ -105,6 +106,7 @@ class Segments(MethodView):
         """Register a Segment or a list of them; as multipart/form-data, one Segment together with its bytes."""
         if request.mimetype == _MULTIPART:
             _check_writable(flow_id)
+            refuse_foreign_page()
             return _upload(flow_id)
         try:
             body = json_body()
