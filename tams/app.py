@@ -12,7 +12,7 @@ from typing_extensions import override
 from tams.adapters import open_repository
 from tams.api import authentication, converters, errors, host, openapi
 from tams.api.context import STORE
-from tams.api.middleware import access_log, audit, cors, security_headers
+from tams.api.middleware import access_log, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
 from tams.api.middleware.raw_path import RawPath
 from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
@@ -134,7 +134,6 @@ def create_app(
     host.install(app)
     security_headers.install(app, private=bool(settings.auth))
     cors.install(app, settings.cors_origins)
-    audit.install(app)
     authentication.install(app, app.extensions[STORE])
     errors.install(app)
     api = openapi.make_api(app)

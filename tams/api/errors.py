@@ -16,6 +16,7 @@ from werkzeug.exceptions import NotFound as RouteNotFound
 
 from tams.api.context import request_id
 from tams.api.converters import explain_no_route
+from tams.api.middleware.access_log import set_reason
 from tams.domain import clock
 from tams.domain.errors import Conflict, Forbidden, IntegrityBroken, Invalid, NotFound, TamsError, Unavailable
 from tams.services.rendering.deletions import blockers_json
@@ -89,7 +90,6 @@ def _domain_error(error: TamsError) -> Response:
         members["blocked_by"] = blockers_json(error.blocked_by)
     if isinstance(error, Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
-        logger.warning("request %s: %s", request_id(), error)
     return _error_response(status, type(error).__name__, str(error), members, headers)
 
 
@@ -100,9 +100,9 @@ def _storage_error(error: StorageError) -> Response:
     headers: list[tuple[str, str]] = []
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", str(_RETRY_AFTER)))
-        logger.warning("request %s: %s", request_id(), error)
     summary = _STORAGE_SUMMARIES.get(type(error)) or str(error) or status.phrase
-    return _error_response(status, type(error).__name__, summary, {}, headers)
+    # What a backend answers is for the operator only.
+    return _error_response(status, type(error).__name__, summary, {}, headers, reason=str(error))
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -118,13 +118,23 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected_error(error: Exception) -> Response:
-    logger.error("request %s %s failed", request_id(), request.method, exc_info=error)
-    return _error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError", _UNEXPECTED, {}, ())
+    logger.error("%s %s failed", request.method, request.path, exc_info=error, extra={"request_id": request_id()})
+    return _error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError", _UNEXPECTED, {}, (), reason=type(error).__name__
+    )
 
 
 def _error_response(
-    status: int, kind: str, summary: str, members: dict[str, Any], headers: Iterable[tuple[str, str]]
+    status: int,
+    kind: str,
+    summary: str,
+    members: dict[str, Any],
+    headers: Iterable[tuple[str, str]],
+    *,
+    reason: str | None = None,
 ) -> Response:
+    """Return an error response. `reason` is for the log, in place of the summary."""
+    set_reason(reason or summary)
     body = error_body(kind, summary, request_id(), members)
     response = Response(body, int(status), content_type="application/json")
     response.headers.extend(list(headers))

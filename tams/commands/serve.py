@@ -13,8 +13,9 @@ import click
 from tams import __version__, adapters
 from tams.commands import options
 from tams.commands.startup import exit_code, start
-from tams.config import ConfigurationError, Settings
+from tams.config import PRODUCTION, ConfigurationError, Settings
 from tams.config.state_files import access_of_others
+from tams.logs import JsonFormatter
 from tams.services.access.configured_users import check_users
 from tams.serving.sockets import base_url, listen
 from tams.serving.supervisor import run
@@ -55,6 +56,9 @@ def serve(
     _in_a_child(lambda: _prepare_database(settings))
 
     def ready() -> None:
+        if settings.environment == PRODUCTION:
+            click.echo(_announcement(settings, url))
+            return
         click.echo(
             f"TAMS {__version__} serves {url}\n"
             f"  API document  {url}/openapi.json\n"
@@ -80,6 +84,14 @@ def worker(data_dir: Path | None) -> None:
     _refuse_second_writer(settings, "Start no `tams worker`.")
     _warn_of_access(settings.data_dir)
     run_worker(settings)
+
+
+def _announcement(settings: Settings, url: str) -> str:
+    """Return the line that says where the store serves, in the form of its log lines in production."""
+    message = f"TAMS {__version__} serves {url}"
+    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "%s", (message,), None)
+    vars(record).update(data=str(settings.data_dir), database=settings.shown_database_url())
+    return JsonFormatter().format(record)
 
 
 def _warn_of_access(directory: Path) -> None:

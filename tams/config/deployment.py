@@ -26,9 +26,10 @@ class StartSettings:
     )
     log_level: str = setting(
         one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-        "INFO",
+        "",
         "Minimum severity of log messages. Libraries never log below WARNING.",
         variable="LOG_LEVEL",
+        shown="INFO; in development: DEBUG",
     )
     auth: tuple[str, ...] | None = setting(
         parsed("none, or a comma-separated list of " + ", ".join(METHODS), "basic,token", parse_methods),

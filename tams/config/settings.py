@@ -70,6 +70,8 @@ class Settings(
         self._complete("data_dir", data_dir)
         if not self.database_url:
             self._complete("database_url", DatabaseUrl(driver="sqlite", database=str(data_dir / "tams.db")).render())
+        if not self.log_level:
+            self._complete("log_level", "DEBUG" if self.environment == DEVELOPMENT else "INFO")
         if self.auth is None and self.environment != PRODUCTION:
             self._complete("auth", ())
         if self.users_file is None:

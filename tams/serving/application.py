@@ -12,6 +12,7 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import ParseException
 from typing_extensions import override
 
+from tams import __version__
 from tams.serving.sockets import close_idle_connections
 from tams.serving.timeouts import IDLE_TIMEOUT, STOP_TIMEOUT
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
     from tams.config import Settings
+
+logger = logging.getLogger(__name__)
 
 # New containers, less those that are gone, before the garbage collector looks at them. Python's own figure is 700; a
 # request of one Flow creates few, a page of a thousand Segments some thousand.
@@ -69,11 +72,18 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "accesslog": None,
         "logger_class": ServerLog,
         "control_socket_disable": True,
-        "when_ready": limit_waits_for_clients,
+        "when_ready": _when_ready,
         "post_worker_init": lambda _worker: settle_garbage_collection(),
         "pre_request": _handle_malformed_chunks,
         "worker_exit": _stop_background_work,
+        "on_exit": lambda _arbiter: logger.info("The server has stopped"),
     }
+
+
+def _when_ready(arbiter: Arbiter) -> None:
+    limit_waits_for_clients(arbiter)
+    addresses = ", ".join(str(listener) for listener in arbiter.LISTENERS)
+    logger.info("TAMS %s listens at %s", __version__, addresses)
 
 
 def limit_waits_for_clients(arbiter: Arbiter) -> None:
@@ -103,6 +113,12 @@ class ServerLog(Logger):
         self.error_log.propagate = True
         self.error_log.setLevel(logging.NOTSET)
         self.error_log.addFilter(_is_not_idle_connection)
+
+    @override
+    def info(self, msg: object, *args: object, **_options: Any) -> None:
+        # Below WARNING only these messages of gunicorn matter to an operator: they say why the server stops.
+        if str(msg).startswith("Handling signal"):
+            logger.info("The server received SIG%s", str(args[0]).upper())
 
 
 def _is_not_idle_connection(record: logging.LogRecord) -> bool:

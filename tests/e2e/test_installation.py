@@ -71,7 +71,9 @@ def test_make_run_replaces_the_distribution_of_0_1_0(tmp_path: Path) -> None:
     command: list[str | Path] = ["make", "run", "PORT=0"]
     with process_group(command, clone, TAMS_DATA_DIR=str(tmp_path / "data")) as process:
         assert process.stdout is not None
-        served = next((found[1] for line in process.stdout if (found := re.search(r"serves (http://\S+)", line))), "")
+        served = next(
+            (found[1] for line in process.stdout if (found := re.search(r"serves (http://[^\s\"]+)", line))), ""
+        )
         assert is_live(served)
     assert {"tams", NAME} & environment.distributions() == {NAME}
     version = environment.run("tams", "--version", cwd=tmp_path)

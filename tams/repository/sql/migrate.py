@@ -181,7 +181,10 @@ def _is_pending(connection: Connection, config: Config, current: str | None) -> 
             )
         logger.info("the database has the newer schema %s, which serves this version too", current)
         return False
-    logger.info("upgrading the database from schema %s towards %s", current, head)
+    if current is None:
+        logger.info("setting up a new database, up to schema %s", head)
+    else:
+        logger.info("upgrading the database from schema %s towards %s", current, head)
     return True
 
 
