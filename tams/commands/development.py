@@ -1,4 +1,4 @@
-"""`tams dev`: archives of any size to try the store with."""
+"""`tams dev`: a demonstration, and archives of any size, to try the store with."""
 
 from __future__ import annotations
 
@@ -51,6 +51,21 @@ def seed_command(data_dir: Path | None, flows: int, segments: int, flow_id: str 
     settings = start(data_dir=data_dir)
     adapters.upgrade(settings)
     sys.exit(seed(settings, flows, segments, flow_id, number))
+
+
+@dev.command("demo")
+@options.data_dir
+def demo_command(data_dir: Path | None) -> None:
+    """Add a minute of test picture and tone, to have something to look at.
+
+    Six Flows of three Sources: a transport stream and fragmented MP4, with real media in the default storage backend.
+    Safe to repeat: adds what is missing. Brings the database up to date first.
+    """
+    from tams.commands.demo import demo
+
+    settings = start(data_dir=data_dir)
+    adapters.upgrade(settings)
+    sys.exit(demo(settings))
 
 
 def seed(settings: Settings, flows: int, segments: int, flow_id: str | None, number: int) -> int:
