@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from tams.config.fields import ConfigurationError, Kind, Variables
+from tams.config.secret_files import with_secret_files
 
 # Kubernetes describes every Service by variables in every container of its namespace. Those of a Service whose name is
 # `tams` or begins with `tams-` look like settings.
@@ -30,18 +31,20 @@ class SettingDocument:
     default: str
     expects: str
     explanation: str
+    secret: bool
 
 
 def read_values(sections: Iterable[type], environ: Mapping[str, str], *, skip: Container[str] = ()) -> dict[str, Any]:
     """Return the values of the settings that `environ` sets, by attribute, except the attributes in `skip`.
 
-    An empty variable counts as not set.
+    An empty variable counts as not set. A secret may be in a file (`with_secret_files`).
 
     Raises:
         ConfigurationError: a value is not accepted, or a `TAMS_` variable is not a setting.
     """
-    present = {name: value for name, value in environ.items() if value.strip()}
     declarations = {_variable(declared): declared for declared in _declarations(sections)}
+    secrets = [variable for variable, declared in declarations.items() if declared.metadata["secret"]]
+    present, _ = with_secret_files(present_variables(environ), secrets)
     _refuse_unknown({name: value for name, value in present.items() if not is_ignored(name, value)}, list(declarations))
     variables = Variables(present)
     return {
@@ -49,6 +52,11 @@ def read_values(sections: Iterable[type], environ: Mapping[str, str], *, skip: C
         for variable, declared in declarations.items()
         if variable in present and declared.name not in skip
     }
+
+
+def present_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set: an empty one is not."""
+    return {name: value for name, value in environ.items() if value.strip()}
 
 
 def describe(sections: Iterable[type]) -> Iterator[SettingDocument]:
@@ -61,6 +69,7 @@ def describe(sections: Iterable[type]) -> Iterator[SettingDocument]:
             default="" if default in (None, ()) else str(default),
             expects=_kind(declared).expects,
             explanation=metadata["explanation"],
+            secret=metadata["secret"],
         )
 
 

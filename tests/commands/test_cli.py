@@ -1,5 +1,6 @@
 """The `tams` command as users start it: real processes, a real wheel, real signals."""
 
+import json
 import os
 import shutil
 import signal
@@ -78,7 +79,34 @@ class TestHelp:
     def test_settings_are_shown_even_where_they_are_wrong(self, tmp_path):
         ended = tams("settings", cwd=tmp_path, TAMS_WORKERS="many")
         assert ended.returncode == 0
-        assert "TAMS_WORKERS  [2]" in ended.stdout
+        lines = [line.split(maxsplit=2) for line in ended.stdout.splitlines()]
+        assert lines[0] == ["VARIABLE", "FROM", "VALUE"]
+        assert ["TAMS_WORKERS", "environment", "many"] in lines
+        assert ["TAMS_MAX_BODY", "default", "16MiB"] in lines
+        assert "TAMS_WORKERS is 'many', which is not accepted" in ended.stderr
+
+    def test_settings_are_explained(self, tmp_path):
+        ended = tams("settings", "--explain", "TAMS_WORKERS", cwd=tmp_path)
+        assert ended.stdout == (
+            "TAMS_WORKERS  [2]\n    Number of web processes. Write a whole number of processes, 1 or more.\n\n"
+        )
+
+    def test_settings_name_their_source_and_hide_secrets(self, tmp_path):
+        key, url = "k" * 32, "postgresql://tams:hidden@localhost/tams"
+        (tmp_path / "key").write_text(key + "\n")
+        shown = tams("settings", "--json", cwd=tmp_path, TAMS_SECRET_KEY_FILE="key", TAMS_DATABASE_URL=url)
+        assert shown.returncode == 0
+        settings = {
+            line["variable"]: (line["value"], line["source"]) for line in map(json.loads, shown.stdout.splitlines())
+        }
+        assert settings["TAMS_SECRET_KEY"] == ("***", "file key")
+        assert settings["TAMS_DATABASE_URL"] == ("postgresql://tams:***@localhost/tams", "environment")
+        assert settings["TAMS_DATA_DIR"] == (str(tmp_path / "data"), "default")
+        assert settings["LOG_LEVEL"] == ("DEBUG", "default")
+        assert settings["TAMS_AUTH"] == ("none", "default")
+        assert settings["TAMS_WEBHOOK_KEY"] == (None, "default")
+        assert key not in shown.stdout + shown.stderr
+        assert "hidden" not in shown.stdout + shown.stderr
 
 
 class TestRefusals:

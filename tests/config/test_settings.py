@@ -94,6 +94,41 @@ class TestAuthentication:
         )
 
 
+class TestSecretFiles:
+    KEY = "k" * 32
+
+    def test_a_secret_is_read_from_a_file_without_its_line_break(self, tmp_path):
+        (tmp_path / "key").write_text(f"{self.KEY}\n")
+        made = settings(TAMS_SECRET_KEY_FILE=str(tmp_path / "key"))
+        assert made.secret_key == self.KEY
+
+    @pytest.mark.parametrize("variable", [document.variable for document in documentation() if document.secret])
+    def test_every_secret_may_be_in_a_file(self, variable, tmp_path):
+        message = refusal(DEVELOPMENT | {f"{variable}_FILE": str(tmp_path / "absent")})
+        assert message == (
+            f"{variable}_FILE names {tmp_path}/absent, which cannot be read (No such file or directory): "
+            "name a file that this user may read."
+        )
+
+    def test_a_secret_in_two_places_is_refused(self, tmp_path):
+        (tmp_path / "key").write_text(self.KEY)
+        message = refusal(DEVELOPMENT | {"TAMS_SECRET_KEY": self.KEY, "TAMS_SECRET_KEY_FILE": str(tmp_path / "key")})
+        assert message == "TAMS_SECRET_KEY and TAMS_SECRET_KEY_FILE are both set: remove one of them."
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [(b"\n", "which is empty"), (b"\xff" * 40, "not text in UTF-8"), (b"short", "is not accepted")],
+    )
+    def test_what_is_no_secret_is_refused_without_being_shown(self, content, words, tmp_path):
+        (tmp_path / "key").write_bytes(content)
+        message = refusal(DEVELOPMENT | {"TAMS_SECRET_KEY_FILE": str(tmp_path / "key")})
+        assert words in message
+        assert "short" not in message
+
+    def test_only_secrets_have_files(self):
+        assert "TAMS_WORKERS_FILE is not a setting" in refusal(DEVELOPMENT | {"TAMS_WORKERS_FILE": "/x"})
+
+
 class TestOneWriter:
     VARIABLES = {  # noqa: RUF012
         "TAMS_REPOSITORY": "vast",
