@@ -18,6 +18,9 @@ from tams.app import opened_store
 from tams.commands import options
 from tams.commands.startup import start
 from tams.config import ConfigurationError
+from tams.domain.errors import NotFound, Unavailable
+from tams.domain.timerange import format_bounded
+from tams.services.objects.missing_media import Comparison, keep, segments_without_media
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
 from tams.storage.backend_check import check_backend
 from tams.storage.factory import open_storages
@@ -26,6 +29,7 @@ from tams.storage.port import Backend, Storage, StorageError
 
 if TYPE_CHECKING:
     from tams.config import Settings
+    from tams.services.store import Store
 
 _NOT_COMPARED: Final = 2
 """The exit code if a backend did not answer."""
@@ -67,14 +71,21 @@ def check_command(data_dir: Path | None, backends: tuple[str, ...]) -> None:
 @storage.command("reconcile", short_help="Compare the database with the backends.")
 @options.data_dir
 @click.option("--repair", is_flag=True, help="Delete orphaned bytes that are older than unregistered storage is kept.")
+@click.option("--flow", "flow_id", metavar="ID", help="Report only the Segments of this Flow that have no media.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")
 @options.backends
-def reconcile_command(data_dir: Path | None, repair: bool, as_json: bool, backends: tuple[str, ...]) -> None:
+def reconcile_command(
+    data_dir: Path | None, repair: bool, flow_id: str | None, as_json: bool, backends: tuple[str, ...]
+) -> None:
     """Compare the database with the backends: all, or those with the given ids or labels.
 
     Reports orphaned bytes, which the database does not reference, and missing bytes, which clients are offered. Exits
     with code 0 if there are none, 1 if there are, and 2 if a backend does not answer. Safe at any time.
     """
+    if flow_id is not None:
+        if repair or backends:
+            raise click.UsageError("--flow looks in every backend and repairs nothing: leave --repair and BACKEND out.")
+        sys.exit(report_flow(start(data_dir=data_dir), flow_id, as_json=as_json))
     sys.exit(reconcile(start(data_dir=data_dir), backends, repair=repair, as_json=as_json))
 
 
@@ -137,13 +148,65 @@ def reconcile(settings: Settings, names: Sequence[str], *, repair: bool, as_json
                 for discrepancy in comparison.discrepancies():
                     counts[discrepancy.finding] += 1
                     counts["deleted"] += discrepancy.deleted
+                    counts["segments"] += discrepancy.segments
                     report.add(discrepancy)
                 report.finish(comparison, counts)
-                code = max(code, int(bool(counts)))
+                _keep(store, comparison, backend.backend.id, counts)
+                code = max(code, int(bool(counts["orphan"] or counts["missing"])))
             except StorageError as error:
                 report.fail(error)
                 code = _NOT_COMPARED
     return code
+
+
+def report_flow(settings: Settings, flow_id: str, *, as_json: bool) -> int:
+    """Print the Segments of the Flow that have no media; return the exit code.
+
+    Raises:
+        ConfigurationError: the database does not answer, or there is no such Flow.
+    """
+    count = 0
+    with opened_store(settings) as store:
+        try:
+            for item in segments_without_media(store, flow_id):
+                count += 1
+                segment = item.segment
+                timerange = format_bounded(segment.start, segment.end, segment.closed)
+                if as_json:
+                    line = {"finding": "segment", "flow_id": flow_id, "timerange": timerange}
+                    click.echo(orjson.dumps(line | {"object_ids": item.object_ids}))
+                else:
+                    click.echo(f"  {timerange}, without bytes: object {', object '.join(item.object_ids)}")
+        except NotFound as error:
+            raise ConfigurationError(f"{error} Look the id up with GET /flows.") from error
+        except StorageError as error:
+            failure = {"finding": "failed", "flow_id": flow_id, "problem": str(error)}
+            click.echo(orjson.dumps(failure) if as_json else f"  FAILED  {error}")
+            return _NOT_COMPARED
+    if as_json:
+        click.echo(orjson.dumps({"finding": "summary", "flow_id": flow_id, "segments": count}))
+    else:
+        click.echo(f"  Flow {flow_id}: {count} segments without media")
+    return int(count > 0)
+
+
+def _keep(store: Store, comparison: Reconciliation, storage_id: str, counts: Counter[str]) -> None:
+    """Keep the totals for the overview of the store, unless only the serving process may write to the database."""
+    if store.settings.one_writer:
+        return
+    totals = Comparison(
+        storage_id,
+        store.now(),
+        stored=comparison.stored,
+        instances=comparison.named,
+        orphans=counts["orphan"] - counts["deleted"],
+        missing=counts["missing"],
+        segments=counts["segments"],
+    )
+    try:
+        keep(store, totals)
+    except Unavailable as error:
+        click.echo(f"The totals were not kept for the overview: {error}", err=True)
 
 
 class _Report(Protocol):
@@ -155,7 +218,7 @@ class _Report(Protocol):
         """Print one discrepancy."""
 
     def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
-        """Print the totals. `counts` has the keys `orphan`, `missing` and `deleted`."""
+        """Print the totals. `counts` has the keys `orphan`, `missing`, `deleted` and `segments`."""
 
     def fail(self, error: StorageError) -> None:
         """Print why the comparison could not be finished."""
@@ -175,6 +238,8 @@ class _TextReport(_Report):
         if discrepancy.modified is not None:
             modified = datetime.fromtimestamp(discrepancy.modified, UTC)
             words.append(f"{discrepancy.size} bytes of {modified:%Y-%m-%dT%H:%M:%SZ}")
+        if discrepancy.segments:
+            words.append(f"{discrepancy.segments} segments without media")
         if discrepancy.deleted or discrepancy.problem:
             words.append(discrepancy.problem or "deleted")
         click.echo(", ".join(words))
@@ -183,7 +248,7 @@ class _TextReport(_Report):
     def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
         click.echo(
             f"  {comparison.stored} keys with bytes, {comparison.named} instances: {counts['orphan']} orphaned "
-            f"({counts['deleted']} deleted), {counts['missing']} missing"
+            f"({counts['deleted']} deleted), {counts['missing']} missing, {counts['segments']} segments without media"
         )
 
     @override
@@ -204,9 +269,8 @@ class _JsonReport(_Report):
     @override
     def finish(self, comparison: Reconciliation, counts: Counter[str]) -> None:
         totals = {"stored": comparison.stored, "instances": comparison.named}
-        self._write(
-            {"finding": "summary", **totals, **{name: counts[name] for name in ("orphan", "missing", "deleted")}}
-        )
+        names = ("orphan", "missing", "deleted", "segments")
+        self._write({"finding": "summary", **totals, **{name: counts[name] for name in names}})
 
     @override
     def fail(self, error: StorageError) -> None:

@@ -11,17 +11,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tams.domain.clock import MICROSECONDS
-from tams.domain.objects import Instance
-from tams.repository.port import Cursor, Page, pages
+from tams.domain.objects import Instance, Object
+from tams.repository.port import Counted, Cursor, Page, pages
 from tams.services.objects.byte_deletion import DELETE_BYTES
 from tams.services.objects.copies import COPY_INSTANCE
+from tams.services.objects.missing_media import with_media
 from tams.services.store import Store
 from tams.storage.port import BackendDown, Listed, Storage, StorageError
 
 logger = logging.getLogger(__name__)
+
+_MOST_SEGMENTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,9 @@ class Discrepancy:
     """A storage key that only one side has.
 
     `orphan`: bytes that neither an instance nor a job names. `missing`: an instance that clients can see, without
-    bytes. `modified` is in seconds since 1970. `problem` is the reason why an orphan was not deleted by a repair.
+    bytes. `segments` counts the Segments that therefore have no media, because the Object has bytes in no other place
+    either: at most a thousand for each Object, which counts once if it lacks several instances. `modified` is in
+    seconds since 1970. `problem` is the reason why an orphan was not deleted by a repair.
     """
 
     finding: Literal["orphan", "missing"]
@@ -39,6 +44,7 @@ class Discrepancy:
     modified: int | None = None
     deleted: bool = False
     problem: str | None = None
+    segments: int = 0
 
 
 class _Named(NamedTuple):
@@ -138,7 +144,18 @@ class Reconciliation:
                 yield self._orphan(orphan)
         for item in missing:
             if item.key in visible and self._storage.head(item.key) is None:
-                yield Discrepancy("missing", item.key, item.object_id)
+                segments = self._segments_without_media(objects[item.object_id], item.key)
+                yield Discrepancy("missing", item.key, item.object_id, segments=segments)
+
+    def _segments_without_media(self, item: Object, storage_key: str) -> int:
+        """Count the Segments that need the Object, unless it has bytes elsewhere or was counted with another key."""
+        shown = [instance for instance in item.instances if instance.ready]
+        if shown[0].storage_key != storage_key or with_media(self._store, {item.id: shown}):
+            return 0
+        with self._store.repository.read() as read:
+            # Segments need an initialisation Object through the Objects of their media.
+            what: Counted = "objects of init" if item.kind == "init" else "segments of object"
+            return read.count_up_to(what, item.id, _MOST_SEGMENTS)
 
     def _has_bytes(self, key: str) -> bool:
         """Return False if the bytes were deleted after they were listed."""

@@ -16,12 +16,13 @@ import pytest
 
 from tams.commands import storage as storage_commands
 from tams.domain.clock import MICROSECONDS
+from tams.services.objects.missing_media import last_comparisons, segments_without_media
 from tams.services.objects.reconciliation import Discrepancy, Reconciliation
 from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Storage
 from tams.storage.s3.storage import S3Storage
 from tams.worker.deletion import collect_allocations
-from tests.support.api_steps import make_flow
+from tests.support.api_steps import make_flow, register
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.s3_endpoint import Endpoint
 from tests.support.storage_site import A_DAY_LATER, FIRST, SECOND, STORE_ID, TYPE, Site, open_site, s3_backend
@@ -210,6 +211,78 @@ def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+class TestSegmentsWithoutMedia:
+    """A client has registered before its upload, and never came back."""
+
+    def test_they_are_counted_for_the_overview_and_listed_for_their_flow(self, site: Site) -> None:
+        site.record(MEDIA)
+        flow_id = make_flow(site.client)
+        arrived, absent, _ = site.allocate(flow_id, 3)
+        site.put(arrived, MEDIA)
+        for second, item in enumerate((arrived, absent, absent)):
+            timerange, offset = f"[{second}:0_{second + 1}:0)", f"{max(0, second - 1)}:0"
+            register(site.client, flow_id, item["object_id"], timerange, ts_offset=offset)
+        register(site.client, flow_id, "theirs", "[9:0_10:0)", get_urls=[{"url": "https://x.example/", "label": "x"}])
+
+        process = run(site, "first")
+        assert process.returncode == 1
+        assert f"object {absent['object_id']}, 2 segments without media" in process.stdout
+        assert process.stdout.endswith("1 missing, 2 segments without media\n")
+        comparison = last_comparisons(site.store)[0]
+        assert (comparison.storage_id, comparison.missing, comparison.segments) == (FIRST, 1, 2)
+        assert 0 <= site.store.now() - comparison.finished < 120 * MICROSECONDS
+
+        process = run(site, "--flow", flow_id, "--json")
+        assert process.returncode == 1
+        assert [json.loads(line) for line in process.stdout.splitlines()] == [
+            *(
+                {
+                    "finding": "segment",
+                    "flow_id": flow_id,
+                    "timerange": f"[{second}:0_{second + 1}:0)",
+                    "object_ids": [absent["object_id"]],
+                }
+                for second in (1, 2)
+            ),
+            {"finding": "summary", "flow_id": flow_id, "segments": 2},
+        ]
+
+        site.put(absent, MEDIA)
+        process = run(site, "--flow", flow_id)
+        assert (process.returncode, process.stdout) == (0, f"  Flow {flow_id}: 0 segments without media\n")
+        assert run(site).returncode == 0
+        assert {item.storage_id: item.segments for item in last_comparisons(site.store)} == {FIRST: 0, SECOND: 0}
+
+    def test_a_missing_initialisation_object_leaves_its_segments_without_media(self, site: Site) -> None:
+        flow_id = make_flow(site.client, essence_parameters={"init_segments": True})
+        media, init = site.allocate(flow_id, 2)
+        site.put(media, MEDIA)
+        register(site.client, flow_id, media["object_id"], "[0:0_1:0)", init_object_id=init["object_id"])
+        (item,) = segments_without_media(site.store, flow_id)
+        assert item.object_ids == (init["object_id"],)
+        (discrepancy,) = discrepancies(site)
+        assert (discrepancy.object_id, discrepancy.segments) == (init["object_id"], 1)
+
+    def test_media_in_another_backend_count(self, site: Site) -> None:
+        (object_id,) = site.record(MEDIA)
+        site.ask_for_copy(object_id)
+        site.catch_up()
+        (first,) = site.first.listing()
+        site.first.delete(first.key)
+        (discrepancy,) = discrepancies(site)
+        assert (discrepancy.finding, discrepancy.segments) == ("missing", 0)
+        (second,) = site.second.listing()
+        site.second.delete(second.key)
+        both = [*discrepancies(site), *Reconciliation(site.store, site.second, repair=False).discrepancies()]
+        assert [item.segments for item in both] == [1, 0]
+
+    def test_an_unknown_flow_is_refused(self, site: Site) -> None:
+        process = run(site, "--flow", FIRST)
+        assert process.returncode == 2
+        assert f"There is no Flow {FIRST}" in process.stderr
+        assert run(site, "--flow", FIRST, "--repair").returncode == 2
+
+
 class TestTheCommand:
     def test_prints_a_report_and_exits_with_1_if_there_is_a_discrepancy(self, site: Site) -> None:
         site.record(MEDIA)
@@ -217,16 +290,17 @@ class TestTheCommand:
         assert (clean.returncode, clean.stderr) == (0, "")
         assert clean.stdout.splitlines() == [
             f"first ({FIRST})",
-            "  1 keys with bytes, 1 instances: 0 orphaned (0 deleted), 0 missing",
+            "  1 keys with bytes, 1 instances: 0 orphaned (0 deleted), 0 missing, 0 segments without media",
             f"second ({SECOND})",
-            "  0 keys with bytes, 0 instances: 0 orphaned (0 deleted), 0 missing",
+            "  0 keys with bytes, 0 instances: 0 orphaned (0 deleted), 0 missing, 0 segments without media",
         ]
         key = put(site.first)
         process = run(site, "--repair", "first")
         assert process.returncode == 1
         assert process.stdout.splitlines()[1].startswith(f"  orphan  {key}, ")
         assert process.stdout.splitlines()[1].endswith("not deleted: too young to be judged")
-        assert process.stdout.splitlines()[2] == "  2 keys with bytes, 1 instances: 1 orphaned (0 deleted), 0 missing"
+        totals = "2 keys with bytes, 1 instances: 1 orphaned (0 deleted), 0 missing, 0 segments without media"
+        assert process.stdout.splitlines()[2] == f"  {totals}"
 
     def test_prints_json(self, site: Site) -> None:
         (object_id,) = site.record(MEDIA)
@@ -245,8 +319,18 @@ class TestTheCommand:
                 "modified": None,
                 "deleted": False,
                 "problem": None,
+                "segments": 1,
             },
-            {**backend, "finding": "summary", "stored": 0, "instances": 1, "orphan": 0, "missing": 1, "deleted": 0},
+            {
+                **backend,
+                "finding": "summary",
+                "stored": 0,
+                "instances": 1,
+                "orphan": 0,
+                "missing": 1,
+                "deleted": 0,
+                "segments": 1,
+            },
         ]
 
     def test_refuses_an_unknown_backend(self, site: Site) -> None:
