@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from tams.api.middleware.access_log import fast_record, logger
 from tams.domain.errors import Unavailable
+from tams.logs import JsonFormatter, TextFormatter
 from tams.storage.port import BackendDown
 from tests.support.api_steps import make_flow, register
 
@@ -84,6 +87,20 @@ def test_the_line_holds_the_ids_of_the_path_and_the_size_of_the_request(
     client.put(f"/flows/{flow_id}/tags/name", json="colour")
     (line,) = lines(log)
     assert (line["name"], line["flow_id"], line["request_bytes"]) == ("tams.audit", flow_id, len('"colour"'))
+
+
+def test_the_line_of_a_creation_has_its_time_and_the_path_of_what_was_created(
+    client: FlaskClient, log: pytest.LogCaptureFixture
+) -> None:
+    before = time.time()
+    answer = client.post("/sources", json={"format": "urn:x-nmos:format:video"})
+    assert answer.status_code == 201
+    (record,) = (record for record in log.records if record.name in {"tams.access", "tams.audit"})
+    # An extra field of this name would replace the time of the record, and no formatter could write the line.
+    assert before - 1 <= record.created <= time.time() + 1
+    path = f"/sources/{answer.json['id']}"
+    assert f"location={path}" in TextFormatter().format(record)
+    assert json.loads(JsonFormatter().format(record))["location"] == path
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

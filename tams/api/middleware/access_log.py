@@ -134,7 +134,7 @@ def _line_writer(request: Request, response: Response, log: logging.Logger, leve
     if request.content_length:
         fields["request_bytes"] = request.content_length
     if response.status_code == 201 and "Location" in response.headers:
-        fields["created"] = urlsplit(response.headers["Location"]).path
+        fields["location"] = urlsplit(response.headers["Location"]).path
     reason = noted.get("reason")
     if reason is not None:
         fields["reason"] = _without_credentials(reason)
