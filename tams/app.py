@@ -15,7 +15,8 @@ from tams.api.context import STORE
 from tams.api.middleware import access_log, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
 from tams.api.middleware.raw_path import RawPath
-from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
+from tams.api.paging import page_signing_key
+from tams.api.query_string import PAGE_SIGNING_KEY
 from tams.api.resources import (
     delete_requests,
     flow_properties,

@@ -17,8 +17,9 @@ from flask import Response, current_app, request
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from tams.api.carried_query import LONGEST_PLAIN_QUERY, pack
 from tams.api.context import base_url, url_token
-from tams.api.query_string import query_pairs
+from tams.api.query_string import PAGE_SIGNING_KEY, query_pairs, query_signer
 from tams.api.responses import json_response
 from tams.domain.errors import Invalid
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT: Final = 100
 LARGEST_LIMIT: Final = 1000
-
-PAGE_SIGNING_KEY: Final = "tams_page_signing_key"
-"""Name in `app.extensions` of the key that signs page tokens."""
 
 # `page` is replaced; `access_token` is added again only if it authenticated this request.
 _DROPPED_PARAMETERS: Final = {"page", "access_token"}
@@ -94,14 +92,24 @@ def paged(
 
 
 def _page_url(page_token: str, query: list[tuple[str, str]]) -> str:
-    """Return this request's URL with another page token; its percent-encoding leaves no comma or semicolon."""
+    """Return this request's URL with another page token; its percent-encoding leaves no comma or semicolon.
+
+    A long query is packed into the page token, so that proxies and clients accept the header.
+    """
     parameters = [(name, value) for name, value in query if name not in _DROPPED_PARAMETERS]
+    encoded = _encoded(parameters)
+    if len(encoded) > LONGEST_PLAIN_QUERY:
+        page_token = pack(page_token, parameters, query_signer())
+        encoded = ""
     access_token = url_token()
-    if access_token is not None:
-        parameters.append(("access_token", access_token))
-    encoded = urlencode([*parameters, ("page", page_token)], safe="", quote_via=quote, errors="surrogateescape")
+    own = [("page", page_token)] if access_token is None else [("access_token", access_token), ("page", page_token)]
+    encoded = f"{encoded}&{_encoded(own)}" if encoded else _encoded(own)
     # `request.path` encodes `%` and `/` inside a segment already (see tams.api.middleware.raw_path).
     return f"{base_url()}{quote(request.path, safe='/%')}?{encoded}"
+
+
+def _encoded(parameters: list[tuple[str, str]]) -> str:
+    return urlencode(parameters, safe="", quote_via=quote, errors="surrogateescape")
 
 
 def _page_token(cursor: Cursor, listing: str, query: list[tuple[str, str]]) -> str:

@@ -8,14 +8,22 @@ to hold.
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
+from flask import current_app
+from itsdangerous import Signer
+
+from tams.api.carried_query import unpack
 from tams.api.context import current_request
 from tams.domain.errors import Invalid
 
 if TYPE_CHECKING:
     from tams.api.schemas.base import Query
+
+PAGE_SIGNING_KEY: Final = "tams_page_signing_key"
+"""Name in `app.extensions` of the key that signs page tokens and what they carry."""
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _PAIRS: Final = "tams.query_pairs"
@@ -33,8 +41,22 @@ def query_pairs() -> list[tuple[str, str]]:
     if pairs is None:
         text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
         # Filters, paging and links read them one after the other.
-        pairs = environ[_PAIRS] = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+        pairs = environ[_PAIRS] = _complete(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
     return pairs
+
+
+def query_signer() -> Signer:
+    """Return the signer of the queries that page tokens carry: for the path of the request."""
+    signing_key = cast("bytes", current_app.extensions[PAGE_SIGNING_KEY])
+    salt = b"query\x00" + current_request().path.encode("utf-8", "surrogateescape")
+    return Signer(signing_key, salt=salt, key_derivation="hmac", digest_method=sha256)
+
+
+def _complete(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the parameters together with those that the page token carries."""
+    if all(name != "page" for name, _ in pairs):
+        return pairs
+    return unpack(pairs, query_signer())
 
 
 def load_query(schema: Query) -> dict[str, Any]:

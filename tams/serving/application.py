@@ -13,6 +13,7 @@ from gunicorn.http.errors import ParseException
 from typing_extensions import override
 
 from tams import __version__
+from tams.serving.request_line import LONGEST_REQUEST_LINE
 from tams.serving.sockets import close_idle_connections
 from tams.serving.timeouts import IDLE_TIMEOUT, STOP_TIMEOUT
 
@@ -60,9 +61,9 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "keepalive": IDLE_TIMEOUT,
         "graceful_timeout": STOP_TIMEOUT,
         "timeout": 60,
-        # An Object id of 1024 bytes is 3072 characters in a URL, beside a query with filters, a page token and an
-        # access token.
-        "limit_request_line": 8190,
+        # An Object id of 1024 bytes is 3072 characters in a URL, beside a query with filters and an access token. A
+        # page token comes on top: see `HttpRequest`.
+        "limit_request_line": LONGEST_REQUEST_LINE,
         # Whether forwarded headers are trusted is decided in one place, `tams.api`, by TAMS_TRUSTED_PROXIES.
         "forwarded_allow_ips": "",
         "forwarder_headers": "",

@@ -13,8 +13,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.http import errors as refusals
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from typing_extensions import override
+
+from tams.serving.request_line import HttpRequestParser
 
 if TYPE_CHECKING:
     import socket
@@ -160,7 +163,18 @@ class WebWorker(ThreadWorker):
 
 
 class _Connection(TConn):
-    """A connection that waits for its first bytes without a descriptor of its own, as gunicorn's selector needs one."""
+    """A connection that reads the store's kind of request.
+
+    It waits for its first bytes without a descriptor of its own; gunicorn's selector needs one.
+    """
+
+    @override
+    def init(self) -> None:
+        super().init()
+        if type(self.parser) is RequestParser:
+            unreader = self.parser.unreader
+            self.parser = HttpRequestParser(self.cfg, self.sock, self.client)
+            self.parser.unreader = unreader
 
     @override
     def wait_for_data(self, timeout: float | None) -> bool:

@@ -16,7 +16,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tams.api.context import STORE
-from tams.api.paging import PAGE_SIGNING_KEY, page_signing_key
+from tams.api.paging import page_signing_key
+from tams.api.query_string import PAGE_SIGNING_KEY
 from tams.app import create_app, open_store
 from tams.config import Settings
 from tams.repository.sql import upgrade
