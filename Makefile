@@ -17,13 +17,15 @@ REMOVE_RENAMED := if $(BIN)/python -P -m pip show --quiet tams 2> /dev/null; the
 PYTEST = $(BIN)/python -m pytest
 # Twice as many processes as cores: many tests wait for a server or a time-out.
 PARALLEL := --numprocesses=$(shell expr 2 \* $$(nproc)) --dist=worksteal
+# Of Python, beside the one that PYTHON names.
+OTHER_VERSIONS := 3.12 3.13
 # The tests that make check leaves out, by their markers (pyproject.toml).
 SLOW := postgresql or vast or s3 or nginx or e2e or fault or kill or crowd or slow
 # Where make run listens; its data lie in ./data unless TAMS_DATA_DIR says otherwise.
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help install run check test test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs docs-serve vast-emulator vast-faults vast-sdk-tests wheel clean
+.PHONY: help install run check fast test test-versions test-postgresql test-vast test-vast-modes test-nginx coverage lint format bench conformance docs docs-serve vast-emulator s3-server vast-faults vast-sdk-tests wheel clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +36,24 @@ run: $(VENV)/.installed ## Install, upgrade the database, and serve; PORT= and H
 	@echo "In another shell: $(BIN)/tams --help, or 'source $(BIN)/activate' and tams --help"
 	@ENVIRONMENT=$${ENVIRONMENT:-development} exec $(BIN)/tams serve --host $(HOST) --port $(PORT)
 
-check: lint ## Lint, types, and the tests that need only SQLite and local files: about two minutes
-	HYPOTHESIS_PROFILE=quick $(PYTEST) --numprocesses=2 -m "not ($(SLOW))" $(ARGS)
+check: lint fast ## Lint, types, and the tests that need only SQLite and local files: about two minutes
 
 test: $(VENV)/.installed-test ## Install what the tests need, and run all of them; ARGS= goes to pytest
 	$(PYTEST) $(PARALLEL) -m "not nginx" $(ARGS)
+
+test-versions: ## The fast tests on the other supported versions of Python that are here, each in a .venv-VERSION of its own
+	@for version in $(OTHER_VERSIONS); do \
+		python=; \
+		for candidate in "$$(command -v python$$version)" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python3; do \
+			if "$$candidate" -c '' 2> /dev/null; then python=$$candidate; fi; \
+		done; \
+		if [[ -z "$$python" ]]; then echo "Python $$version is not here, and not tested"; continue; fi; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) VENV=.venv-$$version PYTHON="$$python" fast; \
+	done
+
+fast: $(VENV)/.installed-test
+	HYPOTHESIS_PROFILE=quick $(PYTEST) --numprocesses=2 -m "not ($(SLOW))" $(ARGS)
 
 test-nginx: $(VENV)/.installed-test ## The store behind a real nginx, which has to be installed
 	$(PYTEST) -m nginx $(ARGS)
@@ -88,6 +103,9 @@ docs-serve: $(VENV)/.installed-docs ## Serve the documentation on http://127.0.0
 vast-emulator: $(VENV)/.installed-test ## Run a VAST Database emulator to try the store with (docs/how-to/keep-metadata-in-vast.md); ARGS= goes to it
 	$(BIN)/python -m tools.vast_emulator $(ARGS)
 
+s3-server: $(VENV)/.installed-test ## Run an S3 server in memory to try the store with (docs/how-to/keep-media-in-s3.md); ARGS= goes to it
+	$(BIN)/python -m tools.s3_server $(ARGS)
+
 vast-faults: $(VENV)/.installed-test ## Let every request of every write to VAST Database fail in every way
 	TAMS_TEST_VAST_FAULTS=all $(PYTEST) $(PARALLEL) tests/repository/vast/test_faults.py $(ARGS)
 
@@ -99,7 +117,7 @@ wheel: $(VENV)/.installed ## Build the package into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove what was installed and built; the data stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov site
+	rm -rf $(VENV) $(OTHER_VERSIONS:%=.venv-%) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A venv without pip is what python3 makes where Debian's python3-venv is missing: say so, and leave nothing behind.

@@ -84,7 +84,9 @@ SIZE: Final = parsed("a size in bytes, or with one of the units KiB, MiB, GiB, k
 DIRECTORY: Final = parsed("the path of a directory", "/var/lib/tams", Path)
 FILE: Final = parsed("the path of a file", "/etc/tams/storage.toml", Path)
 BASE_URL: Final = parsed("an absolute http or https URL without query", "https://tams.example.com", parse_base_url)
-SECRET: Final = parsed(f"a random text of {SHORTEST_SECRET} bytes or more", "$(openssl rand -hex 32)", parse_secret)
+SECRET: Final = parsed(
+    f"a random text of {SHORTEST_SECRET} bytes or more", "$(head -c 32 /dev/urandom | base64)", parse_secret
+)
 TAGS: Final = Kind(
     "a JSON object whose values are strings or lists of strings",
     '{"tier": "fast"}',

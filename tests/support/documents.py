@@ -30,6 +30,13 @@ KINDS: Final = {
 
 STAND_IN: Final = Path(__file__).with_name("curl.py")
 
+_PROGRAMS: Final = """
+    awk base64 basename bash cat chmod chown cmp cp cut date dd df diff dirname du echo env expr false find grep gzip
+    head id install ln ls mkdir mktemp mv nl nproc od paste printf pwd readlink realpath rm rmdir sed seq sh sha256sum
+    sleep sort split stat sync tail tar tee test timeout touch tr true tty uname uniq wc which xargs
+"""
+"""The programs of a slim Debian, beside Python and curl, which the documents ask for."""
+
 _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PLACEHOLDER: Final = re.compile(r"<([A-Za-z ]+)>")
 _END: Final = "\x1e"
@@ -61,14 +68,17 @@ class Shell:
     """One bash for all commands of a document, so that variables keep their values. stderr is merged into stdout."""
 
     def __init__(self, directory: Path, *, own_curl: bool) -> None:
-        """Start bash in `directory`. With `own_curl`, `curl` is the stand-in even if the machine has curl."""
-        programs = directory / ".programs"
-        programs.mkdir()
-        (programs / "python3").symlink_to(sys.executable)
+        """Start bash in `directory` with what a slim Debian has. With `own_curl`, `curl` is always the stand-in."""
+        self._programs = directory / ".programs"
+        self._programs.mkdir()
+        for name in _PROGRAMS.split():
+            if path := shutil.which(name):
+                (self._programs / name).symlink_to(path)
+        (self._programs / "python3").symlink_to(sys.executable)
         if own_curl:
-            curl = programs / "curl"
-            curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{STAND_IN}" "$@"\n')
-            curl.chmod(0o755)
+            self.add_program("curl", f'exec "{sys.executable}" -IS "{STAND_IN}" "$@"')
+        else:
+            (self._programs / "curl").symlink_to(str(shutil.which("curl")))
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=directory,
@@ -76,7 +86,14 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self.run(f"PATH='{programs}':$PATH; set -o pipefail")
+        self.run(f"PATH='{self._programs}'; set -o pipefail")
+
+    def add_program(self, name: str, script: str) -> None:
+        """Put a program on the path: a script for sh."""
+        program = self._programs / name
+        program.unlink(missing_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
 
     def run(self, commands: str) -> str:
         """Run the commands, which have to succeed; return what they print."""
