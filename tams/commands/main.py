@@ -29,7 +29,7 @@ _ENTRIES: Final = {
     "dev": _Entry("development", "dev", "Create data to try the store with."),
     "health": _Entry("health", "health", "Check the processes of the store that run here."),
     "serve": _Entry("serve", "serve", "Serve the API, and run the background work beside it."),
-    "settings": _Entry("settings", "settings", "Show every environment variable that is a setting."),
+    "settings": _Entry("settings", "settings", "Show the settings in force, and where each comes from."),
     "storage": _Entry("storage", "storage", "Manage the storage backends."),
     "tokens": _Entry("tokens", "tokens", "Manage long-lived tokens (`token` in TAMS_AUTH)."),
     "users": _Entry("users", "users", "Manage users with passwords (`basic` in TAMS_AUTH)."),
