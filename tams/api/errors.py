@@ -18,7 +18,16 @@ from tams.api.context import request_id
 from tams.api.converters import explain_no_route
 from tams.api.middleware.access_log import set_reason
 from tams.domain import clock
-from tams.domain.errors import Conflict, Forbidden, IntegrityBroken, Invalid, NotFound, TamsError, Unavailable
+from tams.domain.errors import (
+    Conflict,
+    Forbidden,
+    IntegrityBroken,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    TamsError,
+    Unavailable,
+)
 from tams.services.rendering.deletions import blockers_json
 from tams.storage.port import BackendDown, ChecksumMismatch, MissingObject, StorageError, TooLarge
 
@@ -31,6 +40,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     Conflict: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     IntegrityBroken: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -181,6 +181,8 @@ def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
             operation["tags"] = [_TAG_OF_BLUEPRINT.get(tag, tag) for tag in operation.get("tags", ())]
             if schemes:
                 operation["security"] = _security(requirement(path, method.upper()), schemes)
+            if "412" in operation["responses"]:
+                operation.setdefault("parameters", []).extend(_conditions(method))
             if method == "get":
                 operations.setdefault("head", _head_of(operation))
     return openapi
@@ -193,6 +195,17 @@ def _security(requirement: Requirement, schemes: Iterable[str]) -> list[dict[str
     """
     scopes = list(requirement.scopes) if len(requirement.scopes) == 1 else []
     return [{scheme: scopes} for scheme in schemes] if requirement.scopes else []
+
+
+def _conditions(method: str) -> list[dict[str, Any]]:
+    """Return the headers that make the change of a Flow, a Source or a property conditional."""
+    headers = {"If-Match": "Change it only if it has one of these entity tags, or, if `*`, exists."}
+    if method == "put":
+        headers["If-None-Match"] = "Change it only if it has none of these entity tags, or, if `*`, does not exist."
+    return [
+        {"name": name, "in": "header", "description": description, "required": False, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    ]
 
 
 def _head_of(operation: dict[str, Any]) -> dict[str, Any]:

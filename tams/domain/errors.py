@@ -55,6 +55,10 @@ class Blockers:
         return bool(self.flows or self.segments or self.collections or self.objects)
 
 
+class PreconditionFailed(TamsError):
+    """The stored resource is not in the state that the client made the condition of its request (412)."""
+
+
 class Conflict(TamsError):
     """The state of the store prevents the operation (409). `blocked_by` lists what prevents a deletion."""
 

@@ -24,10 +24,10 @@ class Site:
         self.client = client
         self._recorded = recorded
 
-    def statements(self, method: str, path: str, body: Any = None) -> int:
+    def statements(self, method: str, path: str, body: Any = None, **headers: str) -> int:
         """Return how many statements the request runs, those that begin and end transactions aside."""
         self._recorded.clear()
-        response = self.client.open(path, method=method, json=body)
+        response = self.client.open(path, method=method, json=body, headers=headers)
         assert response.status_code < 300, response.text
         return len(self._recorded.reads) + len(self._recorded.writes)
 
@@ -61,6 +61,17 @@ def test_creating_a_flow(site: Site, flow_id: str) -> None:
 def test_replacing_a_flow(site: Site, flow_id: str) -> None:
     metadata = {**written(site, flow_id), "label": "other"}
     assert site.statements("PUT", f"/flows/{flow_id}", metadata) <= 10
+
+
+def test_a_condition_takes_no_statement(site: Site, flow_id: str) -> None:
+    metadata = {**written(site, flow_id), "label": "one"}
+    path = f"/flows/{flow_id}"
+    plain = site.statements("PUT", path, metadata)
+    tag = site.client.get(path).headers["ETag"]
+    assert site.statements("PUT", path, {**metadata, "label": "other"}, **{"If-Match": tag}) == plain
+    plain = site.statements("PUT", f"{path}/label", "one")
+    tag = site.client.get(f"{path}/label").headers["ETag"]
+    assert site.statements("PUT", f"{path}/label", "other", **{"If-Match": tag}) == plain
 
 
 def test_registering_a_segment(site: Site, flow_id: str) -> None:

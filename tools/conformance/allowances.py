@@ -39,6 +39,16 @@ def _is_conditional(operation: Operation, exchange: Exchange) -> bool:
     return exchange.method in {"GET", "HEAD"} and "if-none-match" in {name.lower() for name in exchange.request_headers}
 
 
+def _is_conditional_change(operation: Operation, exchange: Exchange) -> bool:
+    """Return True for a conditional change of a Flow or Source, or of one of their properties."""
+    names = {name.lower() for name in exchange.request_headers}
+    return (
+        exchange.method in {"PUT", "DELETE"}
+        and re.search(r" /(flows|sources)/\{\w+\}(?!/(segments|storage))", operation.label) is not None
+        and not names.isdisjoint({"if-match", "if-none-match"})
+    )
+
+
 def _is_query(operation: Operation, exchange: Exchange) -> bool:
     """Return True if the request has a query parameter that the operation reads.
 
@@ -75,6 +85,12 @@ ADDED_STATUSES = (
     Status("401", "every operation requires credentials if authentication is enabled", 401, _anywhere),
     Status("405", "a method that the path does not support", 405, _anywhere),
     Status("409", "a deletion or creation that conflicts with stored data", 409, _anywhere),
+    Status(
+        "412 to If-Match and If-None-Match",
+        "a change of a Flow, a Source or one of their properties, under a condition that does not hold",
+        412,
+        _is_conditional_change,
+    ),
     Status("413", "a body larger than the configured limit", 413, _anywhere),
     Status(
         "415",

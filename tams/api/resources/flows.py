@@ -11,6 +11,7 @@ from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
+from tams.api.preconditions import FAILED, condition, version_of
 from tams.api.responses import json_response, no_content
 from tams.api.schemas.delete_requests import DeletedSchema, DeleteRequestSchema
 from tams.api.schemas.deletion import DeleteQuery
@@ -118,10 +119,11 @@ class FlowDetails(MethodView):
         Returns Flow metadata, on request with its `timerange`.
         """
         if not query["include_timerange"]:
-            return json_response(flow_json(flows.get(context.store(), flow_id, context.principal())))
+            flow = flows.get(context.store(), flow_id, context.principal())
+            return json_response(flow_json(flow), version=version_of(flow))
         within = _unless_eternity(query["timerange"])
         flow, timerange = flows.get_with_timerange(context.store(), flow_id, within, context.principal())
-        return json_response(flow_json_with_timerange(flow, timerange))
+        return json_response(flow_json_with_timerange(flow, timerange), version=version_of(flow))
 
     @blp.check_first(_check_replaceable)
     @blp.doc(operationId="PUT_flows-flowId")
@@ -131,12 +133,15 @@ class FlowDetails(MethodView):
     @blp.alt_response(400, description="Bad request. Invalid Flow JSON.")
     @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
     @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")
+    @blp.alt_response(412, description=FAILED)
     def put(self, document: dict[str, Any], flow_id: str) -> Response:
         """Create or Replace Flow
 
         Create or replace the Flow metadata. Properties that are not in the body are unset.
         """
-        flow, created = changes.put(context.store(), flow_id, document, context.principal())
+        flow, created = changes.put(
+            context.store(), flow_id, document, context.principal(), condition(f"Flow {flow_id}")
+        )
         return json_response(flow_json(flow), 201) if created else no_content()
 
     @blp.check_before_400(_check_deletable)
@@ -155,10 +160,17 @@ class FlowDetails(MethodView):
     @blp.alt_response(403, description="You do not have permission to modify this Flow. It may be marked read-only.")
     @blp.alt_response(404, description="The requested Flow ID in the path is invalid.")
     @blp.alt_response(409, description="With `cascade=false`: it has Segments or is collected.")
+    @blp.alt_response(412, description=FAILED)
     def delete(self, query: dict[str, Any], flow_id: str) -> Response:
         """Delete Flow
 
         Deletes the Flow and associated Segments.
         """
-        outcome = delete_flow(context.store(), flow_id, cascade=query["cascade"], principal=context.principal())
+        outcome = delete_flow(
+            context.store(),
+            flow_id,
+            cascade=query["cascade"],
+            principal=context.principal(),
+            condition=condition(f"Flow {flow_id}"),
+        )
         return deletion_response(outcome, cascade=query["cascade"])

@@ -17,11 +17,13 @@ from marshmallow import ValidationError, fields, missing
 from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.json_body import json_body
+from tams.api.preconditions import FAILED, condition
 from tams.api.responses import json_response, no_content
 from tams.api.schemas.fields import Tags
 from tams.api.validation import from_validation
 from tams.domain.errors import NotFound
-from tams.domain.flows import Metadata
+from tams.domain.flows import Flow, Metadata, Source
+from tams.domain.preconditions import Condition
 from tams.domain.principals import Principal
 from tams.services.store import Store
 
@@ -32,16 +34,38 @@ _TAGS_SCHEMA: dict[str, Any] = {"type": "object", "additionalProperties": _TAG_S
 class Editor(Protocol):
     """A service that changes properties and tags of its resources: a module of `tams.services.flows`."""
 
-    def set_property(self, store: Store, resource_id: str, name: str, value: Any, principal: Principal, /) -> None:
+    def set_property(
+        self,
+        store: Store,
+        resource_id: str,
+        name: str,
+        value: Any,
+        principal: Principal,
+        condition: Condition[Any] | None,
+        /,
+    ) -> None:
         """Set a property."""
 
-    def unset_property(self, store: Store, resource_id: str, name: str, principal: Principal, /) -> None:
+    def unset_property(
+        self, store: Store, resource_id: str, name: str, principal: Principal, condition: Condition[Any] | None, /
+    ) -> None:
         """Unset a property."""
 
-    def set_tag(self, store: Store, resource_id: str, name: str, value: Any, principal: Principal, /) -> None:
+    def set_tag(
+        self,
+        store: Store,
+        resource_id: str,
+        name: str,
+        value: Any,
+        principal: Principal,
+        condition: Condition[Any] | None,
+        /,
+    ) -> None:
         """Create or replace a tag."""
 
-    def delete_tag(self, store: Store, resource_id: str, name: str, principal: Principal, /) -> None:
+    def delete_tag(
+        self, store: Store, resource_id: str, name: str, principal: Principal, condition: Condition[Any] | None, /
+    ) -> None:
         """Remove a tag."""
 
 
@@ -91,6 +115,12 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
     def check_settable(**path: str) -> None:
         check(context.store(), path[resource.argument], context.principal())
 
+    def on_property(resource_id: str) -> Condition[Any] | None:
+        def value(stored: Flow | Source) -> Any:
+            return stored.metadata.get(prop.name, prop.unset)
+
+        return condition(f"{prop.name} of {resource.noun} {resource_id}", value)
+
     class PropertyView(MethodView):
         """One property of a resource."""
 
@@ -122,10 +152,13 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
         @blp.alt_response(400, description=f"Invalid {prop.name}.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
         @blp.alt_response(404, description=f"{missing_resource}.")
+        @blp.alt_response(412, description=FAILED)
         def put(self, **path: str) -> Response:
             value = _loaded(prop.field, prop.name, json_body())
             resource_id = path[resource.argument]
-            resource.editor.set_property(context.store(), resource_id, prop.name, value, context.principal())
+            resource.editor.set_property(
+                context.store(), resource_id, prop.name, value, context.principal(), on_property(resource_id)
+            )
             return no_content()
 
     class DeletableView(PropertyView):
@@ -135,9 +168,12 @@ def add_property(blp: Blueprint, resource: Resource, prop: Property) -> None:
         @blp.response(204, description="The property is not set any more.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
         @blp.alt_response(404, description=f"{missing_resource}.")
+        @blp.alt_response(412, description=FAILED)
         def delete(self, **path: str) -> Response:
             resource_id = path[resource.argument]
-            resource.editor.unset_property(context.store(), resource_id, prop.name, context.principal())
+            resource.editor.unset_property(
+                context.store(), resource_id, prop.name, context.principal(), on_property(resource_id)
+            )
             return no_content()
 
     view = DeletableView if prop.deletable else PropertyView
@@ -150,6 +186,12 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
 
     def check_writable(**path: str) -> None:
         resource.check_writable(context.store(), path[resource.argument], context.principal())
+
+    def on_tag(resource_id: str, name: str) -> Condition[Any] | None:
+        def value(stored: Flow | Source) -> Any:
+            return stored.metadata["tags"].get(name, missing)
+
+        return condition(f"tag of {resource.noun} {resource_id}", value)
 
     @blp.route(f"{resource.path}/tags", endpoint=f"{resource.noun}tags")
     class TagsView(MethodView):
@@ -193,19 +235,25 @@ def add_tags(blp: Blueprint, resource: Resource) -> None:
         @blp.alt_response(400, description="Invalid tag value.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
         @blp.alt_response(404, description=f"{missing_resource}.")
+        @blp.alt_response(412, description=FAILED)
         def put(self, name: str, **path: str) -> Response:
             value = _loaded(_TAGS_FIELD, "tags", {name: json_body()})[name]
             resource_id = path[resource.argument]
-            resource.editor.set_tag(context.store(), resource_id, name, value, context.principal())
+            resource.editor.set_tag(
+                context.store(), resource_id, name, value, context.principal(), on_tag(resource_id, name)
+            )
             return no_content()
 
         @blp.doc(operationId=f"DELETE_{resource.operation}-tags-name", summary=f"Delete {resource.noun} Tag")
         @blp.response(204, description="The tag has been deleted.")
         @blp.alt_response(403, description=f"This {resource.noun} may not be changed.")
         @blp.alt_response(404, description=f"{missing_resource}, or has no such tag.")
+        @blp.alt_response(412, description=FAILED)
         def delete(self, name: str, **path: str) -> Response:
             resource_id = path[resource.argument]
-            resource.editor.delete_tag(context.store(), resource_id, name, context.principal())
+            resource.editor.delete_tag(
+                context.store(), resource_id, name, context.principal(), on_tag(resource_id, name)
+            )
             return no_content()
 
 

@@ -11,6 +11,7 @@ from tams.api import context
 from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
 from tams.api.paging import page_request, paged
+from tams.api.preconditions import FAILED, condition, version_of
 from tams.api.resources.properties import Property, Resource, add_property, add_tags
 from tams.api.responses import json_response
 from tams.api.schemas.delete_requests import AcceptedRequestsSchema, DeletedSchema
@@ -98,7 +99,8 @@ class SourceDetails(MethodView):
 
         Returns Source metadata.
         """
-        return json_response(source_json(sources.get(context.store(), source_id, context.principal())))
+        source = sources.get(context.store(), source_id, context.principal())
+        return json_response(source_json(source), version=version_of(source))
 
     @blp.check_before_400(_check_deletable)
     @blp.doc(operationId="DELETE_sources-sourceId")
@@ -116,12 +118,19 @@ class SourceDetails(MethodView):
     @blp.alt_response(403, description="A read-only Flow would be deleted.")
     @blp.alt_response(404, description="The requested Source does not exist.")
     @blp.alt_response(409, description="Without `cascade=true`: it has Flows or is collected.")
+    @blp.alt_response(412, description=FAILED)
     def delete(self, query: dict[str, Any], source_id: str) -> Response:
         """Delete Source
 
         Deletes the Source. An extension of this service.
         """
-        outcome = delete_source(context.store(), source_id, cascade=query["cascade"], principal=context.principal())
+        outcome = delete_source(
+            context.store(),
+            source_id,
+            cascade=query["cascade"],
+            principal=context.principal(),
+            condition=condition(f"Source {source_id}"),
+        )
         return deletion_response(outcome, cascade=query["cascade"], several=True)
 
 

@@ -9,6 +9,7 @@ from tams.domain.access import Access
 from tams.domain.deletion import Counts, DeleteRequest, Outcome
 from tams.domain.errors import Blockers, Conflict
 from tams.domain.flows import Flow
+from tams.domain.preconditions import Condition
 from tams.domain.principals import Principal
 from tams.domain.segments import Segment
 from tams.domain.timerange import ETERNITY
@@ -43,12 +44,20 @@ class DoomedFlows:
         return sum(flow.count for flow in self.flows) <= limit
 
 
-def delete_flow(store: Store, flow_id: str, *, cascade: bool | None, principal: Principal) -> Outcome:
+def delete_flow(
+    store: Store,
+    flow_id: str,
+    *,
+    cascade: bool | None,
+    principal: Principal,
+    condition: Condition[Flow] | None = None,
+) -> Outcome:
     """Delete a Flow and its Segments.
 
     Raises:
         NotFound: the Flow does not exist, or the principal may not know of it.
         Forbidden: the principal may not delete it, it is read-only, or a read-only Flow collects it.
+        PreconditionFailed: the `condition` on the Flow does not hold.
         Conflict: `cascade` is False, and the Flow has Segments or is collected.
     """
     access = store.access(principal)
@@ -67,6 +76,8 @@ def delete_flow(store: Store, flow_id: str, *, cascade: bool | None, principal: 
         doomed = read_doomed(tx)
         claimed.require(doomed.keys)
         # Decide
+        if condition is not None:
+            condition(doomed.flows[0])
         if cascade is False:
             _refuse_in_use(tx, doomed.flows[0], access)
         # Write

@@ -10,6 +10,7 @@ from tams.domain.deletion import Counts, Outcome
 from tams.domain.errors import Blockers, Conflict
 from tams.domain.filters import FlowFilter
 from tams.domain.flows import Flow, Source
+from tams.domain.preconditions import Condition
 from tams.domain.principals import Principal
 from tams.repository.port import Key, Read, Write, all_items
 from tams.services.access.authorization import missing_permission, readable_sources
@@ -37,12 +38,20 @@ class _DoomedSource:
         return {("source", self.source.id), *self.flows.keys}
 
 
-def delete_source(store: Store, source_id: str, *, cascade: bool | None, principal: Principal) -> Outcome:
+def delete_source(
+    store: Store,
+    source_id: str,
+    *,
+    cascade: bool | None,
+    principal: Principal,
+    condition: Condition[Source] | None = None,
+) -> Outcome:
     """Delete a Source; if `cascade` is True, all its Flows and their Segments with it.
 
     Raises:
         NotFound: the Source does not exist, or the principal may not know of it.
         Forbidden: the principal may not delete the Source or one of its Flows, or a Flow is read-only.
+        PreconditionFailed: the `condition` on the Source does not hold.
         Conflict: `cascade` is not True, and the Source has Flows or is collected.
     """
     access = store.access(principal)
@@ -65,6 +74,8 @@ def delete_source(store: Store, source_id: str, *, cascade: bool | None, princip
             raise Retry
         # Decide
         source = doomed.source
+        if condition is not None:
+            condition(source)
         if not cascade:
             _refuse_in_use(tx, source, access)
         _refuse_undeletable(access, doomed.flows.flows)

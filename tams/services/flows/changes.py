@@ -20,6 +20,7 @@ from tams.domain.flow_rules import (
 from tams.domain.flows import Flow, Metadata, Source
 from tams.domain.identifiers import new_id, new_key
 from tams.domain.limits import check_document_size
+from tams.domain.preconditions import Condition
 from tams.domain.principals import Principal
 from tams.repository.port import Document, Key, Read, Write
 from tams.services.access.authorization import require
@@ -95,7 +96,9 @@ class _Change:
         return keys
 
 
-def put(store: Store, flow_id: str, metadata: Metadata, principal: Principal) -> tuple[Flow, bool]:
+def put(
+    store: Store, flow_id: str, metadata: Metadata, principal: Principal, condition: Condition[Flow] | None = None
+) -> tuple[Flow, bool]:
     """Create the Flow, or replace its metadata as a whole; return the Flow, and True if it was created.
 
     `metadata` has the shape of `flow-put.json` without the read-only properties.
@@ -103,6 +106,7 @@ def put(store: Store, flow_id: str, metadata: Metadata, principal: Principal) ->
     Raises:
         Invalid: the metadata breaks a rule.
         NotFound, Forbidden: the principal may not make this change, or the Flow is read-only.
+        PreconditionFailed: the `condition` on the Flow does not hold.
     """
     if metadata["id"] != flow_id:
         raise Invalid.field("id", f"must be the id in the path, {flow_id}")
@@ -111,6 +115,8 @@ def put(store: Store, flow_id: str, metadata: Metadata, principal: Principal) ->
     def plan(reading: Reading) -> Metadata:
         if reading.stored is not None:
             flows.refuse_read_only(reading.stored)
+        if condition is not None:
+            condition(reading.stored)
         return _completed(store, reading, metadata, access)
 
     return change(store, flow_id, principal, plan)

@@ -12,6 +12,7 @@ from tams.domain.filters import SourceFilter, SourceOrder
 from tams.domain.flows import Metadata, Source
 from tams.domain.identifiers import new_id
 from tams.domain.limits import check_document_size
+from tams.domain.preconditions import Condition
 from tams.domain.principals import Principal
 from tams.repository.port import Cursor, Page, Read, Write
 from tams.services.access.authorization import require
@@ -135,26 +136,46 @@ def release(tx: Write, outbox: Outbox, source_id: str, now: int) -> bool:
     return True
 
 
-def set_property(store: Store, source_id: str, name: str, value: Any, principal: Principal) -> None:
+def set_property(
+    store: Store,
+    source_id: str,
+    name: str,
+    value: Any,
+    principal: Principal,
+    condition: Condition[Source] | None = None,
+) -> None:
     """Set `label` or `description`."""
-    _edit(store, source_id, principal, lambda metadata: {**metadata, name: value})
+    _edit(store, source_id, principal, condition, lambda metadata: {**metadata, name: value})
 
 
-def unset_property(store: Store, source_id: str, name: str, principal: Principal) -> None:
+def unset_property(
+    store: Store, source_id: str, name: str, principal: Principal, condition: Condition[Source] | None = None
+) -> None:
     """Unset `label` or `description`."""
 
     def edit(metadata: Metadata) -> Metadata | None:
         return {key: value for key, value in metadata.items() if key != name} if name in metadata else None
 
-    _edit(store, source_id, principal, edit)
+    _edit(store, source_id, principal, condition, edit)
 
 
-def set_tag(store: Store, source_id: str, name: str, value: str | list[str], principal: Principal) -> None:
+def set_tag(
+    store: Store,
+    source_id: str,
+    name: str,
+    value: str | list[str],
+    principal: Principal,
+    condition: Condition[Source] | None = None,
+) -> None:
     """Create or replace one tag."""
-    _edit(store, source_id, principal, lambda metadata: {**metadata, "tags": {**metadata["tags"], name: value}})
+    _edit(
+        store, source_id, principal, condition, lambda metadata: {**metadata, "tags": {**metadata["tags"], name: value}}
+    )
 
 
-def delete_tag(store: Store, source_id: str, name: str, principal: Principal) -> None:
+def delete_tag(
+    store: Store, source_id: str, name: str, principal: Principal, condition: Condition[Source] | None = None
+) -> None:
     """Remove one tag. Raise `NotFound` if it is not set."""
     access = store.access(principal)
 
@@ -164,7 +185,7 @@ def delete_tag(store: Store, source_id: str, name: str, principal: Principal) ->
         refuse_unclassified(access, name)
         return {**metadata, "tags": {key: value for key, value in metadata["tags"].items() if key != name}}
 
-    _edit(store, source_id, principal, edit)
+    _edit(store, source_id, principal, condition, edit)
 
 
 def _existing(read: VisibleRead, source_id: str) -> Source:
@@ -179,10 +200,17 @@ def _refuse_unpermitted(source: Source, access: Access, permission: Permission) 
         require(access, permission, document_classes(source.metadata), f"Source {source.id}")
 
 
-def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Metadata], Metadata | None]) -> None:
+def _edit(
+    store: Store,
+    source_id: str,
+    principal: Principal,
+    condition: Condition[Source] | None,
+    edit: Callable[[Metadata], Metadata | None],
+) -> None:
     """Store the metadata that `edit` returns for the stored metadata; None means "no change".
 
-    Raise `NotFound` or `Forbidden`, also for a change of classes that the principal may not make.
+    Raise `NotFound` or `Forbidden`, also for a change of classes that the principal may not make, and
+    `PreconditionFailed` if the `condition` on the stored Source does not hold.
     """
     access = store.access(principal)
 
@@ -190,6 +218,9 @@ def _edit(store: Store, source_id: str, principal: Principal, edit: Callable[[Me
         claim(tx, [("source", source_id)])
         source = permitted(tx, source_id, access, "write")
         metadata = edit(source.metadata)
+        # After `edit`, because 404 for a tag that is not set, and 403, precede 412.
+        if condition is not None:
+            condition(source)
         if metadata is None:
             return
         access.check_change(document_classes(source.metadata), document_classes(metadata))

@@ -235,3 +235,20 @@ def test_an_etag_is_that_of_the_visible_part(
     assert stranger.get(f"/flows/{flow_id}", headers={"If-None-Match": tags[1]}).status_code == 404
     assert reporter.get(f"/flows/{flow_id}").headers["Cache-Control"] == "private"
     assert reporter.get(f"/flows/{flow_id}").headers["Vary"] == "Authorization"
+
+
+def test_a_condition_on_a_collection_is_judged_by_the_visible_part(
+    admin: FlaskClient, reporter: FlaskClient, mixed: Any
+) -> None:
+    flow_id, _ = mixed
+    path = f"/flows/{flow_id}/flow_collection"
+    for client, other in ((reporter, admin), (admin, reporter)):
+        visible, tag = client.get(path).json, client.get(path).headers["ETag"]
+        assert other.get(path).headers["ETag"] != tag
+        assert other.put(path, json=[], headers={"If-Match": tag}).status_code == 412
+        assert client.put(path, json=visible, headers={"If-Match": tag}).status_code == 204
+        assert client.get(path).json == visible
+    both = admin.get(f"/flows/{flow_id}").headers["ETag"], reporter.get(f"/flows/{flow_id}").headers["ETag"]
+    assert both[0].partition("-")[0] == both[1].partition("-")[0]
+    assert reporter.put(f"/flows/{flow_id}/label", json="x", headers={"If-Match": both[1]}).status_code == 204
+    assert reporter.put(f"/flows/{flow_id}/label", json="y", headers={"If-Match": both[1]}).status_code == 412

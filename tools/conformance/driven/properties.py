@@ -129,7 +129,10 @@ def _property(
         session.call("PUT", path, names, body=invalid_value, expect=400)
     session.call("PUT", path, names, content=b"value", headers={"Content-Type": "application/json"}, expect=400)
     session.call("PUT", path, names, content=b"value", headers={"Content-Type": "text/plain"}, expect=415)
-    session.call("DELETE", path, names, expect=204)
+    for condition in ({"If-Match": '"stale"'}, {"If-None-Match": "*"}):
+        session.call("PUT", path, names, body=value, headers=condition, expect=412)
+    session.call("DELETE", path, names, headers={"If-Match": '"stale"'}, expect=412)
+    session.call("DELETE", path, names, headers={"If-Match": read.headers.get("ETag", "")}, expect=204)
     session.call("GET", path, names, expect=404)
     session.call("DELETE", path, names, expect=204)
     for unknown_names in (dict.fromkeys(names, new_id()), dict.fromkeys(names, "not-an-id")):
