@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import ParseException
 from typing_extensions import override
 
 from tams import __version__
+from tams.serving.request_body import prepare_body
 from tams.serving.request_line import LONGEST_REQUEST_LINE
 from tams.serving.sockets import close_idle_connections
 from tams.serving.timeouts import IDLE_TIMEOUT, STOP_TIMEOUT
@@ -20,7 +19,6 @@ from tams.serving.timeouts import IDLE_TIMEOUT, STOP_TIMEOUT
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
-    from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
 
     from tams.config import Settings
@@ -75,7 +73,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         "when_ready": _when_ready,
         "post_worker_init": lambda _worker: settle_garbage_collection(),
-        "pre_request": _handle_malformed_chunks,
+        "pre_request": prepare_body,
         "worker_exit": _stop_background_work,
         "on_exit": lambda _arbiter: logger.info("The server has stopped"),
     }
@@ -126,25 +124,6 @@ def _is_not_idle_connection(record: logging.LogRecord) -> bool:
     """Return False for the traceback that gunicorn logs when an idle connection was closed."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, BlockingIOError)
-
-
-class _Chunks(ChunkedReader):
-    """Chunked body. A malformed chunk is handled as a dropped connection, because the body's end cannot be located."""
-
-    # Raises OSError where gunicorn raises ParseException.
-    @override
-    def read(self, size: int) -> bytes:
-        try:
-            return super().read(size)
-        except ParseException as error:
-            self.req.force_close()
-            raise OSError(f"malformed chunks: {error}") from error
-
-
-def _handle_malformed_chunks(_worker: Worker, request: Request) -> None:
-    """Treat malformed chunks as the client's fault: gunicorn's exception would look like one of the store's."""
-    if request.body is not None and isinstance(request.body.reader, ChunkedReader):
-        request.body.reader = _Chunks(request, request.unreader)
 
 
 def _stop_background_work(_arbiter: Arbiter, worker: Worker) -> None:

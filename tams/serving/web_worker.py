@@ -17,10 +17,13 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from typing_extensions import override
 
+from tams.serving.lingering import Lingerer
+from tams.serving.request_body import end_bodies
 from tams.serving.request_line import HttpRequestParser
 
 if TYPE_CHECKING:
     import socket
+    from concurrent.futures import Future
 
     from gunicorn.http.message import Request
 
@@ -61,7 +64,11 @@ _REFUSALS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
 
 
 class WebWorker(ThreadWorker):
-    """A web process. It refuses malformed requests in the form of the store, and survives a lack of descriptors."""
+    """A web process.
+
+    It refuses malformed requests in the form of the store, survives a lack of descriptors, and lets clients read the
+    answers to requests that were refused while their bodies were arriving.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -73,7 +80,13 @@ class WebWorker(ThreadWorker):
     @override
     def init_process(self) -> None:
         self._keep_reserve()
+        self._lingerer = Lingerer(lambda: self.method_queue.defer(self._count_closed))
         super().init_process()
+
+    @override
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.wsgi = end_bodies(self.wsgi)
 
     @override
     def set_accept_enabled(self, enabled: bool | None) -> None:
@@ -98,6 +111,17 @@ class WebWorker(ThreadWorker):
         self.nr_conns += 1
         connection.setblocking(True)
         self.enqueue_req(_Connection(self.cfg, connection, address, listener.getsockname()))
+
+    # gunicorn waits in the thread that accepts connections, and discards 64 KiB at most.
+    @override
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        if self.cfg.is_ssl or fs.cancelled() or fs.exception() is not None or fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self._lingerer.close(conn.sock)
+
+    def _count_closed(self) -> None:
+        self.nr_conns -= 1
 
     @override
     def handle_error(self, req: Request | None, client: socket.socket, addr: Any, exc: BaseException) -> None:

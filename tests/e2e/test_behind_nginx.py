@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -111,3 +112,14 @@ def test_links_and_media_urls_begin_with_the_url_of_nginx(proxied: str) -> None:
     assert httpx.get(url).content == b"media"
     part = httpx.get(url, headers={"Range": "bytes=1-3"})
     assert (part.status_code, part.content) == (206, b"edi")
+
+
+def test_clients_read_why_their_uploads_were_refused(proxied: str) -> None:
+    """16 uploads of 6 MB at once under a false signature are 403, and not nginx's own 502."""
+    put = Client(proxied).allocate(Client(proxied).make_flow(WAVE), 1)[0]["put_url"]
+
+    def upload(_: int) -> int:
+        return httpx.put(put["url"], content=bytes(6_000_000), headers={"Content-Type": "text/plain"}).status_code
+
+    with ThreadPoolExecutor(16) as clients:
+        assert set(clients.map(upload, range(16))) == {403}

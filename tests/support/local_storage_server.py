@@ -19,6 +19,7 @@ from tams.api.resources import media
 from tams.config import Settings
 from tams.repository.sql import SqlRepository
 from tams.services.store import Store
+from tams.serving.request_body import prepare_body
 from tams.storage.local.storage import LocalStorage
 from tams.storage.port import Backend
 
@@ -58,7 +59,8 @@ class Server(BaseApplication):
 
     def load_config(self) -> None:
         self.cfg.set("bind", f"fd://{self._descriptor}")
-        self.cfg.set("worker_class", "gthread")
+        self.cfg.set("worker_class", "tams.serving.web_worker.WebWorker")
+        self.cfg.set("pre_request", prepare_body)
         self.cfg.set("threads", THREADS)
         self.cfg.set("loglevel", "warning")
         self.cfg.set("control_socket_disable", True)

@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.support.repository_steps import environment_of
 from tests.support.tables import counts, has_open_transactions, miscounted, rows
 
@@ -93,6 +95,12 @@ class TamsStore:
         _kill(self._worker)
         self._worker = None
         self._settle()
+
+    def limit_files(self, size: int) -> None:
+        """Keep the processes of the server from writing beyond `size` bytes of any file, as a full disk does."""
+        assert self._server is not None
+        for process in psutil.Process(self._server.pid).children(recursive=True):
+            process.rlimit(psutil.RLIMIT_FSIZE, (size, size))
 
     def _settle(self) -> None:
         """Wait until PostgreSQL has ended the statements of killed clients, which it notices only when it answers."""

@@ -108,6 +108,9 @@ class Segments(MethodView):
             _check_writable(flow_id)
             refuse_foreign_page()
             return _upload(flow_id)
+        if "Expect" in request.headers:
+            # Before the body is read, because this asks the client to send it.
+            _check_writable(flow_id)
         try:
             body = json_body()
             segment_requests = parse_requests(body)
