@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from tams.app import opened_store
-from tams.commands import options
+from tams.commands import options, tables
 from tams.commands.startup import start_without_media
 from tams.config import ConfigurationError, Settings
+from tams.config.classes import read_classes
+from tams.domain.access import PERMISSIONS
 from tams.services.access.classification import classify
 
 
@@ -31,6 +33,21 @@ def assign_command(data_dir: Path | None, dry_run: bool, names: tuple[str, ...])
     running servers, and sends events to webhooks. After an interruption, run it again to continue.
     """
     sys.exit(assign(start_without_media(data_dir), names, dry_run=dry_run))
+
+
+@classes.command("list")
+@tables.as_json
+def list_command(as_json: bool) -> None:
+    """List the classes of TAMS_AUTH_CLASSES, with the groups that may read, write and delete their media."""
+    settings = start_without_media(None)
+    if settings.auth_classes is None:
+        raise ConfigurationError("TAMS_AUTH_CLASSES is not set: name the file of the classes.")
+    classes = read_classes(settings.auth_classes)
+    rows = [
+        {"class": name, **{permission: classes.groups(name, permission) for permission in PERMISSIONS}}
+        for name in sorted(classes.names)
+    ]
+    tables.show({name: name for name in ("class", *PERMISSIONS)}, rows, as_json=as_json)
 
 
 def assign(settings: Settings, names: Sequence[str], *, dry_run: bool) -> int:

@@ -15,7 +15,7 @@ import orjson
 from typing_extensions import override
 
 from tams.app import opened_store
-from tams.commands import options
+from tams.commands import options, tables
 from tams.commands.startup import start
 from tams.config import ConfigurationError
 from tams.domain.errors import NotFound, Unavailable
@@ -41,6 +41,28 @@ def storage() -> None:
 
     They are configured by TAMS_S3_… and TAMS_STORAGE_… variables, or in the file that TAMS_STORAGE_CONFIG names.
     """
+
+
+@storage.command("list")
+@options.data_dir
+@tables.as_json
+def list_command(data_dir: Path | None, as_json: bool) -> None:
+    """List the storage backends as they are configured; `tams storage check` tries whether they work."""
+    rows = [
+        {
+            "id": backend.id,
+            "label": backend.label,
+            "default": backend.default,
+            "provider": backend.provider,
+            "product": backend.store_product,
+            "region": backend.region,
+            "tags": dict(backend.tags),
+        }
+        for backend in (opened.backend for opened in open_storages(start(data_dir=data_dir)).values())
+    ]
+    shown = [{**row, "default": "default" if row["default"] else None} for row in rows]
+    columns = {name: name for name in ("id", "label", "provider", "product", "region")} | {"default": ""}
+    tables.show(columns, rows if as_json else shown, as_json=as_json)
 
 
 @storage.command("init", short_help="Set up the buckets of S3 backends.")

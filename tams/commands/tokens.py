@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tams.app import opened_store
-from tams.commands import options
-from tams.commands.options import SCOPES, scope_words
+from tams.commands import options, tables
+from tams.commands.options import granted_scopes, scope_words
 from tams.commands.startup import refusals, start_without_media
 from tams.services.access import tokens as service
 from tams.services.access.users import check_name
@@ -35,17 +35,18 @@ def tokens() -> None:
 @tokens.command("create")
 @options.data_dir
 @options.scopes
+@options.role
 @options.groups
 @click.option(
     "--days", type=click.IntRange(1, 36500), default=365, show_default=True, help="Days until the token expires."
 )
 @click.argument("name")
 def create_command(
-    data_dir: Path | None, scopes: tuple[str, ...], groups: tuple[str, ...], days: int, name: str
+    data_dir: Path | None, scopes: tuple[str, ...], role: str | None, groups: tuple[str, ...], days: int, name: str
 ) -> None:
     """Create a token for the client NAME, and print it. It cannot be shown again."""
+    granted = granted_scopes(scopes, role)
     with _opened_store(data_dir) as store:
-        granted = [SCOPES[word] for word in scopes]
         token, text = service.create(store, check_name(name), granted, groups, days * _SECONDS_OF_A_DAY)
         click.echo(f"Token {token.id} for {name} expires {_date(token.expires)}.", err=True)
         click.echo(text)
@@ -53,15 +54,13 @@ def create_command(
 
 @tokens.command("list")
 @options.data_dir
-def list_command(data_dir: Path | None) -> None:
+@tables.as_json
+def list_command(data_dir: Path | None, as_json: bool) -> None:
     """List the tokens: id, name, scopes, groups, and date of expiry."""
     with _opened_store(data_dir) as store:
-        for token in service.list_tokens(store):
-            expired = " (expired)" if token.has_expired(store.now()) else ""
-            groups = ",".join(sorted(token.groups))
-            click.echo(
-                "\t".join((token.id, token.name, scope_words(token.scopes), groups, _date(token.expires) + expired))
-            )
+        rows = [_row(token, store.now()) for token in service.list_tokens(store)]
+    columns = {name: name for name in ("id", "name", "scopes", "groups", "expires", "status")}
+    tables.show(columns, rows, as_json=as_json)
 
 
 @tokens.command("revoke")
@@ -82,3 +81,15 @@ def _opened_store(data_dir: Path | None) -> Iterator[Store]:
 
 def _date(microseconds: int | None) -> str:
     return "never" if microseconds is None else f"{datetime.fromtimestamp(microseconds / _MICROSECONDS, UTC):%Y-%m-%d}"
+
+
+def _row(token: service.Token, now: int) -> dict[str, object]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "scopes": scope_words(token.scopes),
+        "groups": sorted(token.groups),
+        "created": _date(token.created),
+        "expires": _date(token.expires),
+        "status": "expired" if token.has_expired(now) else "valid",
+    }

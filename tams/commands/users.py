@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from tams.commands import options
-from tams.commands.options import SCOPES, scope_words
+from tams.commands import options, tables
+from tams.commands.options import granted_scopes, scope_words
 from tams.commands.startup import refusals, start_without_media
 from tams.services.access.configured_users import users_of
 from tams.services.access.passwords import hash_password
@@ -28,17 +28,23 @@ def users() -> None:
 @users.command("add")
 @options.data_dir
 @options.scopes
+@options.role
 @options.groups
 @_password_stdin
 @click.argument("name")
 def add_command(
-    data_dir: Path | None, scopes: tuple[str, ...], groups: tuple[str, ...], password_stdin: bool, name: str
+    data_dir: Path | None,
+    scopes: tuple[str, ...],
+    role: str | None,
+    groups: tuple[str, ...],
+    password_stdin: bool,
+    name: str,
 ) -> None:
     """Add the user NAME, and ask for a password."""
+    granted = granted_scopes(scopes, role)
     file = _users_file(data_dir)
     with refusals():
         check_name(name)
-        granted = frozenset(SCOPES[word] for word in scopes)
         file.add(User(name, hash_password(_password(from_stdin=password_stdin)), granted, frozenset(groups)))
     click.echo(f"Added the user {name} to {file.path}.")
 
@@ -67,14 +73,32 @@ def groups_command(data_dir: Path | None, name: str, groups: tuple[str, ...]) ->
     click.echo(f"{name} is in {', '.join(sorted(set(groups))) or 'no group'}.")
 
 
+@users.command("scopes")
+@options.data_dir
+@options.scopes
+@options.role
+@click.argument("name")
+def scopes_command(data_dir: Path | None, scopes: tuple[str, ...], role: str | None, name: str) -> None:
+    """Give the user NAME these scopes, and take away all others."""
+    granted = granted_scopes(scopes, role)
+    file = _users_file(data_dir)
+    with refusals():
+        file.set_scopes(name, granted)
+    click.echo(f"{name} has the scopes {', '.join(scope_words(granted))}.")
+
+
 @users.command("list")
 @options.data_dir
-def list_command(data_dir: Path | None) -> None:
+@tables.as_json
+def list_command(data_dir: Path | None, as_json: bool) -> None:
     """List the users, with their scopes and groups."""
     file = _users_file(data_dir)
     with refusals():
-        for user in file.users().values() if file.path.exists() else ():
-            click.echo("\t".join((user.name, scope_words(user.scopes), ",".join(sorted(user.groups)))))
+        users = file.users().values() if file.path.exists() else ()
+        rows = [
+            {"name": user.name, "scopes": scope_words(user.scopes), "groups": sorted(user.groups)} for user in users
+        ]
+    tables.show({name: name for name in ("name", "scopes", "groups")}, rows, as_json=as_json)
 
 
 @users.command("remove")

@@ -148,6 +148,10 @@ class ClassMap:
                 for group in groups:
                     self._granted[permission].setdefault(group, set()).add(name)
 
+    def groups(self, name: str, permission: Permission) -> list[str]:
+        """Return the groups that have the permission on the class."""
+        return sorted(group for group, names in self._granted[permission].items() if name in names)
+
     def access(self, groups: Iterable[str]) -> Access:
         """Return the access of a member of all these groups."""
         members_groups = tuple(groups)

@@ -7,10 +7,8 @@ separate threads.
 
 from __future__ import annotations
 
-import http.client
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -21,17 +19,17 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from tams.domain.clock import MICROSECONDS
-from tams.domain.destinations import parse_allowed
 from tams.domain.errors import TamsError
 from tams.domain.events import Delivery
 from tams.domain.webhooks import Webhook
 from tams.repository.port import Job, Write
-from tams.services.egress import Connection, DestinationRefused, Egress
+from tams.services.egress import Connection
 from tams.services.rendering.events import event_json
 from tams.services.store import Store
 from tams.services.webhooks import webhooks
+from tams.services.webhooks.attempts import FailedAttempt, forget_attempt, save_attempt
 from tams.services.webhooks.queue import FORGET, QUICK, SLOW, Lane, load_queue, move
-from tams.services.webhooks.signatures import signed_headers
+from tams.worker.posting import Poster, PostFailed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,6 @@ _BATCH: Final = 32
 _REREAD_AFTER: Final = 1.0
 # Seconds; a receiver that takes longer moves to the slow lane.
 _SLOW_AFTER: Final = 1.0
-_LONGEST_RESPONSE: Final = 64 * 1024
 _LONGEST_RETRY_AFTER: Final = 3600
 _AFTER_ERROR: Final = 5 * MICROSECONDS
 _FORGET_BATCH: Final = 1000
@@ -74,12 +71,10 @@ class Deliverer:
         self._store = store
         self._worker = worker
         self._stop = stop
-        self._egress = Egress(parse_allowed(settings.outbound_allow))
-        self._signing_key = settings.webhook_signing_key()
-        self._timeout = settings.webhook_timeout
+        self._poster = Poster(settings, store.now)
         # No request is begun that might not end within the lease.
-        self._lease = max(settings.job_lease, 2 * self._timeout + 2)
-        self._turn = min(self._lease / 2, self._lease - self._timeout - 1)
+        self._lease = max(settings.job_lease, 2 * settings.webhook_timeout + 2)
+        self._turn = min(self._lease / 2, self._lease - settings.webhook_timeout - 1)
         self._wake = threading.Event()
         threads = settings.webhook_threads
         self._free = {QUICK: threads, SLOW: threads}
@@ -139,7 +134,7 @@ class Deliverer:
                 if connection is None or url != webhook.url:
                     if connection is not None:
                         connection.close()
-                    url, connection = webhook.url, self._egress.connection(webhook.url, webhook.owner)
+                    url, connection = webhook.url, self._poster.connection(webhook)
                 result = self._send_all(connection, webhook, waiting, deadline)
                 if result.delivered_through is not None:
                     failures = 0
@@ -203,38 +198,13 @@ class Deliverer:
 
     def _send(self, connection: Connection, webhook: Webhook, delivery: Delivery) -> _Failure | None:
         body = event_json(self._store, delivery.event, webhook)
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "tams",
-            **signed_headers(self._signing_key, delivery.event.id, self._store.now() // MICROSECONDS, body),
-            "Webhook-Sequence": str(delivery.sequence),
-            **webhook.key_header,
-        }
         try:
-            response = connection.send_request("POST", headers, body, self._timeout)
-            if len(response.read(_LONGEST_RESPONSE)) == _LONGEST_RESPONSE:
-                connection.close()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            return _Failure(self._reason(error))
-        if 200 <= response.status < 300:
+            answer = self._poster.post(connection, webhook, delivery.event.id, delivery.sequence, body)
+        except PostFailed as error:
+            return _Failure(str(error))
+        if answer.refusal is None:
             return None
-        hint = " (redirects are not followed)" if 300 <= response.status < 400 else ""
-        return _Failure(
-            f"the receiver answered {response.status}{hint}", self._retry_after(response.headers.get("Retry-After"))
-        )
-
-    def _reason(self, error: Exception) -> str:
-        """Return why a request failed, in words for the client."""
-        if isinstance(error, TimeoutError):
-            return f"the receiver did not answer within {self._timeout} s"
-        if isinstance(error, DestinationRefused):
-            return str(error)
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the receiver's certificate was not accepted: {error.verify_message}"
-        if isinstance(error, OSError):
-            return f"the receiver could not be reached: {error.strerror or type(error).__name__}"
-        return f"the receiver's answer is not valid HTTP: {type(error).__name__}"
+        return _Failure(answer.refusal, self._retry_after(answer.retry_after))
 
     def _retry_after(self, value: str | None) -> float:
         """Return the seconds that a `Retry-After` names, as a number or a date; 0 for anything else."""
@@ -264,6 +234,8 @@ class Deliverer:
             if webhook is None or queue.lane != lane:
                 return False
             now = self._store.now()
+            if lane == SLOW and result.delivered_through is not None:
+                forget_attempt(tx, webhook_id)
             if result.failure is None:
                 next_lane: Lane | None = SLOW if result.slow else QUICK
                 if not tx.deliveries(webhook_id, 1):
@@ -274,10 +246,13 @@ class Deliverer:
             if failures > len(retries):
                 webhooks.save(tx, webhook.failed("DeliveryFailed", result.failure.reason, now))
                 move(tx, webhook_id, queue, None, 0)
+                forget_attempt(tx, webhook_id)
                 logger.error("webhook %s is in error: %s", webhook_id, result.failure.reason)
                 return False
             wait = max(retries[failures - 1] * jitter, result.failure.retry_after)
-            move(tx, webhook_id, queue, SLOW, now + int(wait * MICROSECONDS), failures)
+            due = now + int(wait * MICROSECONDS)
+            move(tx, webhook_id, queue, SLOW, due, failures)
+            save_attempt(tx, webhook_id, FailedAttempt(result.failure.reason, failures, now, due))
             return False
 
         return self._store.write(transact)

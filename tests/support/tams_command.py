@@ -21,11 +21,12 @@ def environment(**variables: str) -> dict[str, str]:
     return inherited | {"ENVIRONMENT": "development"} | variables
 
 
-def tams(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def tams(*arguments: str, cwd: Path, stdin: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tams.commands.main", *arguments],
         cwd=cwd,
         env=environment(**variables),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -21,6 +21,7 @@ import pytest
 from tams.config import Settings
 from tams.domain.errors import Contended
 from tams.services.webhooks import webhooks
+from tams.services.webhooks.attempts import FailedAttempt, load_attempt
 from tams.services.webhooks.queue import load_queue, waiting
 from tams.worker.deliveries import forget_deliveries
 from tams.worker.fan_out import FanOut, fan_out
@@ -297,6 +298,27 @@ class TestFailures:
             assert patient.client.put(f"/service/webhooks/{webhook_id}", json=body).status_code == 201
             eventually(lambda: len(got.bodies()) == 2, "both events")
         patient.store.repository.close()
+
+    def test_the_last_failure_is_known_until_an_event_is_delivered(self, settings: Settings) -> None:
+        patient = Site(replace(settings, webhook_retries=(3600,)))
+        with taking(answering("500 Oops")) as broken, taking() as got, patient.working():
+            webhook_id = patient.register(broken.url)
+            make_flow(patient.client)
+            eventually(lambda: self.attempt(patient, webhook_id) is not None, "a failure")
+            attempt = self.attempt(patient, webhook_id)
+            assert attempt is not None
+            assert (attempt.reason, attempt.failures) == ("the receiver answered 500", 1)
+            assert 2699 < (attempt.next - attempt.time) / 1_000_000 < 4501
+            body = {**patient.webhook(webhook_id), "url": got.url, "status": "created"}
+            assert patient.client.put(f"/service/webhooks/{webhook_id}", json=body).status_code == 201
+            eventually(lambda: len(got.bodies()) == 2, "both events")
+            eventually(lambda: self.attempt(patient, webhook_id) is None, "the failure is forgotten")
+        patient.store.repository.close()
+
+    def attempt(self, site: Site, webhook_id: str) -> FailedAttempt | None:
+        """Return the last failed attempt."""
+        with site.store.repository.read() as read:
+            return load_attempt(read, webhook_id)
 
     def left(self, site: Site, webhook_id: str) -> int:
         """Return how many events wait."""

@@ -108,6 +108,14 @@ class UsersFile:
 
         self._change(edit)
 
+    def set_scopes(self, name: str, scopes: frozenset[str]) -> None:
+        """Replace the scopes of a user. Raises NotFound if the user does not exist."""
+
+        def edit(users: dict[str, User]) -> None:
+            users[name] = replace(_existing(users, name), scopes=scopes)
+
+        self._change(edit)
+
     def remove(self, name: str) -> None:
         """Remove a user. Raises NotFound if the user does not exist."""
         self._change(lambda users: users.__delitem__(_existing(users, name).name))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tams.repository.port import Document, Job, Read, Write
+from tams.services.webhooks.attempts import forget_attempt
 
 FAN_OUT = "fan-out"
 """Kind and id of the job whose holder fans out events. It exists while there are webhooks."""
@@ -66,6 +67,7 @@ def open_queue(tx: Write, webhook_id: str, now: int) -> None:
     """Have the waiting events of an enabled or changed webhook sent at once, unless they are being sent already."""
     queue = load_queue(tx, webhook_id)
     if queue.lane != QUICK and tx.deliveries(webhook_id, 1):
+        forget_attempt(tx, webhook_id)
         move(tx, webhook_id, queue, QUICK, now)
 
 
@@ -79,4 +81,5 @@ def stop_queue(tx: Write, webhook_id: str) -> None:
 def close_queue(tx: Write, webhook_id: str) -> None:
     """Delete the queue of a deleted webhook; its waiting events are removed in the background."""
     stop_queue(tx, webhook_id)
+    forget_attempt(tx, webhook_id)
     tx.delete_document(_KIND, webhook_id)

@@ -51,7 +51,7 @@ def test_a_resource_with_an_id_of_the_store_is_named(alice: FlaskClient, lines: 
     del document["id"]
     flow_id = alice.post("/flows", json=document).json["id"]
     record = [record for record in lines.records if record.name == "tams.audit"][-1]
-    assert record.__dict__["created"] == f"/flows/{flow_id}"
+    assert record.__dict__["location"] == f"/flows/{flow_id}"
 
 
 def test_refusals_are_recorded(client: FlaskClient, lines: pytest.LogCaptureFixture) -> None:
