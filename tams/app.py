@@ -10,7 +10,7 @@ from flask.sessions import NullSession, SessionInterface
 from typing_extensions import override
 
 from tams.adapters import open_repository
-from tams.api import authentication, converters, errors, host, openapi
+from tams.api import authentication, converters, errors, host, openapi, transfers
 from tams.api.context import STORE
 from tams.api.middleware import access_log, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
@@ -143,5 +143,6 @@ def create_app(
     # Clients use signed URLs as they receive them, so these are no part of the API document.
     app.register_blueprint(media.blp)
     openapi.install(app, api, settings.auth or ())
+    transfers.install(app, settings)
     app.wsgi_app = RawPath(TrustedProxies(app.wsgi_app, settings.trusted_proxies))  # type: ignore[method-assign]
     return app

@@ -90,7 +90,19 @@ class ProcessSettings:
     threads: int = setting(
         whole("threads", 2, 4),
         4,
-        "Number of concurrent requests per web process. Uploads and downloads occupy at most half of them.",
+        "Number of requests that each web process answers at once, besides transfers of local media. Each of them "
+        "holds at most one connection to the database.",
+    )
+    transfers: int = setting(
+        whole("transfers", 1, 8),
+        8,
+        "Number of uploads and downloads of local media at once, per web process. They have threads of their own.",
+    )
+    transfer_wait: int = setting(
+        whole("seconds", 0, 10),
+        10,
+        "How long an upload or download waits for its place if all of `TAMS_TRANSFERS` are taken, before it is "
+        "answered with 503 and `Retry-After`. As many as have a place can wait; any more are 503 at once.",
     )
     delete_request_retention: int = setting(
         whole("seconds", 0, 86400), 86400, "How long a finished Flow delete request can still be read."

@@ -55,7 +55,8 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     return {
         "worker_class": "tams.serving.web_worker.WebWorker",
         "workers": settings.workers,
-        "threads": settings.threads,
+        # Transfers, and those that wait for their place, have threads besides.
+        "threads": settings.threads + 2 * settings.transfers,
         "keepalive": IDLE_TIMEOUT,
         "graceful_timeout": STOP_TIMEOUT,
         "timeout": 60,

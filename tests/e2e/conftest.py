@@ -45,8 +45,7 @@ def store(tmp_path: Path) -> Iterator[TamsStore]:
 @pytest.fixture(params=[engine("sqlite"), engine("postgresql")])
 def mortal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TamsStore]:
     """Prepare a store that a test starts and kills: the lease of a killed worker's jobs ends after five seconds."""
-    # Half of the threads may hold transfers, which is enough even if one process gets all transfers of a test.
     database: str | None = None if request.param == "sqlite" else request.getfixturevalue("new_postgresql")()
-    store = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5", TAMS_THREADS="8")
+    store = TamsStore(tmp_path, database, TAMS_JOB_LEASE="5")
     yield store
     store.kill()

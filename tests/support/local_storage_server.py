@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, g
 from gunicorn.app.base import BaseApplication
 
-from tams.api import errors
+from tams.api import errors, transfers
 from tams.api.context import STORE
 from tams.api.resources import media
 from tams.config import Settings
@@ -25,7 +25,7 @@ from tams.storage.port import Backend
 
 STORAGE_ID = "0f3ae8b1-6c52-4f0e-8a3d-9d1b7c5e2f40"
 MAX_UPLOAD = 4 * 1024 * 1024
-THREADS = 8
+TRANSFERS = 4
 
 
 def local_storage(root: Path, storage_id: str = STORAGE_ID, **options: Any) -> LocalStorage:
@@ -42,11 +42,13 @@ def make_app(root: Path) -> Flask:
     """Return an application with only the parts that media need."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024
-    settings = Settings.from_env({"TAMS_THREADS": str(THREADS)}, environment="development", data_dir=root.parent)
+    limits = {"TAMS_TRANSFERS": str(TRANSFERS), "TAMS_TRANSFER_WAIT": "2"}
+    settings = Settings.from_env(limits, environment="development", data_dir=root.parent)
     # No request of these tests reaches the database.
     app.extensions[STORE] = Store(SqlRepository(settings.database_url), {STORAGE_ID: local_storage(root)}, settings)
     app.before_request(lambda: setattr(g, "request_id", "test"))
     errors.install(app)
+    transfers.install(app, settings)
     app.register_blueprint(media.blp)
     return app
 
@@ -61,7 +63,7 @@ class Server(BaseApplication):
         self.cfg.set("bind", f"fd://{self._descriptor}")
         self.cfg.set("worker_class", "tams.serving.web_worker.WebWorker")
         self.cfg.set("pre_request", prepare_body)
-        self.cfg.set("threads", THREADS)
+        self.cfg.set("threads", 4 + 2 * TRANSFERS)
         self.cfg.set("loglevel", "warning")
         self.cfg.set("control_socket_disable", True)
 

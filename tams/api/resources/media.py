@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, BinaryIO, Final, cast
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from typing_extensions import override
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import get_input_stream, wrap_file
 
 from tams.api.context import principal, store
 from tams.api.digests import expected_digests
-from tams.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from tams.api.transfers import begin_transfer
+from tams.domain.errors import Forbidden, Invalid, NotFound
 from tams.services.objects.objects import check_download, may_upload
 from tams.storage.local.files import Stretch
 from tams.storage.local.signing import SIGNATURE, SignatureRefused
@@ -29,7 +29,6 @@ from tams.storage.port import Stored, TooLarge
 blp = Blueprint("media", __name__, url_prefix="/storage")
 
 _MAX_TYPE_LENGTH: Final = 1024
-_TRANSFERS: Final = "tams.transfers"
 
 
 @blp.get("/<storage_id>/<path:key>")
@@ -172,22 +171,6 @@ def _refuse_partial_or_encoded() -> None:
         raise Invalid.field("Content-Range", "an object is uploaded as a whole")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Invalid.field("Content-Encoding", "send the bytes as they are to be stored")
-
-
-def begin_transfer() -> Callable[[], None]:
-    """Take a place among the transfers of this process, and return the function that releases it.
-
-    Transfers take at most half of the threads. Otherwise slow uploads and downloads could occupy every thread and stop
-    the API. Raises `Unavailable` if all places are taken.
-    """
-    places = current_app.extensions.get(_TRANSFERS)
-    if places is None:
-        # Two threads that arrive here at once both get the semaphore that was set first.
-        half = threading.BoundedSemaphore(max(1, store().settings.threads // 2))
-        places = current_app.extensions.setdefault(_TRANSFERS, half)
-    if not places.acquire(blocking=False):
-        raise Unavailable("too many media transfers are in progress: try again", retry_after=1)
-    return cast("Callable[[], None]", places.release)
 
 
 def _answer(file: io.FileIO, stored: Stored) -> Response:

@@ -16,10 +16,10 @@ from tams.api.get_urls import url_plan
 from tams.api.json_body import json_body, parse_json
 from tams.api.multipart import Multipart
 from tams.api.paging import page_request, paged
-from tams.api.resources.media import begin_transfer
 from tams.api.responses import json_response, no_content
 from tams.api.schemas.deletion import DeleteSegmentsQuery
 from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentsQuery, SegmentUpload
+from tams.api.transfers import begin_transfer
 from tams.domain.errors import Invalid
 from tams.domain.get_urls import UrlFilter
 from tams.domain.identifiers import new_object_id

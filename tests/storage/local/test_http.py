@@ -9,6 +9,7 @@ import io
 import socket
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
@@ -393,6 +394,22 @@ def test_transfers_leave_threads_for_everything_else(local_server, url):
             assert status_of(connection) == 200
     for _ in range(2 * TRANSFERS):
         assert get(url).content == MEDIA
+
+
+def test_a_transfer_waits_for_its_place(local_server, url):
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(connect(local_server)) for _ in range(TRANSFERS)]
+        for connection in uploads:
+            begin_upload(connection, put_url(local_server)[1], "Content-Length: 5")
+        deadline = time.monotonic() + 30
+        while len(list((local_server.root / ".incoming").iterdir())) < TRANSFERS and time.monotonic() < deadline:
+            time.sleep(0.05)
+        downloads = stack.enter_context(ThreadPoolExecutor(TRANSFERS))
+        answers = [downloads.submit(get, url) for _ in range(TRANSFERS)]
+        time.sleep(0.5)
+        assert not any(answer.done() for answer in answers)
+        uploads[0].sendall(b"media")
+        assert {answer.result().status_code for answer in answers} == {200}
 
 
 def test_an_aborted_download_releases_its_place(local_server):
