@@ -8,6 +8,7 @@ import http.client
 import re
 from typing import BinaryIO, Final, cast
 
+from tams.domain.content_types import sendable_type
 from tams.services.egress import Egress
 from tams.storage.port import Storage, Stored
 
@@ -15,7 +16,6 @@ from tams.storage.port import Storage, Stored
 _OWNER: Final = "copies"
 _SECONDS: Final = 3600
 _LONGEST_WAIT: Final = 30  # seconds without a byte
-_ANY_TYPE: Final = "application/octet-stream"
 _HEADERS: Final = {"User-Agent": "tams", "Accept-Encoding": "identity"}
 _SHA_256: Final = re.compile(r"(?:^|[, ])sha-256=:([A-Za-z0-9+/]{43}=):", re.ASCII)
 
@@ -27,8 +27,9 @@ class DownloadFailed(Exception):
 def download(egress: Egress, url: str | None, storage: Storage, storage_key: str, content_type: str | None) -> Stored:
     """Store the bytes at the URL under the storage key, all or nothing.
 
-    The content type is that of the response if `content_type` is None. The number of bytes is compared with the
-    response's headers, and so are the digests that they hold (`Content-MD5`, `Repr-Digest`).
+    The content type is that of the response if `content_type` is None; `sendable_type` replaces one that no header can
+    carry. The number of bytes is compared with the response's headers, and so are the digests that they hold
+    (`Content-MD5`, `Repr-Digest`).
 
     Raises:
         DownloadFailed: The URL did not deliver all bytes.
@@ -41,7 +42,7 @@ def download(egress: Egress, url: str | None, storage: Storage, storage_key: str
     try:
         response = connection.send_request("GET", _HEADERS, None, _SECONDS, _LONGEST_WAIT)
         stream = _ResponseBody(response)
-        stored_type = content_type or response.headers.get("Content-Type") or _ANY_TYPE
+        stored_type = sendable_type(content_type or response.headers.get("Content-Type"))
         return storage.put(storage_key, cast("BinaryIO", stream), stored_type, checksums=_digests(response.headers))
     except (OSError, http.client.HTTPException) as error:
         raise DownloadFailed(str(error) or type(error).__name__) from error

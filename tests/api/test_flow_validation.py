@@ -75,6 +75,11 @@ BAD: list[tuple[str, dict[str, Any], list[str]]] = [
     ("data", {"codec": "a/b\n"}, ["codec"]),
     ("data", {"codec": 5}, ["codec"]),
     ("data", {"container": "mp2t"}, ["container"]),
+    # No answer to a GET of the media could carry these.
+    ("data", {"container": "a/\u0001"}, ["container"]),
+    ("data", {"container": "видео/мп4"}, ["container"]),
+    ("data", {"container": "video/mp4\u00a0x"}, ["container"]),
+    ("data", {"container": "a/" + "b" * 1023}, ["container"]),
     ("data", {"avg_bit_rate": -1}, ["avg_bit_rate"]),
     ("data", {"segment_duration": 6}, ["segment_duration"]),
     ("data", {"segment_duration": {}}, ["segment_duration.numerator"]),

@@ -22,6 +22,7 @@ from tams.domain.errors import Invalid, Unavailable
 from tams.domain.identifiers import is_uuid, new_id
 from tams.domain.principals import UNRESTRICTED
 from tams.domain.segment_requests import parse_requests
+from tams.repository.port import Write
 from tams.services.objects.byte_deletion import DELETE_BYTES
 from tams.services.segments import registration
 from tams.services.store import Store
@@ -348,3 +349,21 @@ def test_a_broken_stream_is_refused() -> None:
 
     with pytest.raises(Invalid, match="broke off"):
         Multipart(Broken(), BOUNDARY).next_part()
+
+
+def test_a_flow_of_earlier_versions_whose_container_no_header_can_carry(
+    client: FlaskClient, store: Store, flow_id: str
+) -> None:
+    def transact(tx: Write) -> None:
+        tx.claim(("flow", flow_id))
+        flow = tx.flow(flow_id)
+        assert flow is not None
+        tx.put_flow(replace(flow, metadata={**flow.metadata, "container": "a/\u0001"}))
+
+    store.write(transact)
+    answer = upload(client, flow_id, SEGMENT)
+    assert answer.status_code == 201, answer.text
+    assert client.get(answer.json["get_urls"][0]["url"]).content_type == "application/octet-stream"
+    put = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]["put_url"]
+    assert put["content-type"] == "application/octet-stream"
+    assert client.put(put["url"], data=b"media", content_type=put["content-type"]).status_code == 200

@@ -9,7 +9,7 @@ import base64
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import IO, BinaryIO, Final, cast
+from typing import IO, BinaryIO, cast
 
 from flask import Blueprint, Response, request
 from typing_extensions import override
@@ -19,6 +19,7 @@ from werkzeug.wsgi import get_input_stream, wrap_file
 from tams.api.context import principal, store
 from tams.api.digests import expected_digests
 from tams.api.transfers import begin_transfer
+from tams.domain.content_types import ANY_TYPE, LONGEST_CONTENT_TYPE
 from tams.domain.errors import Forbidden, Invalid, NotFound
 from tams.services.objects.objects import check_download, may_upload
 from tams.storage.local.files import Stretch
@@ -27,8 +28,6 @@ from tams.storage.local.storage import OBJECT, PIECE, LocalStorage
 from tams.storage.port import Stored, TooLarge
 
 blp = Blueprint("media", __name__, url_prefix="/storage")
-
-_MAX_TYPE_LENGTH: Final = 1024
 
 
 @blp.get("/<storage_id>/<path:key>")
@@ -60,15 +59,15 @@ def upload(storage_id: str, key: str) -> Response:
     )
     checksums = expected_digests(request.headers)
     _refuse_partial_or_encoded()
-    if len(content_type) > _MAX_TYPE_LENGTH:
-        raise Invalid.field("Content-Type", f"at most {_MAX_TYPE_LENGTH} characters")
+    if len(content_type) > LONGEST_CONTENT_TYPE:
+        raise Invalid.field("Content-Type", f"at most {LONGEST_CONTENT_TYPE} characters")
     if (request.content_length or 0) > storage.max_upload:
         raise TooLarge(f"an object has at most {storage.max_upload} bytes here")
     # `request.stream` has the limit of JSON bodies. The storage has its own limit.
     body = cast("BinaryIO", _UploadBody(get_input_stream(request.environ), request.content_length, check_at_end))
     release = begin_transfer()
     try:
-        stored = storage.put(key, body, content_type or "application/octet-stream", checksums=checksums)
+        stored = storage.put(key, body, content_type or ANY_TYPE, checksums=checksums)
     finally:
         release()
     return Response(status=200, headers={"ETag": stored.etag, "Content-Length": "0"})

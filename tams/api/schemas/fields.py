@@ -48,6 +48,9 @@ MIME_TYPE_PATTERN: Final = (
 TECHNICAL_TYPE_PATTERN: Final = r"[^\s/]+/[^\s/]+"
 """`codec` and `container` in `flow-technical.json`, which asks for less than `mime-type.json`."""
 
+CONTAINER_PATTERN: Final = "[!-.0-~]+/[!-.0-~]+"
+"""A container that the header `Content-Type` can carry. `flow-technical.json` asks for less."""
+
 TIMESTAMP_PATTERN: Final = "-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8})"
 """`timestamp.json`."""
 
@@ -241,6 +244,23 @@ class TechnicalType(MimeType):
     """A codec or a container (`flow-technical.json`)."""
 
     pattern: ClassVar[re.Pattern[str]] = re.compile(TECHNICAL_TYPE_PATTERN)
+
+
+class ContainerType(TechnicalType):
+    """The container of a Flow, which is the content type of its media."""
+
+    pattern: ClassVar[re.Pattern[str]] = re.compile(CONTAINER_PATTERN, re.ASCII)
+
+    @override
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError as error:
+            if isinstance(value, str) and re.fullmatch(TECHNICAL_TYPE_PATTERN, value):
+                raise ValidationError(
+                    "expected at most 1024 ASCII characters that the header Content-Type can carry, such as video/mp2t"
+                ) from error
+            raise
 
 
 class Timerange(Field[TimeRange]):

@@ -11,6 +11,7 @@ from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
 from tams.api.schemas.fields import (
     Boolean,
+    ContainerType,
     Format,
     Integer,
     NaturalNumber,
@@ -203,7 +204,7 @@ class Technical(Open):
 
     format = Format(required=True)
     codec = TechnicalType()
-    container = TechnicalType()
+    container = ContainerType()
     avg_bit_rate = NaturalNumber()
     segment_duration = fields.Nested(Fraction)
     container_mapping = fields.Nested(ContainerMapping)

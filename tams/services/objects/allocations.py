@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tams.domain.clock import MICROSECONDS
+from tams.domain.content_types import sendable_type
 from tams.domain.errors import Contended, Invalid
 from tams.domain.identifiers import new_object_id
 from tams.domain.limits import MOST_OBJECT_IDS, check_count
@@ -62,7 +63,8 @@ def allocate(
     now = store.now()
     flow = store.repository.ask(lambda read: writable_with_container(read, flow_id, access))
     container = flow.metadata["container"]
-    content_type = content_type or str(container)
+    # Flows of earlier versions may have a container that no header can carry.
+    content_type = content_type or sendable_type(container)
     objects: list[Object] = []
     allocations: list[Allocation] = []
     # URLs are signed before the transaction, to keep it short.

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from tams.domain.access import Access
 from tams.domain.clock import MICROSECONDS
+from tams.domain.content_types import sendable_type
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.flows import Flow
 from tams.domain.objects import Instance, Object
@@ -107,7 +108,7 @@ def upload(
         """Refuse the upload before it begins; queue the deletion of its bytes in case this process is killed."""
         storage_key, flow, _, _ = judge(tx)
         tx.enqueue([_deletion(storage, storage_key, latest)])
-        return storage_key, str(flow.metadata["container"])
+        return storage_key, sendable_type(flow.metadata["container"])
 
     def end(tx: Write) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
         _, flow, registered, allocated = judge(tx, storage_key)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from tams.domain.content_types import sendable_type
 from tams.storage.local import records
 from tams.storage.local.records import Record
 from tams.storage.port import BackendDown, Stored
@@ -220,6 +221,6 @@ def _read_footer(file: io.FileIO) -> Stored | None:
 
 def _stored(record: Record) -> Stored:
     digest = record.digest
-    return Stored(
-        record.size, record.content_type, f'"{digest.hex()}"', record.modified // 1_000_000_000, {"sha256": digest}
-    )
+    # Earlier versions stored types that no answer can carry.
+    content_type = sendable_type(record.content_type)
+    return Stored(record.size, content_type, f'"{digest.hex()}"', record.modified // 1_000_000_000, {"sha256": digest})

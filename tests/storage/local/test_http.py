@@ -428,3 +428,12 @@ def test_crc32_in_a_header_is_most_significant_byte_first(local_server):
     _, url = put_url(local_server)
     text = base64.b64encode(zlib.crc32(MEDIA).to_bytes(4, "big")).decode()
     assert put(url, MEDIA, x_amz_checksum_crc32=text).status_code == 200
+
+
+@pytest.mark.parametrize("content_type", ["a/\x01", "видео/мп4", "video/mp2t;\r\n x=y"])
+def test_bytes_whose_type_no_answer_can_carry_are_served(local_server, content_type):
+    key = local_server.storage.new_key("an object")
+    local_server.storage.put(key, io.BytesIO(MEDIA), content_type)
+    answer = get(local_server.base + local_server.storage.get_url(key, now()))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/octet-stream")
+    assert answer.content == MEDIA

@@ -140,3 +140,23 @@ def test_a_url_is_not_logged(site: Site, caplog: pytest.LogCaptureFixture) -> No
     assert copied(site, answering(body=MEDIA))
     assert "the URL labelled theirs" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["video/mp2t;\r\n charset=x", "video/\x01mp2t", "видео/мп4", "a/" + "b" * 2000],
+    ids=["folded", "control character", "beyond ASCII", "too long"],
+)
+def test_a_copy_whose_type_no_answer_can_carry_is_plain_bytes(endpoint: Endpoint, tmp_path: Path, header: str) -> None:
+    local = {"type": "local", "directory": tmp_path / "media"}
+    with (
+        open_site(tmp_path / "site", s3_backend(endpoint), local) as site,
+        receiver(answering(body=MEDIA, headers=f"Content-Type: {header}\r\n")) as there,
+    ):
+        for target in (FIRST, SECOND):
+            site.ask_for_copy(external(site, f"http://127.0.0.1:{there.port}/{target}"), target)
+            site.copy()
+            (item,) = site.store.storages[target].listing()
+            stored = site.store.storages[target].head(item.key)
+            assert stored is not None
+            assert (stored.size, stored.content_type) == (len(MEDIA), "application/octet-stream")
