@@ -315,7 +315,7 @@ def labels_of(client: Client, object_id: str) -> list[str]:
     return [entry["label"] for entry in client.get(f"/objects/{object_id}")["get_urls"]]
 
 
-def test_the_upload_in_one_request(work: Path) -> None:
+def test_the_requests_beyond_the_specification(work: Path) -> None:
     store = TamsStore(work)
     store.start()
     try:
@@ -325,6 +325,8 @@ def test_the_upload_in_one_request(work: Path) -> None:
         with Recipe(DOCS / "reference/api.md", work) as recipe:
             recipe.shell.run(f"TAMS={store.url} FLOW={flow_id}")
             recipe.follow()
-        assert len(client.segments(flow_id)) == 1
+            assert len(client.segments(flow_id)) == 1
+            assert "412" not in recipe.follow()
+        assert client.get(f"/flows/{flow_id}/label") == "Camera 1"
     finally:
         store.stop()

@@ -21,6 +21,7 @@ def main() -> int:
         ("-i", "--include"),
         ("-f", "--fail"),
         ("-G", "--get"),
+        ("-I", "--head"),
     ):
         parser.add_argument(name, option, action="store_true")
     parser.add_argument("-X", "--request")
@@ -37,7 +38,7 @@ def main() -> int:
         return 3
 
     headers = dict(header.split(": ", 1) for header in options.header)
-    url, method, content = options.url, "GET", None
+    url, method, content = options.url, "HEAD" if options.head else "GET", None
     if options.data_urlencode:
         url += "?" + urlencode([tuple(item.split("=", 1)) for item in options.data_urlencode])
     if options.data is not None:
@@ -56,7 +57,7 @@ def main() -> int:
     if options.fail and answer.status >= 400:
         print(f"curl: (22) The requested URL returned error: {answer.status}", file=sys.stderr)
         return 22
-    if options.include:
+    if options.include or options.head:
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
         lines += [f"{name}: {value}" for name, value in answer.getheaders()]
         body = "\r\n".join([*lines, "", ""]).encode() + body
