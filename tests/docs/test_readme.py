@@ -61,6 +61,10 @@ def test_the_settings_that_it_names_exist_with_the_defaults_that_it_shows() -> N
         assert re.findall(r"`(.*?)`", default) == [defaults[name] for name in variables if defaults[name]]
 
 
-def test_nginx_is_configured_as_in_the_full_documentation() -> None:
-    (block,) = re.findall(r"```nginx\n.*?```", README, re.DOTALL)
-    assert block in (ROOT / "docs" / "how-to" / "run-behind-nginx.md").read_text()
+def test_the_page_about_nginx_shows_the_file_as_it_is() -> None:
+    file = ROOT / "deploy" / "nginx" / "tams.conf"
+    (block,) = re.findall(
+        r"```nginx\n(.*?)```", (ROOT / "docs" / "how-to" / "run-behind-nginx.md").read_text(), re.DOTALL
+    )
+    assert block == file.read_text()
+    assert "](deploy/nginx/tams.conf)" in README
