@@ -132,7 +132,7 @@ def _property(
     for condition in ({"If-Match": '"stale"'}, {"If-None-Match": "*"}):
         session.call("PUT", path, names, body=value, headers=condition, expect=412)
     session.call("DELETE", path, names, headers={"If-Match": '"stale"'}, expect=412)
-    session.call("DELETE", path, names, headers={"If-Match": read.headers.get("ETag", "")}, expect=204)
+    session.call("DELETE", path, names, headers={"If-Match": read.headers.get("etag", "")}, expect=204)
     session.call("GET", path, names, expect=404)
     session.call("DELETE", path, names, expect=204)
     for unknown_names in (dict.fromkeys(names, new_id()), dict.fromkeys(names, "not-an-id")):
