@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import flask_smorest  # type: ignore[import-untyped]
 from marshmallow import Schema, ValidationError, missing
 from typing_extensions import override
+from webargs.flaskparser import FlaskParser
 
 from tams.api.json_body import json_body, optional_json_body
 from tams.api.query_string import load_query, query_pairs
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class _ArgumentsParser(FlaskParser):
+    """The framework's parser, which serves the API document only: malformed arguments are answered with 400."""
+
+    DEFAULT_VALIDATION_STATUS = 400
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -39,6 +46,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             @blp.alt_response(404, description="The requested Flow does not exist.")
             def get(self, query: dict[str, Any], flow_id: str) -> Response: ...
     """
+
+    ARGUMENTS_PARSER = _ArgumentsParser()
 
     # The framework's decorator runs webargs' parser for each request. Here bodies and query strings are read by our
     # own strict readers, and the framework sees the schema for the API document only.

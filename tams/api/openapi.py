@@ -16,10 +16,12 @@ from flask import Response, send_from_directory
 from marshmallow import Schema, fields
 from typing_extensions import override
 
+from tams import __version__
 from tams.api import openapi_fields
 from tams.api.authentication import security_schemes
 from tams.api.context import base_url, url_token
 from tams.api.converters import IdConverter, TextConverter
+from tams.api.openapi_examples import BODIES, PARAMETERS
 from tams.api.permissions import Requirement, requirement
 from tams.api.responses import json_response
 from tams.domain.identifiers import UUID_PATTERN
@@ -36,7 +38,8 @@ _TITLE = "Time-addressable Media Store"
 _DESCRIPTION = (
     "Stores segmented media Flows: one or more Storage Backends for the media Objects, and a database index of the "
     "Flow Segments. What goes beyond the specification: `POST /sources`, `POST /flows`, `DELETE /sources/{id}`, "
-    "`DELETE /objects/{id}`, the `cascade` parameter of deletions, multipart registration, and `/health`."
+    "`DELETE /objects/{id}`, the `cascade` parameter of deletions, multipart registration, and `/health`. "
+    f"TAMS API {API_VERSION}, store version {__version__}."
 )
 _TAGS = [
     {"name": "Service", "description": "The service root and documentation about the service itself"},
@@ -72,6 +75,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <link rel="stylesheet" href="{base}/docs/swagger-ui.css{token}">
+<style>.opblock-head {{ display: none }}</style>
 <link rel="icon" href="{base}/docs/favicon-32x32.png{token}">
 </head>
 <body>
@@ -88,6 +92,9 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src {origin} 'nonce-{nonce}'; style-src {origin} 'unsafe-inline'; "
     "img-src {origin} data:; connect-src {origin}; frame-ancestors 'none'"
 )
+
+
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 
 
 class ErrorBody(Schema):
@@ -175,12 +182,15 @@ def document(api: Api, methods: Collection[str]) -> dict[str, Any]:
     if schemes:
         openapi.setdefault("components", {})["securitySchemes"] = schemes
     for path, operations in openapi["paths"].items():
+        _add_parameter_examples(operations.get("parameters", ()))
         for method, operation in list(operations.items()):
             if not isinstance(operation, dict):
                 continue
             operation["tags"] = [_TAG_OF_BLUEPRINT.get(tag, tag) for tag in operation.get("tags", ())]
             if schemes:
                 operation["security"] = _security(requirement(path, method.upper()), schemes)
+            _add_body_example(operation)
+            _add_error_bodies(operation)
             if "412" in operation["responses"]:
                 operation.setdefault("parameters", []).extend(_conditions(method))
             if method == "get":
@@ -195,6 +205,25 @@ def _security(requirement: Requirement, schemes: Iterable[str]) -> list[dict[str
     """
     scopes = list(requirement.scopes) if len(requirement.scopes) == 1 else []
     return [{scheme: scopes} for scheme in schemes] if requirement.scopes else []
+
+
+def _add_parameter_examples(parameters: Iterable[dict[str, Any]]) -> None:
+    for parameter in parameters:
+        if parameter["in"] == "path" and parameter["name"] in PARAMETERS:
+            parameter["example"] = PARAMETERS[parameter["name"]]
+
+
+def _add_body_example(operation: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and operation["operationId"] in BODIES:
+        body["example"] = BODIES[operation["operationId"]]
+
+
+def _add_error_bodies(operation: dict[str, Any]) -> None:
+    """Give every response that is an error the schema of errors."""
+    for status, response in operation["responses"].items():
+        if status[0] in "45" and "$ref" not in response:
+            response.setdefault("content", _ERROR_CONTENT)
 
 
 def _conditions(method: str) -> list[dict[str, Any]]:

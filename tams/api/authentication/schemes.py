@@ -16,7 +16,7 @@ REALM: Final = "tams"
 _SCHEMES: Final[dict[str, tuple[frozenset[str], dict[str, str]]]] = {
     "bearer_token_auth": (
         frozenset({JWT, TOKEN}),
-        {"type": "http", "scheme": "bearer", "description": "A JWT of the identity provider, or a long-lived token."},
+        {"type": "http", "scheme": "bearer"},
     ),
     "url_token_auth": (
         frozenset({TOKEN}),
@@ -26,13 +26,22 @@ _SCHEMES: Final[dict[str, tuple[frozenset[str], dict[str, str]]]] = {
 }
 
 
+_BEARER_TOKENS: Final = {JWT: "A JWT of the identity provider", TOKEN: "A long-lived token of this service"}
+
+
 class InvalidCredentials(Exception):
     """Credentials that do not authenticate the request. `str(error)` is the reason, and holds no part of them."""
 
 
 def security_schemes(methods: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return the `securitySchemes` of the API document for these methods, by their names in the specification."""
-    return {name: scheme for name, (offering, scheme) in _SCHEMES.items() if offering & set(methods)}
+    schemes: dict[str, dict[str, Any]] = {
+        name: dict(scheme) for name, (offering, scheme) in _SCHEMES.items() if offering & set(methods)
+    }
+    if "bearer_token_auth" in schemes:
+        tokens = [words for method, words in _BEARER_TOKENS.items() if method in methods]
+        schemes["bearer_token_auth"]["description"] = f"{' or '.join(tokens)}."
+    return schemes
 
 
 class _Challenge(WWWAuthenticate):

@@ -68,6 +68,8 @@ def test_only_configured_methods_are_described_and_challenged_for(
         client = app.test_client()
         document = client.get("/openapi.json").json
         assert set(document["components"].get("securitySchemes", {})) == schemes
+        described = str(document["components"].get("securitySchemes", {}))
+        assert ("JWT" in described, "long-lived" in described) == ("jwt" in methods, "token" in methods)
         answer = client.get("/flows")
         assert answer.status_code == (401 if methods else 200)
         challenged = {value.split()[0].lower() for value in answer.headers.getlist("WWW-Authenticate")}
