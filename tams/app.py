@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from tams.adapters import open_repository
 from tams.api import authentication, converters, errors, host, openapi, transfers
-from tams.api.context import STORE
+from tams.api.context import STORE, health_monitor
 from tams.api.middleware import access_log, cors, security_headers
 from tams.api.middleware.proxies import TrustedProxies
 from tams.api.middleware.raw_path import RawPath
@@ -129,6 +129,7 @@ def create_app(
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions[STORE] = open_store(settings, repository, storages)
+    health_monitor(app)
     app.extensions[PAGE_SIGNING_KEY] = page_signing_key(settings.signing_key())
     converters.install(app)
     access_log.install(app)

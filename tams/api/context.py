@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import Any, cast
 from urllib.parse import quote
 
-from flask import Request, current_app, g, request
+from flask import Flask, Request, current_app, g, request
 from flask.globals import app_ctx, request_ctx
 
 from tams.api.host import requested_host
 from tams.domain.principals import ANONYMOUS, Principal
+from tams.services.health import HealthMonitor
 from tams.services.store import Store
 
 STORE = "tams"
 """The key of the application's `Store` in `app.extensions`."""
+
+
+HEALTH = "tams.health"
+"""The key of the application's `HealthMonitor` in `app.extensions`."""
+
+
+def health_monitor(app: Flask) -> HealthMonitor:
+    """Return the monitor of the application's Store."""
+    monitor: HealthMonitor | None = app.extensions.get(HEALTH)
+    if monitor is None or monitor.store is not app.extensions[STORE]:
+        monitor = app.extensions[HEALTH] = HealthMonitor(app.extensions[STORE])
+    return monitor
 
 
 def store() -> Store:

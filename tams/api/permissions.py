@@ -118,6 +118,7 @@ TABLE: Final[dict[str, dict[str, Requirement]]] = {
         "GET": replace(_read("Object"), unless="signed"),
         "PUT": replace(_write("Object"), unless="signed"),
     },
+    "/health": {"GET": _NOTHING},
     "/health/live": {"GET": _NOTHING},
     "/health/ready": {"GET": _NOTHING},
     "/openapi.json": {"GET": _DOCUMENT},

@@ -49,7 +49,7 @@ def check_backend(storage: Storage, origins: Sequence[str]) -> list[Finding]:
             attempt()
             findings.append(Finding(step))
         except StorageError as error:
-            findings.append(Finding(step, str(error)))
+            findings.append(Finding(step, storage.diagnosis(error) if step == "writes" else str(error)))
             if step == "writes":
                 break
     return findings

@@ -183,6 +183,16 @@ class Storage(Protocol):
         files.
         """
 
+    def check_reading(self) -> None:
+        """Check without a change that the backend answers.
+
+        Raises:
+            BackendDown: it does not.
+        """
+
+    def diagnosis(self, error: Exception) -> str:
+        """Return an operator's view of an error of this backend: the place, what is wrong, and the next step."""
+
     def check(self) -> None:
         """Write, read and delete a probe.
 

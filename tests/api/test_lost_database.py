@@ -10,10 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from tams.api.context import HEALTH, STORE
 from tams.config import Settings
+from tams.services.health import HealthMonitor
 from tests.support.api_steps import make_flow
 from tests.support.applications import KEY, serving
 from tests.support.databases import NewDatabase
+from tests.support.servers import eventually
 
 
 @pytest.fixture
@@ -26,8 +29,10 @@ def settings(new_postgresql: NewDatabase, tmp_path: Path) -> Settings:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[FlaskClient]:
     """Yield a client of that store."""
-    for app in serving(settings):
+    for app in serving(settings, shared=False):
+        monitor = app.extensions[HEALTH] = HealthMonitor(app.extensions[STORE], interval=0.1)
         yield app.test_client()
+        monitor.stop()
 
 
 @contextmanager
@@ -55,6 +60,7 @@ def out_of_reach(url: str) -> Iterator[None]:
 def test_a_database_that_is_away_is_503_until_it_is_back(client: FlaskClient, settings: Settings) -> None:
     path = f"/flows/{make_flow(client)}"
     with out_of_reach(settings.database_url):
+        eventually(lambda: client.get("/health/ready").status_code == 503, "not ready")
         for answer in (client.get(path), client.put(f"{path}/label", json="x"), client.get("/health/ready")):
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
@@ -62,4 +68,4 @@ def test_a_database_that_is_away_is_503_until_it_is_back(client: FlaskClient, se
     assert client.get(path).status_code == 200
     assert client.put(f"{path}/label", json="after").status_code == 204
     assert client.get(f"{path}/label").json == "after"
-    assert client.get("/health/ready").status_code == 200
+    eventually(lambda: client.get("/health/ready").status_code == 200, "ready")

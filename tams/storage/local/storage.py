@@ -80,7 +80,8 @@ class LocalStorage(Storage):
         storage = quote(backend.id, safe="")
         self._url = f"{path.rstrip('/')}/{storage}/"
         self._public_url = None if public_base is None else f"{public_base.rstrip('/')}/{storage}/"
-        with answering():
+        # A backend that is down must not keep a store with others from starting: each use of it says so.
+        with contextlib.suppress(BackendDown), answering():
             self._incoming.mkdir(parents=True, exist_ok=True)
 
     # URLs
@@ -233,6 +234,18 @@ class LocalStorage(Storage):
     @override
     def object_id_of(self, key: str) -> str | None:
         return None
+
+    @override
+    def check_reading(self) -> None:
+        with answering():
+            self._require_root()
+
+    @override
+    def diagnosis(self, error: Exception) -> str:
+        return (
+            f"Directory {self._root}: {error}. Make it a directory that the user of the store may write to, on a "
+            "mounted disk with free space, and start the store again if it was missing at the start."
+        )
 
     @override
     def check(self) -> None:

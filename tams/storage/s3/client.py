@@ -77,6 +77,7 @@ class Bucket:
         self.name = configuration.bucket
         self.backend_id = configuration.backend.id
         self._configuration = configuration
+        self._session = session
         # Below WARNING, the SDK logs signatures.
         for name in _SDK_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -84,6 +85,16 @@ class Bucket:
         # The SDK now sends another checksum in its place, which older servers do not know; they insist on this one.
         for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration"):
             self._client.meta.events.register(f"before-call.s3.{operation}", _add_content_md5)
+
+    def key_id(self) -> str | None:
+        """Return the id of the access key that requests are signed with; None if there are no credentials."""
+        if self._configuration.access_key_id is not None:
+            return self._configuration.access_key_id
+        try:
+            credentials = self._session.get_credentials()
+            return None if credentials is None else credentials.get_frozen_credentials().access_key
+        except (BotoCoreError, RuntimeError):
+            return None
 
     def address(self, session: Session) -> str:
         """Return the URL that keys are appended to, as the SDK derives it from endpoint, region, addressing and bucket.

@@ -15,6 +15,7 @@ from typing_extensions import override
 from tams.storage.checksums import Verification
 from tams.storage.port import BackendDown, Listed, MissingObject, Storage, Stored
 from tams.storage.s3.client import Bucket, Refused, content_md5, make_session
+from tams.storage.s3.diagnosis import diagnose
 from tams.storage.s3.keys import Keys
 from tams.storage.s3.multipart import MOST_PARTS, copy_parts, plain_md5, upload_parts
 from tams.storage.s3.presigned_urls import SignedUrls
@@ -258,6 +259,15 @@ class S3Storage(Storage):
     @override
     def tidy(self, older_than_seconds: int) -> int:
         return 0
+
+    # A list of one key: unlike those to HEAD, the refusal has a body that says why.
+    @override
+    def check_reading(self) -> None:
+        self.bucket.ask("list_objects_v2", Prefix=self.keys.own, MaxKeys=1)
+
+    @override
+    def diagnosis(self, error: Exception) -> str:
+        return diagnose(self.configuration, self.bucket.key_id(), error)
 
     @override
     def check(self) -> None:
