@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -64,3 +65,13 @@ def test_bash_completes_a_command_as_the_page_says() -> None:
         ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
     assert ended.stdout == "webhooks\n"
+
+
+def test_the_json_of_a_list_is_read_line_by_line(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^tams .*--json.*$", PAGE, re.MULTILINE)
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "TAMS_STORAGE_LABEL": "near"}
+    ended = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    (backend,) = [json.loads(text) for text in ended.stdout.splitlines()]
+    assert (backend["label"], backend["default"]) == ("near", True)
