@@ -316,6 +316,22 @@ def labels_of(client: Client, object_id: str) -> list[str]:
     return [entry["label"] for entry in client.get(f"/objects/{object_id}")["get_urls"]]
 
 
+def test_the_command_line(work: Path) -> None:
+    with Recipe(DOCS / "reference/command-line.md", work) as recipe:
+        recipe.shell.run("tams db upgrade")
+        assert '"default":true' in recipe.follow()
+        # zsh and fish are not here: what they would evaluate is printed.
+        printed = recipe.follow(
+            {
+                'eval "$(_TAMS_COMPLETE=zsh_source tams)"': "_TAMS_COMPLETE=zsh_source tams",
+                "_TAMS_COMPLETE=fish_source tams | source": "_TAMS_COMPLETE=fish_source tams",
+            }
+        )
+        assert "#compdef tams" in printed
+        assert "complete --no-files --command tams" in printed
+        assert "tams" in recipe.shell.run("complete -p tams")
+
+
 def test_the_requests_beyond_the_specification(work: Path) -> None:
     store = TamsStore(work)
     store.start()

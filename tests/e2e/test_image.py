@@ -104,7 +104,7 @@ def test_a_worker_without_its_database_is_healthy(tmp_path: Path) -> None:
             [program, "worker"], cwd=tmp_path, env=environment(TAMS_DATABASE_URL=url), stderr=stderr
         )
     try:
-        eventually(lambda: "postponed" in (tmp_path / "worker.log").read_text(), "the worker misses its database")
+        eventually(lambda: "tried again" in (tmp_path / "worker.log").read_text(), "the worker misses its database")
         healthy = check_health(tmp_path)
         assert (healthy.returncode, healthy.stderr) == (0, "")
     finally:
