@@ -72,7 +72,10 @@ def test_urls_have_the_host_as_it_was_sent(own_app: Flask, host: str) -> None:
     created = client.post("/sources", json={"format": "urn:x-nmos:format:video"})
     assert created.headers["Location"].startswith(f"{base}sources/")
     assert client.get("/openapi.json").json["servers"] == [{"url": base.rstrip("/")}]
-    assert client.get("/docs").status_code == 200
+    page = client.get("/docs")
+    assert f'src="{base}docs/' in page.text
+    assert page.headers["Content-Security-Policy"].count(" 'self'") == 4
+    assert client.get("/service").json["event_stream_mechanisms"][0]["docs"] == f"{base}docs"
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -94,3 +97,15 @@ def test_anything_else_is_refused(own_app: Flask, host: str) -> None:
     for path in ("/flows", "/docs", "/openapi.json", "/health/live", "/nothing"):
         answer = client.get(path)
         assert (answer.status_code, list(answer.json["errors"])) == (400, ["Host"]), path
+
+
+def test_the_host_of_an_absolute_target_replaces_the_header(client: FlaskClient) -> None:
+    for target, expected in (
+        ("http://tams_store:8000/openapi.json", 200),
+        ("http://user@host/openapi.json", 400),
+        ("http:///openapi.json", 400),
+    ):
+        answer = client.get("/openapi.json", environ_overrides={"RAW_URI": target, "REQUEST_URI": target})
+        assert answer.status_code == expected, target
+        if expected == 200:
+            assert answer.get_json()["servers"] == [{"url": "http://tams_store:8000"}]

@@ -58,6 +58,12 @@ def _is_query(operation: Operation, exchange: Exchange) -> bool:
     return any(re.fullmatch(pattern, name, re.DOTALL) for pattern in patterns for name, _ in exchange.query)
 
 
+def _has_no_valid_host(operation: Operation, exchange: Exchange) -> bool:
+    """Return True if the request names no host, or one with characters that no host has."""
+    hosts = [value for name, value in exchange.request_headers.items() if name.lower() == "host"]
+    return bool(hosts) and re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", hosts[0]) is None
+
+
 def _is_inherited_bit_rate(operation: Operation, exchange: Exchange) -> bool:
     return operation.label == "DELETE /flows/{flowId}/avg_bit_rate"
 
@@ -74,6 +80,12 @@ ADDED_STATUSES = (
         "a malformed `limit`, `page` or filter is an error, although some listings document no 400",
         400,
         _is_query,
+    ),
+    Status(
+        "400 to an invalid Host",
+        "HTTP requires it (RFC 9112, section 3.2), and links are built from the host",
+        400,
+        _has_no_valid_host,
     ),
     Status(
         "400 to DELETE of an inherited avg_bit_rate",

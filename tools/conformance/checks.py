@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from tools.conformance import allowances
 from tools.conformance.document import JSON_TYPE, ApiDocument, DocumentedResponse, Header, Operation
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Finding = tuple[str, str | None]
 
+LONGEST_PLAIN_QUERY = 1000
+"""Characters of the longest query that `Link` repeats; the page token of `Link` carries a longer one."""
 LINK = re.compile(r'<(?P<url>[^<>,;\s]+)>; rel="next"')
 
 _VOLATILE = {"date", "x-request-id", "connection", "keep-alive", "transfer-encoding"}
@@ -147,6 +149,10 @@ def _link_fault(link: str, page_token: str, exchange: Exchange) -> str | None:
         return f"Link to the URL of the request, got {link!r}"
     parameters = [pair for pair in exchange.query if pair[0] != "page"]
     query = parse_qsl(link_url.query, keep_blank_values=True)
+    if len(urlencode(parameters, quote_via=quote, safe="")) > LONGEST_PLAIN_QUERY:
+        if [name for name, _ in query] != ["page"] or not query[0][1].startswith(f"{page_token}~"):
+            return f"Link with a page token that carries the long query, got {link!r}"
+        return None
     if ("page", page_token) not in query or any(pair not in query for pair in parameters):
         return f"Link with page={page_token} and the parameters of the query, got {link!r}"
     return None

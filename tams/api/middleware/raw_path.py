@@ -40,12 +40,15 @@ class RawPath:
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Set `PATH_INFO`, then call the wrapped application."""
+        """Set `PATH_INFO`, and `HTTP_HOST` of an absolute target; then call the wrapped application."""
         target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         if target:
             path = raw_path(target)
             if "%" in path or "//" in path or not path.isascii() or target[:1] != "/":
                 environ["PATH_INFO"] = path_info(path, environ.get("SCRIPT_NAME", ""))
+                if target[:1] != "/" and "://" in target:
+                    # The host of an absolute target replaces the header (RFC 9112, section 3.2.2).
+                    environ["HTTP_HOST"] = urlsplit(target).netloc
         return self._app(environ, start_response)
 
 

@@ -94,6 +94,14 @@ def test_a_faulty_response_is_found(document: ApiDocument, exchange: Exchange, c
     assert check_name in failed(document, exchange)
 
 
+def test_the_page_token_of_a_link_carries_a_long_query(document: ApiDocument) -> None:
+    url = f"{URL}?limit=1&label={'x' * 1000}"
+    assert failed(document, replace(listing(link=f'<{URL}?page=k1~x>; rel="next"'), url=url)) == []
+    for link in (f"{url}&page=k1", f"{URL}?page=k1", f"{URL}?page=k2~x"):
+        assert failed(document, replace(listing(link=f'<{link}>; rel="next"'), url=url)) == ["Link"]
+    assert failed(document, listing(link=f'<{URL}?page=k1~x>; rel="next"')) == ["Link"]
+
+
 def test_a_malformed_query_may_be_an_undocumented_400(document: ApiDocument) -> None:
     refused = listing(status=400, body=ERROR)
     assert failed(document, refused) == []
@@ -122,3 +130,11 @@ def test_a_curl_line_shows_no_credentials() -> None:
     exchange = Exchange("PUT", f"{URL}?access_token=secret&limit=1", headers, b"'x'", 204, {}, b"")
     assert "secret" not in exchange.curl()
     assert exchange.curl().endswith(f"'{URL}?limit=1'")
+
+
+def test_only_an_invalid_host_may_be_an_undocumented_400(document: ApiDocument) -> None:
+    refused = replace(listing(status=400, body=ERROR), url=URL)
+    for host in ("", "a b", "user@host"):
+        assert failed(document, replace(refused, request_headers={"Host": host})) == []
+    for host in ("tams_store:8000", "[::1]:8000"):
+        assert failed(document, replace(refused, request_headers={"Host": host})) == ["status is documented"]
