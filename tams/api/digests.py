@@ -1,16 +1,19 @@
-"""Checksums of a body that its request announces: in S3's headers, and in those of RFC 1864, 3230 and 9530."""
+"""Checksums and encodings of a body, which the headers of a request or of a part of a form announce.
+
+Checksums come in S3's headers, and in those of RFC 1864, 3230 and 9530.
+"""
 
 from __future__ import annotations
 
 import binascii
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import IO, Final
 
 from werkzeug.datastructures import Headers
 
 from tams.domain.errors import Invalid
-from tams.storage.checksums import SIZES
+from tams.storage.checksums import SIZES, Verification
 
 _AMZ: Final = "x-amz-checksum-"
 # `Digest` (RFC 3230) and the headers of RFC 9530 name and write the same algorithms differently.
@@ -39,6 +42,44 @@ def expected_digests(headers: Headers) -> dict[str, bytes]:
         if digests.setdefault(algorithm, digest) != digest:
             raise Invalid.field(header, f"this {algorithm} checksum contradicts another one of the same request")
     return digests
+
+
+class VerifiedStream:
+    """The bytes of a stream. `finish` compares them with the checksums that the headers announce."""
+
+    def __init__(self, stream: IO[bytes], headers: Headers) -> None:
+        self._stream = stream
+        self._verification = Verification(expected_digests(headers))
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes; none at the end."""
+        piece = self._stream.read(size)
+        self._verification.update(piece)
+        return piece
+
+    def finish(self) -> None:
+        """Raise `ChecksumMismatch` unless the bytes have the announced checksums. Call it at the end of the stream."""
+        self._verification.finish()
+
+
+def verify_content(headers: Headers, content: bytes) -> None:
+    """Raise `ChecksumMismatch` unless the content has the checksums that the headers announce."""
+    verification = Verification(expected_digests(headers))
+    verification.update(content)
+    verification.finish()
+
+
+def refuse_partial_or_encoded(headers: Headers) -> None:
+    """Raise `Invalid` unless the body is the whole of the bytes as they are to be stored."""
+    if "Content-Range" in headers:
+        raise Invalid.field("Content-Range", "an object is uploaded as a whole")
+    for name, identity in (
+        ("Content-Encoding", {"identity"}),
+        # Those of forms that older clients send for bytes as they are (RFC 7578, section 4.7).
+        ("Content-Transfer-Encoding", {"identity", "binary", "8bit", "7bit"}),
+    ):
+        if headers.get(name, "identity").strip().lower() not in identity:
+            raise Invalid.field(name, "send the bytes as they are to be stored")
 
 
 def _announced(headers: Headers) -> Iterator[tuple[str, str, str]]:

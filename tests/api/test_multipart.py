@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tams.api.context import STORE
-from tams.api.multipart import Multipart
+from tams.api.multipart import MAX_SKIPPED, Multipart
 from tams.domain import clock
 from tams.domain.errors import Invalid, Unavailable
 from tams.domain.identifiers import is_uuid, new_id
@@ -26,8 +29,16 @@ from tams.repository.port import Write
 from tams.services.objects.byte_deletion import DELETE_BYTES
 from tams.services.segments import registration
 from tams.services.store import Store
+from tams.storage.checksums import ALGORITHMS
 from tests.support.api_steps import allocate, exists, make_flow, record, register, timeranges
 from tests.support.multipart import BOUNDARY, SEGMENT, body_of, send, upload
+
+
+def digest_of(algorithm: str, content: bytes) -> bytes:
+    """Return the checksum of the content."""
+    digest = ALGORITHMS[algorithm]()
+    digest.update(content)
+    return digest.digest()
 
 
 def stored_files(store: Store) -> int:
@@ -367,3 +378,137 @@ def test_a_flow_of_earlier_versions_whose_container_no_header_can_carry(
     put = client.post(f"/flows/{flow_id}/storage", json={"limit": 1}).json["media_objects"][0]["put_url"]
     assert put["content-type"] == "application/octet-stream"
     assert client.put(put["url"], data=b"media", content_type=put["content-type"]).status_code == 200
+
+
+SEGMENT_PART = ("segment_data", json.dumps(SEGMENT).encode())
+GOOD = {
+    "Content-MD5": base64.b64encode(digest_of("md5", b"media")).decode(),
+    "Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(b'media').digest()).decode()}:",
+    "Repr-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(b'media').digest()).decode()}:",
+    **{
+        f"x-amz-checksum-{name}": base64.b64encode(digest_of(name, b"media")).decode()
+        for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+    },
+}
+
+
+def part(name: str, content: bytes, *headers: str) -> bytes:
+    """Encode a part with these headers, and its delimiter."""
+    lines = [f"--{BOUNDARY}", f'Content-Disposition: form-data; name="{name}"', *headers, "", ""]
+    return "\r\n".join(lines).encode() + content + b"\r\n"
+
+
+END = f"--{BOUNDARY}--\r\n".encode()
+CODED = ["Content-Encoding: gzip", "Content-Transfer-Encoding: base64", "Content-Range: bytes 0-4/5"]
+
+
+@pytest.mark.parametrize("header", sorted(GOOD))
+def test_the_checksum_of_a_part_is_compared(client: FlaskClient, store: Store, flow_id: str, header: str) -> None:
+    segment = part(*SEGMENT_PART)
+    for content in (b"other", b"medi", b""):
+        answer = send(client, flow_id, segment + part("file", content, f"{header}: {GOOD[header]}") + END)
+        assert (answer.status_code, stored_files(store)) == (400, 0), answer.text
+    assert timeranges(client, flow_id) == []
+    answer = send(client, flow_id, segment + part("file", b"media", f"{header}: {GOOD[header]}") + END)
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("header", sorted(GOOD))
+def test_the_checksum_of_a_whole_form_is_compared(client: FlaskClient, store: Store, flow_id: str, header: str) -> None:
+    body = body_of(SEGMENT_PART, ("file", b"media"), ("last", b"")) + b"epilogue"
+    name = {"Content-MD5": "md5"}.get(header, header.removeprefix("x-amz-checksum-"))
+    name = "sha256" if name.endswith("Digest") else name
+    text = base64.b64encode(digest_of(name, body)).decode()
+    value = f"sha-256=:{text}:" if header.endswith("Digest") else text
+    answer = send(client, flow_id, body, {header: GOOD[header]})
+    assert (answer.status_code, stored_files(store), timeranges(client, flow_id)) == (400, 0, []), answer.text
+    assert send(client, flow_id, body[:-1] + b"X", {header: value}).status_code == 400
+    assert send(client, flow_id, body, {header: value}).status_code == 201
+
+
+def test_the_checksum_of_segment_data_is_compared(client: FlaskClient, flow_id: str) -> None:
+    body = part(*SEGMENT_PART, f"Content-MD5: {GOOD['Content-MD5']}") + part("file", b"media") + END
+    assert send(client, flow_id, body).status_code == 400
+    digest = base64.b64encode(hashlib.md5(SEGMENT_PART[1]).digest()).decode()
+    body = part(*SEGMENT_PART, f"Content-MD5: {digest}") + part("file", b"media") + END
+    assert send(client, flow_id, body).status_code == 201
+
+
+@pytest.mark.parametrize("header", [*CODED, "Content-MD5: x"])
+def test_coded_bytes_are_refused(client: FlaskClient, store: Store, flow_id: str, header: str) -> None:
+    name, _, value = header.partition(": ")
+    for body, headers in (
+        (part(*SEGMENT_PART) + part("file", b"media", header) + END, {}),
+        (part(*SEGMENT_PART, header) + part("file", b"media") + END, {}),
+        (body_of(SEGMENT_PART, ("file", b"media")), {name: value}),
+    ):
+        answer = send(client, flow_id, body, headers)
+        assert answer.status_code == 400, answer.text
+        assert [field.lower() for field in answer.json["errors"]] == [name.lower()]
+    assert (stored_files(store), timeranges(client, flow_id)) == (0, [])
+
+
+@pytest.mark.parametrize("coding", ["binary", "8bit", "7BIT"])
+def test_bytes_as_they_are_may_be_called_so(client: FlaskClient, flow_id: str, coding: str) -> None:
+    body = part(*SEGMENT_PART) + part("file", b"media", f"Content-Transfer-Encoding: {coding}") + END
+    assert send(client, flow_id, body).status_code == 201
+
+
+@pytest.mark.parametrize("preamble", [b"\r\n", b"\n", b"This is a form.\r\n", b"--\r\n\r\n", b"x" * 300_000 + b"\r\n"])
+@pytest.mark.parametrize("epilogue", [b"", b"\r\nThe end.", b"x" * 300_000])
+def test_a_form_may_have_a_preamble_and_an_epilogue(
+    client: FlaskClient, flow_id: str, preamble: bytes, epilogue: bytes
+) -> None:
+    answer = send(client, flow_id, preamble + body_of(SEGMENT_PART, ("file", b"media")) + epilogue)
+    assert answer.status_code == 201, answer.text
+    assert client.get(answer.json["get_urls"][0]["url"]).data == b"media"
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), preamble=tricky)
+def test_a_preamble_is_skipped_whatever_the_size_of_the_pieces(sizes: list[int], preamble: bytes) -> None:
+    if b"--frontier" in preamble:
+        return
+    parts = Multipart(Dripping(preamble + b"\r\n" + body_of(("one", b"content")), sizes), BOUNDARY)
+    assert parts.next_part() == "one"
+    assert parts.read_whole(1000) == b"content"
+
+
+@pytest.mark.parametrize("name", ["file", "segment_data"])
+def test_nothing_is_stored_of_a_form_with_a_part_too_many(
+    client: FlaskClient, store: Store, flow_id: str, name: str
+) -> None:
+    answer = send(client, flow_id, body_of(SEGMENT_PART, ("file", b"media"), ("other", b""), (name, b"media")))
+    assert (answer.status_code, list(answer.json["errors"])) == (400, [name]), answer.text
+    assert (stored_files(store), timeranges(client, flow_id)) == (0, [])
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_many_parts_are_refused_at_once(client: FlaskClient, store: Store, flow_id: str, position: str) -> None:
+    """60 MiB of empty parts took 22 seconds of processor time."""
+    empty = [("", b"")] * 1_000_000
+    parts = [SEGMENT_PART, ("file", b"media")]
+    body = body_of(*empty, *parts) if position == "before" else body_of(*parts, *empty)
+    started = time.process_time()
+    answer = send(client, flow_id, body)
+    assert time.process_time() - started < 2
+    assert answer.status_code == 400
+    assert "parts" in answer.json["message"]
+    assert (stored_files(store), timeranges(client, flow_id)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (body_of(("other", b"x" * (MAX_SKIPPED + 1)), SEGMENT_PART, ("file", b"media")), 413),
+        (body_of(SEGMENT_PART, ("file", b"media"), ("other", b"x" * (MAX_SKIPPED + 1))), 413),
+        (b"x" * (MAX_SKIPPED + 1) + b"\r\n" + body_of(SEGMENT_PART, ("file", b"media")), 413),
+        (part(*SEGMENT_PART) + part("file", b"media", *[f"X-{number}: y" for number in range(8)]) + END, 400),
+        (part(*SEGMENT_PART) + part("file", b"media", "X: " + "y" * 5000) + END, 400),
+    ],
+    ids=["before", "after", "preamble", "headers", "long header"],
+)
+def test_what_a_form_holds_besides_is_bounded(
+    client: FlaskClient, store: Store, flow_id: str, body: bytes, status: int
+) -> None:
+    assert send(client, flow_id, body).status_code == status
+    assert (stored_files(store), timeranges(client, flow_id)) == (0, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -23,11 +24,10 @@ def body_of(*parts: tuple[str, bytes], end: str = "--") -> bytes:
     return b"".join(pieces) + f"--{BOUNDARY}{end}\r\n".encode()
 
 
-def send(client: FlaskClient, flow_id: str, body: bytes) -> TestResponse:
+def send(client: FlaskClient, flow_id: str, body: bytes, headers: Mapping[str, str] | None = None) -> TestResponse:
     """Send a multipart body to the Flow's Segments; return the response."""
-    return client.post(
-        f"/flows/{flow_id}/segments", data=body, content_type=f"multipart/form-data; boundary={BOUNDARY}"
-    )
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    return client.post(f"/flows/{flow_id}/segments", data=body, content_type=content_type, headers=headers)
 
 
 def upload(client: FlaskClient, flow_id: str, segment: Any, media: bytes = b"media") -> TestResponse:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import get_input_stream, wrap_file
 
 from tams.api.context import principal, store
-from tams.api.digests import expected_digests
+from tams.api.digests import expected_digests, refuse_partial_or_encoded
 from tams.api.transfers import begin_transfer
 from tams.domain.content_types import ANY_TYPE, LONGEST_CONTENT_TYPE
 from tams.domain.errors import Forbidden, Invalid, NotFound
@@ -166,10 +166,7 @@ def _refuse_partial_or_encoded() -> None:
     if request.content_length is None and request.headers.get("Transfer-Encoding", "").lower() != "chunked":
         raise Invalid.field("Content-Length", "expected the number of bytes, or a chunked body")
     # A partial or encoded body would be stored as if it were the media itself.
-    if "Content-Range" in request.headers:
-        raise Invalid.field("Content-Range", "an object is uploaded as a whole")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Invalid.field("Content-Encoding", "send the bytes as they are to be stored")
+    refuse_partial_or_encoded(request.headers)
 
 
 def _answer(file: io.FileIO, stored: Stored) -> Response:

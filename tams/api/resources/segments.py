@@ -13,17 +13,16 @@ from tams.api.blueprint import Blueprint
 from tams.api.deletion_responses import deletion_response
 from tams.api.foreign_pages import refuse_foreign_page
 from tams.api.get_urls import url_plan
-from tams.api.json_body import json_body, parse_json
-from tams.api.multipart import Multipart
+from tams.api.json_body import json_body
 from tams.api.paging import page_request, paged
 from tams.api.responses import json_response, no_content
 from tams.api.schemas.deletion import DeleteSegmentsQuery
 from tams.api.schemas.segments import FailedSegments, SegmentBody, SegmentDetails, SegmentsQuery, SegmentUpload
 from tams.api.transfers import begin_transfer
+from tams.api.upload_form import FORM, UploadForm
 from tams.domain.errors import Invalid
 from tams.domain.get_urls import UrlFilter
-from tams.domain.identifiers import new_object_id
-from tams.domain.segment_requests import SegmentRequest, parse_requests
+from tams.domain.segment_requests import parse_requests
 from tams.services.deletion.segments import delete_segments
 from tams.services.flows import flows
 from tams.services.rendering.fast_segments import json_array, segment_texts
@@ -31,10 +30,7 @@ from tams.services.rendering.get_urls import UrlPlan
 from tams.services.rendering.segments import failed_segments_json
 from tams.services.segments import registration, segments
 
-_MULTIPART: Final = "multipart/form-data"
 _LISTING: Final = "segments"
-# The limit of what an upload holds besides its two parts: boundaries, headers, other parts.
-_OVERHEAD_BYTES: Final = 1024 * 1024
 
 blp = Blueprint("segments", __name__, description="A timerange Segment of a Flow that references a media Object")
 
@@ -93,7 +89,7 @@ class Segments(MethodView):
                 "application/json": {
                     "schema": {"oneOf": [SegmentBody, {"type": "array", "items": SegmentBody}]},
                 },
-                _MULTIPART: {"schema": SegmentUpload},
+                FORM: {"schema": SegmentUpload},
             },
         },
     )
@@ -104,7 +100,7 @@ class Segments(MethodView):
     @blp.alt_response(404, description="The Flow does not exist.")
     def post(self, flow_id: str) -> Response:
         """Register a Segment or a list of them; as multipart/form-data, one Segment together with its bytes."""
-        if request.mimetype == _MULTIPART:
+        if request.mimetype == FORM:
             _check_writable(flow_id)
             refuse_foreign_page()
             return _upload(flow_id)
@@ -148,34 +144,19 @@ class Segments(MethodView):
 def _upload(flow_id: str) -> Response:
     """Read `segment_data`, then store `file` as it arrives, and register the Segment."""
     store = context.store()
-    settings = store.settings
-    request.max_content_length = settings.max_upload + settings.max_body + _OVERHEAD_BYTES
-    parts = Multipart(request.stream, request.mimetype_params.get("boundary", ""))
-    segment_request: SegmentRequest | None = None
-    while (name := parts.next_part()) != "file":
-        if name is None:
-            raise Invalid.field("file", "required")
-        if name == "segment_data":
-            if segment_request is not None:
-                raise Invalid.field("segment_data", "given more than once")
-            segment_request = _segment_request(parts.read_whole(settings.max_body))
-    if segment_request is None:
-        raise Invalid.field("segment_data", "required, before file")
+    form = UploadForm(store.settings)
     release = begin_transfer()
     try:
         segment, instances = registration.upload(
-            store, flow_id, segment_request, cast("BinaryIO", parts), context.principal()
+            store,
+            flow_id,
+            form.segment_request,
+            cast("BinaryIO", form),
+            context.principal(),
+            checksums=form.checksums,
         )
     finally:
         release()
     plan = UrlPlan(store, UrlFilter(), context.base_url(), store.access(context.principal()))
     (text,) = segment_texts([segment], instances, plan, include_object_timerange=False)
     return json_response(text.encode(), 201, signed_urls=plan.signed)
-
-
-def _segment_request(content: bytes) -> SegmentRequest:
-    """Return the Segment of an upload, with a new id for its Object if it names none."""
-    body = parse_json(content, "segment_data")
-    if not isinstance(body, dict):
-        raise Invalid.field("segment_data", "expected one Segment: an object with timerange")
-    return parse_requests({"object_id": new_object_id(), **body})[0]

@@ -66,13 +66,19 @@ def register(
 
 
 def upload(
-    store: Store, flow_id: str, segment_request: SegmentRequest, stream: BinaryIO, principal: Principal
+    store: Store,
+    flow_id: str,
+    segment_request: SegmentRequest,
+    stream: BinaryIO,
+    principal: Principal,
+    *,
+    checksums: Mapping[str, bytes] | None = None,
 ) -> tuple[Segment, dict[str, tuple[Instance, ...]]]:
     """Store the bytes of `stream` in the default Storage Backend, and register them.
 
     `segment_request.object_id` is a new id, or one that was allocated to this Flow and never registered. Returns the
-    Segment and the instances of the Objects that it refers to, the init Object included. No transaction is open while
-    the bytes are received.
+    Segment and the instances of the Objects that it refers to, the init Object included. `checksums` are those that the
+    bytes have to have. No transaction is open while the bytes are received.
 
     Raises the errors of `register`, of `stream` and of the Storage Backend, and `Invalid` if the Segment is refused.
     Neither a record nor bytes are left after an error.
@@ -123,7 +129,7 @@ def upload(
 
     storage_key, content_type = store.write(begin)
     try:
-        storage.put(storage_key, stream, content_type)
+        storage.put(storage_key, stream, content_type, checksums=checksums)
         return store.write(end)
     except BaseException as error:
         logger.info("The upload of object %s to flow %s failed", object_id, flow_id)
