@@ -39,7 +39,6 @@ PAGES = {str(page.relative_to(ROOT)): page for page in [*ROOT.glob("*.md"), *DOC
 ELSEWHERE = {
     "README.md": "tests/docs/test_readme.py",
     "docs/SAMPLE_WORKFLOW.md": "tests/docs/test_sample_workflow.py",
-    "docs/reference/command-line.md": "tests/docs/test_command_line.py",
     "docs/tutorial/first-upload.md": "tests/docs/test_sample_workflow.py",
 }
 """Pages whose commands and answers another test compares."""
