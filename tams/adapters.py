@@ -52,6 +52,22 @@ def upgrade(settings: Settings, *, change_concurrency: bool = False) -> None:
         ) from error
 
 
+def is_created(settings: Settings) -> bool:
+    """Return False if the database does not exist yet, or has no table of the store. Creates nothing.
+
+    Raises:
+        ConfigurationError: the database does not answer.
+    """
+    try:
+        if _is_vast(settings):
+            return bool(_vast().is_created(vast_address(settings)))
+        from tams.repository import sql
+
+        return sql.is_created(settings.database_url)
+    except Unavailable as error:
+        raise ConfigurationError(f"{settings.shown_database_url()} cannot be used. {error}") from error
+
+
 def check_writable(settings: Settings) -> None:
     """Check that the database can be changed.
 

@@ -10,6 +10,7 @@ import click
 from tams import adapters
 from tams.commands import options
 from tams.commands.interruption import interruptible
+from tams.commands.new_database import new_database_option, upgrade_database
 from tams.commands.startup import start
 from tams.config import Settings
 from tams.domain.errors import Unavailable, Unusable
@@ -22,13 +23,14 @@ def db() -> None:
 
 @db.command("upgrade")
 @options.data_dir
-def upgrade_command(data_dir: Path | None) -> None:
+@new_database_option
+def upgrade_command(data_dir: Path | None, new_database: bool) -> None:
     """Create the database, or bring it up to date; safe at any time, also concurrently.
 
     Before changing TAMS_VAST_CONCURRENCY, stop every server and worker.
     """
     settings = start(data_dir=data_dir)
-    adapters.upgrade(settings, change_concurrency=True)
+    upgrade_database(settings, new=new_database, change_concurrency=True)
     click.echo(f"The database {settings.shown_database_url()} is up to date.")
 
 

@@ -13,6 +13,7 @@ import click
 from tams import adapters
 from tams.app import opened_store
 from tams.commands import options
+from tams.commands.new_database import upgrade_database
 from tams.commands.startup import start
 from tams.domain.flows import Flow, Source
 from tams.domain.identifiers import is_uuid, new_id, new_key
@@ -49,7 +50,7 @@ def seed_command(data_dir: Path | None, flows: int, segments: int, flow_id: str 
     if flow_id is not None and (flows != 1 or not is_uuid(flow_id)):
         raise click.UsageError("--flow takes the UUID of one Flow, and no --flows.")
     settings = start(data_dir=data_dir)
-    adapters.upgrade(settings)
+    upgrade_database(settings)
     sys.exit(seed(settings, flows, segments, flow_id, number))
 
 
@@ -64,7 +65,7 @@ def demo_command(data_dir: Path | None) -> None:
     from tams.commands.demo import demo
 
     settings = start(data_dir=data_dir)
-    adapters.upgrade(settings)
+    upgrade_database(settings)
     sys.exit(demo(settings))
 
 

@@ -12,6 +12,7 @@ import click
 
 from tams import __version__, adapters
 from tams.commands import options
+from tams.commands.new_database import new_database_option, upgrade_database
 from tams.commands.startup import exit_code, start
 from tams.config import PRODUCTION, ConfigurationError, Settings
 from tams.config.state_files import access_of_others
@@ -39,8 +40,15 @@ logger = logging.getLogger(__name__)
     "--threads", type=click.IntRange(2), help="Concurrent requests per web process.  [default: TAMS_THREADS, or 4]"
 )
 @click.option("--no-worker", is_flag=True, help="Leave the background work to `tams worker`.")
+@new_database_option
 def serve(
-    host: str, port: int, data_dir: Path | None, workers: int | None, threads: int | None, no_worker: bool
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    workers: int | None,
+    threads: int | None,
+    no_worker: bool,
+    new_database: bool,
 ) -> None:
     """Serve the API, and run the background work beside it.
 
@@ -53,7 +61,7 @@ def serve(
     _warn_of_access(settings.data_dir)
     listener = listen(host, port)
     url = settings.public_url or base_url(listener)
-    _in_a_child(lambda: _prepare_database(settings))
+    _in_a_child(lambda: _prepare_database(settings, new=new_database))
 
     def ready() -> None:
         if settings.environment == PRODUCTION:
@@ -116,8 +124,8 @@ def _refuse_second_writer(settings: Settings, remedy: str) -> None:
         )
 
 
-def _prepare_database(settings: Settings) -> None:
-    adapters.upgrade(settings)
+def _prepare_database(settings: Settings, *, new: bool) -> None:
+    upgrade_database(settings, new=new)
     adapters.check_only_writer(settings)
     adapters.check_writable(settings)
 

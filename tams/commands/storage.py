@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tams.config import Settings
     from tams.services.store import Store
 
+_FEW: Final = 10  # orphans that a repair deletes in any case
 _NOT_COMPARED: Final = 2
 """The exit code if a backend did not answer."""
 
@@ -93,11 +94,17 @@ def check_command(data_dir: Path | None, backends: tuple[str, ...]) -> None:
 @storage.command("reconcile", short_help="Compare the database with the backends.")
 @options.data_dir
 @click.option("--repair", is_flag=True, help="Delete orphaned bytes that are older than unregistered storage is kept.")
+@click.option("--allow-most", is_flag=True, help="Repair even a backend of which more than half would be deleted.")
 @click.option("--flow", "flow_id", metavar="ID", help="Report only the Segments of this Flow that have no media.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")
 @options.backends
 def reconcile_command(
-    data_dir: Path | None, repair: bool, flow_id: str | None, as_json: bool, backends: tuple[str, ...]
+    data_dir: Path | None,
+    repair: bool,
+    allow_most: bool,
+    flow_id: str | None,
+    as_json: bool,
+    backends: tuple[str, ...],
 ) -> None:
     """Compare the database with the backends: all, or those with the given ids or labels.
 
@@ -108,6 +115,8 @@ def reconcile_command(
         if repair or backends:
             raise click.UsageError("--flow looks in every backend and repairs nothing: leave --repair and BACKEND out.")
         sys.exit(report_flow(start(data_dir=data_dir), flow_id, as_json=as_json))
+    if repair and not allow_most:
+        refuse_to_delete_most(start(data_dir=data_dir), backends)
     sys.exit(reconcile(start(data_dir=data_dir), backends, repair=repair, as_json=as_json))
 
 
@@ -152,6 +161,31 @@ def check(settings: Settings, names: Sequence[str]) -> int:
                 failed = True
                 click.echo(f"  FAILED  {finding.step}: {finding.problem}")
     return int(failed)
+
+
+def refuse_to_delete_most(settings: Settings, names: Sequence[str]) -> None:
+    """Check that a repair would leave at least half of each named backend, or that it concerns ten items at most.
+
+    That most of the media are unknown to the database is a sign of a database that was lost, restored from an old
+    backup, or belongs to another store.
+
+    Raises:
+        ConfigurationError: it would delete most of a backend; the message says what to do.
+    """
+    with opened_store(settings) as store:
+        for backend in _named(list(store.storages.values()), names):
+            comparison = Reconciliation(store, backend, repair=False)
+            try:
+                orphans = sum(item.finding == "orphan" for item in comparison.discrepancies())
+            except StorageError:
+                # The repair itself reports what is wrong with the backend.
+                continue
+            if orphans > _FEW and orphans * 2 > comparison.stored:
+                raise ConfigurationError(
+                    f"{orphans} of {comparison.stored} items in {backend.backend.label} are unknown to the database "
+                    f"{settings.shown_database_url()}; nothing was deleted. Check that it is the database of these "
+                    "media and not empty or an old copy. To delete them nevertheless, add --allow-most."
+                )
 
 
 def reconcile(settings: Settings, names: Sequence[str], *, repair: bool, as_json: bool) -> int:

@@ -11,4 +11,11 @@ def upgrade(database_url: str) -> None:
     migrate.upgrade(database_url)
 
 
-__all__ = ["SqlRepository", "upgrade"]
+def is_created(database_url: str) -> bool:
+    """Return whether the database has the schema, as `migrate.is_created` does."""
+    from tams.repository.sql import migrate
+
+    return migrate.is_created(database_url)
+
+
+__all__ = ["SqlRepository", "is_created", "upgrade"]

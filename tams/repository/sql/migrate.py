@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_random
 
@@ -62,6 +62,24 @@ def upgrade(database_url: str, patience: float = PATIENCE) -> None:
                 pass
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be upgraded: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def is_created(database_url: str) -> bool:
+    """Return False if the database has no schema of the store, or does not exist yet. Creates nothing.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return False
+    engine = migration_engine(database_url)
+    try:
+        return inspect(engine).has_table("alembic_version")
+    except DBAPIError as error:
+        raise Unavailable(f"The database does not answer: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -82,6 +82,22 @@ def missing(address: Address) -> list[str]:
         cluster.forget()
 
 
+def is_created(address: Address) -> bool:
+    """Return False if the schema has no table of the store, or does not exist yet. Creates nothing."""
+    cluster = Cluster(address)
+
+    def has_table(tx: Transaction) -> bool:
+        schema = _schema(address, tx)
+        return schema is not None and any(
+            schema.table(table.name, fail_if_missing=False) is not None for table in (*TABLES, VERSIONS)
+        )
+
+    try:
+        return _run_step(cluster, has_table)
+    finally:
+        cluster.forget()
+
+
 def described(address: Address) -> list[str]:
     """Return sentences that describe the cluster."""
     cluster = Cluster(address)
