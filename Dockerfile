@@ -5,7 +5,8 @@ RUN python -m venv /opt/tams
 # Dependencies first, in a layer of their own: they change less often than the store.
 COPY constraints.txt setup.cfg ./
 RUN python -c "import configparser; c = configparser.ConfigParser(); c.read('setup.cfg'); \
-extras = c['options.extras_require']; print(c['options']['install_requires'], extras['postgresql'], extras['vast'])" \
+extras = c['options.extras_require']; print(c['options']['install_requires'], \
+extras['checksums'], extras['postgresql'], extras['vast'])" \
     > requirements.txt \
     && /opt/tams/bin/pip install --constraint constraints.txt pip setuptools \
     && /opt/tams/bin/pip install --constraint constraints.txt --requirement requirements.txt

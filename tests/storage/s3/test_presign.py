@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from calendar import timegm
 from dataclasses import replace
@@ -187,3 +190,13 @@ def test_a_thousand_urls_take_thirty_milliseconds_at_most():
             storage.get_url(key, at)
         durations.append(time.thread_time() - begin)
     assert min(durations) < 0.030
+
+
+def test_requests_are_signed_alike_whether_awscrt_is_installed_or_not() -> None:
+    """Botocore signs with awscrt, which the extra `checksums` brings, unless it is told otherwise."""
+    program = "import awscrt.auth, tams.storage.s3.client; from botocore import compat; print(compat.HAS_CRT)"
+    environment = {name: value for name, value in os.environ.items() if name != "BOTO_DISABLE_CRT"}
+    output = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert output.split() == ["False"]
