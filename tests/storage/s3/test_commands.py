@@ -56,7 +56,7 @@ def test_a_bucket_is_set_up_and_then_passes_its_check(tams, endpoint):
     ]
     assert "rule is there" in tams("init", "s3").stdout
 
-    after = tams("check", STORAGE_ID)
+    after = tams("check", STORAGE_ID, LOG_LEVEL="INFO")
     assert after.returncode == 0, after.stdout + after.stderr
     assert "FAILED" not in after.stdout
     assert after.stderr == ""
