@@ -67,7 +67,9 @@ def upload(storage_id: str, key: str) -> Response:
     body = cast("BinaryIO", _UploadBody(get_input_stream(request.environ), request.content_length, check_at_end))
     release = begin_transfer()
     try:
-        stored = storage.put(key, body, content_type or ANY_TYPE, checksums=checksums)
+        stored = storage.put_if(
+            key, body, content_type or ANY_TYPE, checksums=checksums, condition=_check_upload_condition
+        )
     finally:
         release()
     return Response(status=200, headers={"ETag": stored.etag, "Content-Length": "0"})
@@ -220,6 +222,20 @@ def _condition(stored: Stored, modified: datetime) -> int:
         return 304 if request.if_none_match.contains_weak(tag) else 200
     since = request.if_modified_since
     return 304 if since is not None and modified <= since else 200
+
+
+def _check_upload_condition(stored: Stored | None) -> None:
+    """Raise 412 unless the request's conditions hold for what is stored, if anything is (RFC 9110, section 13.2.2)."""
+    tag = "" if stored is None else stored.etag.strip('"')
+    if request.if_match:
+        holds = stored is not None and request.if_match.contains(tag)
+    else:
+        since = request.if_unmodified_since
+        holds = stored is None or since is None or datetime.fromtimestamp(stored.modified, UTC) <= since
+    if request.if_none_match and stored is not None and request.if_none_match.contains_weak(tag):
+        holds = False
+    if not holds:
+        raise PreconditionFailed("Nothing was stored: the bytes at this URL are not those that the request expects.")
 
 
 def _if_range(stored: Stored, modified: datetime) -> bool:

@@ -19,7 +19,7 @@ import os
 import secrets
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,8 +84,14 @@ class PartialFile:
             os.fsync(self._file.fileno())
             return os.pread(self._file.fileno(), self._size, 0)
 
-    def publish(self, target: Path, content_type: str) -> Stored:
-        """Rename the file to `target`, replacing an existing one; from here on it survives a power failure."""
+    def publish(
+        self, target: Path, content_type: str, condition: Callable[[Stored | None], None] | None = None
+    ) -> Stored:
+        """Rename the file to `target`, replacing an existing one; from here on it survives a power failure.
+
+        `condition` is called with what is stored there, and nothing else is published between it and the renaming. Its
+        exception passes through.
+        """
         with answering():
             os.fsync(self._file.fileno())
             modified = os.fstat(self._file.fileno()).st_mtime_ns
@@ -97,7 +103,10 @@ class PartialFile:
                 target.parent.mkdir(exist_ok=True)
                 sync_directory(target.parent.parent)
                 records.append(target, record)
-            self._path.rename(target)
+            with records.locked(target):
+                if condition is not None:
+                    condition(_published(target))
+                self._path.rename(target)
             sync_directory(target.parent)
         return _stored(record)
 
@@ -180,6 +189,16 @@ def remove_published(path: Path) -> bool:
     if any(removed):
         sync_directory(path.parent)
     return removed[0]
+
+
+def _published(path: Path) -> Stored | None:
+    """Return the metadata of the file at `path`, or None if there is none."""
+    try:
+        file, stored = open_published(path, path.name)
+    except FileNotFoundError:
+        return None
+    file.close()
+    return stored
 
 
 def sync_directory(path: Path) -> None:

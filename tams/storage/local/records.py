@@ -7,18 +7,21 @@ name and the suffix `.meta`, to which a line is appended before the bytes get th
 
 `modified` is the time of the last write in nanoseconds, `digest` the SHA-256 in hexadecimal, and the content type a
 JSON string. A line that was torn by a full disk is no record, and the line feed before each record keeps the next one
-apart. Lines are never removed, so uploads to one key need no lock: whichever of them gets the name last has its record.
+apart. Lines are never removed: whichever upload to a key gets the name last has its record. The file is also the lock
+between uploads to one key, for those that depend on what is stored.
 Several lines exist only where a client has uploaded several times to the same URL.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -57,6 +60,18 @@ def append(path: Path, record: Record) -> None:
         while view:
             view = view[file.write(view) :]
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other uploads to the media at `path`, which have a record, from being published meanwhile.
+
+    A file system without locks only lets a conditional upload be overtaken.
+    """
+    with io.FileIO(os.open(path_of(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE), "w") as file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        yield
 
 
 def find(path: Path, file: io.FileIO) -> Record | None:

@@ -146,6 +146,22 @@ class LocalStorage(Storage):
     ) -> Stored:
         return self._store(key, stream, content_type, checksums or {}, self.max_upload)
 
+    def put_if(
+        self,
+        key: str,
+        stream: BinaryIO,
+        content_type: str,
+        *,
+        checksums: Mapping[str, bytes],
+        condition: Callable[[Stored | None], None],
+    ) -> Stored:
+        """Store the bytes as `put` does, unless `condition` raises an exception, which passes through.
+
+        It is called with what is stored under the key, before the bytes are read and again before they replace it.
+        """
+        condition(self.head(key))
+        return self._store(key, stream, content_type, checksums, self.max_upload, condition)
+
     @override
     def open(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         if start < 0 or (length is not None and length < 0):
@@ -310,6 +326,7 @@ class LocalStorage(Storage):
         content_type: str,
         checksums: Mapping[str, bytes],
         most: int,
+        condition: Callable[[Stored | None], None] | None = None,
     ) -> Stored:
         target = self._path(key)
         # A web server that serves the file sends this type.
@@ -325,7 +342,7 @@ class LocalStorage(Storage):
                 verification.update(piece)
                 partial.write(piece)
             verification.finish()
-            stored = partial.publish(target, content_type)
+            stored = partial.publish(target, content_type, condition)
         finally:
             partial.discard()
         logger.debug("Stored %s bytes under %s in storage backend %s", stored.size, key, self.backend.id)

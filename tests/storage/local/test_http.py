@@ -437,3 +437,51 @@ def test_bytes_whose_type_no_answer_can_carry_are_served(local_server, content_t
     answer = get(local_server.base + local_server.storage.get_url(key, now()))
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/octet-stream")
     assert answer.content == MEDIA
+
+
+def test_if_none_match_only_creates(local_server):
+    key, url = put_url(local_server)
+    assert put(url, b"first", If_None_Match="*").status_code == 200
+    answer = put(url, b"second", If_None_Match="*")
+    assert answer.status_code == 412
+    assert b"".join(local_server.storage.open(key)) == b"first"
+    assert put(url, b"second", If_None_Match=f'"a", {local_server.storage.head(key).etag}').status_code == 412
+    assert put(url, b"second", If_None_Match='"a"').status_code == 200
+
+
+def test_if_match_only_replaces(local_server):
+    key, url = put_url(local_server)
+    for condition in ("*", '"a"'):
+        assert put(url, b"first", If_Match=condition).status_code == 412
+    assert local_server.storage.head(key) is None
+    tag = put(url, b"first").headers["ETag"]
+    assert put(url, b"second", If_Match='"a"').status_code == 412
+    assert put(url, b"second", If_Match=f"W/{tag}").status_code == 412
+    assert put(url, b"second", If_Match=tag).status_code == 200
+    assert put(url, b"third", If_Match=tag).status_code == 412
+    assert put(url, b"third", If_Match="*").status_code == 200
+    assert put(url, b"fourth", If_Unmodified_Since="Thu, 01 Jan 1970 00:00:00 GMT").status_code == 412
+    assert b"".join(local_server.storage.open(key)) == b"third"
+
+
+def test_a_condition_is_judged_before_the_body_is_asked_for(local_server):
+    _, url = put_url(local_server)
+    put(url, b"first")
+    with connect(local_server) as connection:
+        begin_upload(connection, url, "Content-Length: 5", "If-None-Match: *", "Expect: 100-continue")
+        assert status_of(connection) == 412
+
+
+def test_of_conditional_uploads_at_once_one_is_stored(local_server):
+    key, url = put_url(local_server)
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(connect(local_server)) for _ in range(TRANSFERS)]
+        for number, connection in enumerate(uploads):
+            begin_upload(connection, url, "Content-Length: 5", "If-None-Match: *")
+            connection.sendall(b"%d" % number)
+        time.sleep(0.3)
+        for connection in uploads:
+            connection.sendall(b"rest")
+        statuses = [status_of(connection) for connection in uploads]
+    assert sorted(statuses) == [200, *[412] * (TRANSFERS - 1)]
+    assert b"".join(local_server.storage.open(key)) == b"%drest" % statuses.index(200)
