@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +162,15 @@ class TestProbe:
             checked = tams("db", "check", cwd=tmp_path, **there)
             assert checked.returncode == 1
             assert "lacking: TAMS_VAST_CONCURRENCY is single, which does not suit this cluster" in checked.stdout
+
+
+def test_a_wrong_bucket_is_a_sentence_within_seconds(tmp_path: Path, single: dict[str, str]) -> None:
+    wrong = single | {"TAMS_VAST_BUCKET": "no-such-bucket"}
+    for command in (("serve", "--port", "0"), ("db", "upgrade")):
+        began = time.monotonic()
+        assert_refused(tams(*command, cwd=tmp_path, **wrong), "no-such-bucket", "TAMS_VAST_BUCKET")
+        assert time.monotonic() - began < 20
+    checked = tams("db", "check", cwd=tmp_path, **wrong)
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("lacking: The VAST cluster at ")
+    assert checked.stderr == ""

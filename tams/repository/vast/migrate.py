@@ -24,6 +24,7 @@ from tams.repository.vast.concurrency.stripes import STRIPE, missing_stripes
 from tams.repository.vast.connection import Cluster
 from tams.repository.vast.failures import Broken, LostRace, translated
 from tams.repository.vast.predicates import equal
+from tams.repository.vast.reach import check_reach
 from tams.repository.vast.sessions import Address
 from tams.repository.vast.tables import LOCKS, REVISION, TABLES, VERSIONS, Table
 
@@ -50,6 +51,7 @@ def upgrade(address: Address, *, change_concurrency: bool = False) -> None:
     Raises:
         Unavailable: the database does not answer, is newer than this code, or has another mode.
     """
+    check_reach(address)
     cluster = Cluster(address)
     try:
         revisions = _run_step(cluster, lambda tx: _read_revisions(cluster, tx))
@@ -84,6 +86,7 @@ def missing(address: Address) -> list[str]:
 
 def is_created(address: Address) -> bool:
     """Return False if the schema has no table of the store, or does not exist yet. Creates nothing."""
+    check_reach(address)
     cluster = Cluster(address)
 
     def has_table(tx: Transaction) -> bool:
@@ -100,6 +103,7 @@ def is_created(address: Address) -> bool:
 
 def described(address: Address) -> list[str]:
     """Return sentences that describe the cluster."""
+    check_reach(address)
     cluster = Cluster(address)
     try:
         version = ".".join(map(str, _retry_step(cluster.session).api.vast_version))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from tams.domain.errors import Unavailable
 from tams.repository.vast.failures import translated
 from tams.repository.vast.table_metadata import TableMetadataCache
 from tams.repository.vast.tables import Table
+
+# Each failure becomes an error of the store's own. The SDK and its retries log several raw lines for each.
+for _name in ("vastdb", "backoff"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
