@@ -9,7 +9,7 @@ import base64
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Final, cast
 
 from flask import Blueprint, Response, request
 from typing_extensions import override
@@ -28,6 +28,8 @@ from tams.storage.local.storage import OBJECT, PIECE, LocalStorage
 from tams.storage.port import Stored, TooLarge
 
 blp = Blueprint("media", __name__, url_prefix="/storage")
+
+_CONDITIONS: Final = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 
 
 @blp.get("/<storage_id>/<path:key>")
@@ -67,9 +69,11 @@ def upload(storage_id: str, key: str) -> Response:
     body = cast("BinaryIO", _UploadBody(get_input_stream(request.environ), request.content_length, check_at_end))
     release = begin_transfer()
     try:
-        stored = storage.put_if(
-            key, body, content_type or ANY_TYPE, checksums=checksums, condition=_check_upload_condition
-        )
+        content_type = content_type or ANY_TYPE
+        if any(name in request.headers for name in _CONDITIONS):
+            stored = storage.put_if(key, body, content_type, checksums=checksums, condition=_check_upload_condition)
+        else:
+            stored = storage.put(key, body, content_type, checksums=checksums)
     finally:
         release()
     return Response(status=200, headers={"ETag": stored.etag, "Content-Length": "0"})
