@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -275,7 +275,13 @@ def test_a_receiver_that_keeps_failing_gets_its_backlog_when_it_is_replayed(
         assert [delivery.sequence for delivery in receiver.requests("/broken")] == [1, 1, 1]
         for number in range(1, 50):
             http.put(f"/flows/{flow_id}/label", json=str(number)).raise_for_status()
-        eventually(lambda: re.search(rf"{webhook_id}  error +51 waiting", tams("list")), "the backlog")
+
+        def listed() -> tuple[str, int]:
+            rows = [json.loads(line) for line in tams("list", "--json").splitlines()]
+            (row,) = [row for row in rows if row["id"] == webhook_id]
+            return row["status"], row["waiting"]
+
+        eventually(lambda: listed() == ("error", 51), "the backlog")
         assert "the receiver answered 500" in tams("list")
         receiver.heal()
         assert f"{webhook_id}: 51 waiting event(s)" in tams("replay", webhook_id)
