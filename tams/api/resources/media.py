@@ -215,31 +215,31 @@ def _answer(file: io.FileIO, stored: Stored) -> Response:
 
 def _condition(stored: Stored, modified: datetime) -> int:
     """Return 200 or 304 by the request's conditions (RFC 9110, section 13.2.2). Raises 412 if they do not hold."""
-    tag = stored.etag.strip('"')
-    if request.if_match:
-        holds = request.if_match.contains(tag)
-    else:
-        holds = request.if_unmodified_since is None or modified <= request.if_unmodified_since
-    if not holds:
+    if not _expectation_holds(stored):
         raise PreconditionFailed
     if request.if_none_match:
-        return 304 if request.if_none_match.contains_weak(tag) else 200
+        return 304 if request.if_none_match.contains_weak(_tag(stored)) else 200
     since = request.if_modified_since
     return 304 if since is not None and modified <= since else 200
 
 
 def _check_upload_condition(stored: Stored | None) -> None:
     """Raise 412 unless the request's conditions hold for what is stored, if anything is (RFC 9110, section 13.2.2)."""
-    tag = "" if stored is None else stored.etag.strip('"')
-    if request.if_match:
-        holds = stored is not None and request.if_match.contains(tag)
-    else:
-        since = request.if_unmodified_since
-        holds = stored is None or since is None or datetime.fromtimestamp(stored.modified, UTC) <= since
-    if request.if_none_match and stored is not None and request.if_none_match.contains_weak(tag):
-        holds = False
-    if not holds:
+    is_unwanted = stored is not None and request.if_none_match and request.if_none_match.contains_weak(_tag(stored))
+    if is_unwanted or not _expectation_holds(stored):
         raise PreconditionFailed("Nothing was stored: the bytes at this URL are not those that the request expects.")
+
+
+def _expectation_holds(stored: Stored | None) -> bool:
+    """Return whether `If-Match` holds for what is stored, or, without it, `If-Unmodified-Since`."""
+    if request.if_match:
+        return stored is not None and request.if_match.contains(_tag(stored))
+    since = request.if_unmodified_since
+    return stored is None or since is None or datetime.fromtimestamp(stored.modified, UTC) <= since
+
+
+def _tag(stored: Stored) -> str:
+    return stored.etag.strip('"')
 
 
 def _if_range(stored: Stored, modified: datetime) -> bool:
