@@ -115,9 +115,10 @@ def reconcile_command(
         if repair or backends:
             raise click.UsageError("--flow looks in every backend and repairs nothing: leave --repair and BACKEND out.")
         sys.exit(report_flow(start(data_dir=data_dir), flow_id, as_json=as_json))
+    settings = start(data_dir=data_dir)
     if repair and not allow_most:
-        refuse_to_delete_most(start(data_dir=data_dir), backends)
-    sys.exit(reconcile(start(data_dir=data_dir), backends, repair=repair, as_json=as_json))
+        refuse_to_delete_most(settings, backends)
+    sys.exit(reconcile(settings, backends, repair=repair, as_json=as_json))
 
 
 def init(settings: Settings, names: Sequence[str], *, create_bucket: bool) -> int:
