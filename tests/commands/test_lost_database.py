@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy import make_url
 
-from tests.support.databases import NewDatabase
+from tests.support.databases import NewDatabase, execute
 from tests.support.tams_command import tams
 
 pytestmark = pytest.mark.e2e
@@ -42,15 +42,12 @@ def test_no_command_creates_an_empty_database_beside_media(recorded: Path, comma
 
 def test_an_empty_postgresql_is_a_missing_database_too(recorded: Path, new_postgresql: NewDatabase) -> None:
     url = make_url(new_postgresql())
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE empty TEMPLATE template0")
+    execute(url, "CREATE DATABASE empty TEMPLATE template0")
     try:
         empty = url.set(database="empty").render_as_string(hide_password=False)
         refused = tams("db", "upgrade", cwd=recorded, TAMS_DATABASE_URL=empty)
     finally:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("DROP DATABASE empty")
+        execute(url, "DROP DATABASE empty")
     assert refused.returncode == 2
     assert "--new-database" in refused.stderr
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy import make_url
 
-from tests.support.databases import NewDatabase
+from tests.support.databases import NewDatabase, execute
 from tests.support.tams_command import tams
 
 pytestmark = pytest.mark.e2e
@@ -20,12 +20,10 @@ REMEDY = "default_transaction_read_only is off"
 def read_only(new_postgresql: NewDatabase) -> Iterator[str]:
     """Yield the URL of a PostgreSQL database whose transactions are read-only by default."""
     url = new_postgresql()
-    engine = create_engine(make_url(url).set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("ALTER DATABASE tams SET default_transaction_read_only = on")
+    server = make_url(url).set(database="postgres")
+    execute(server, "ALTER DATABASE tams SET default_transaction_read_only = on")
     yield url
-    with engine.connect() as connection:
-        connection.exec_driver_sql("ALTER DATABASE tams RESET default_transaction_read_only")
+    execute(server, "ALTER DATABASE tams RESET default_transaction_read_only")
 
 
 def test_db_check_names_it(tmp_path: Path, read_only: str) -> None:
@@ -45,16 +43,13 @@ def test_the_server_does_not_start_on_it(tmp_path: Path, read_only: str) -> None
 
 def test_a_role_without_rights_gets_a_sentence(tmp_path: Path, new_postgresql: NewDatabase) -> None:
     url = make_url(new_postgresql())
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE ROLE onlooker LOGIN PASSWORD 'onlooker'")
+    execute(url, "CREATE ROLE onlooker LOGIN PASSWORD 'onlooker'")
     try:
         theirs = url.set(username="onlooker", password="onlooker").render_as_string(hide_password=False)
         checked = tams("db", "check", cwd=tmp_path, TAMS_DATABASE_URL=theirs)
         served = tams("serve", "--port", "0", cwd=tmp_path, TAMS_DATABASE_URL=theirs)
     finally:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("DROP ROLE onlooker")
+        execute(url, "DROP ROLE onlooker")
     assert checked.returncode == 1
     assert "GRANT SELECT, INSERT, UPDATE, DELETE" in checked.stdout
     assert served.returncode == 2

